@@ -1,0 +1,29 @@
+//! Compiles the protos with protox, so that a build needs no `protoc`.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+/// One descriptor set for each service, so that its reflection shows what it serves and no more.
+const SERVICES: [(&str, &str); 2] =
+    [("auth", "tandem/auth/v1/auth_service.proto"), ("task", "tandem/task/v1/task_service.proto")];
+const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
+
+#[expect(clippy::disallowed_methods, reason = "Cargo tells a build script through variables")]
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=tandem");
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+
+    for (name, file) in SERVICES {
+        let set = compile([file, ERROR_REASON])?.encode_file_descriptor_set();
+        fs::write(out_dir.join(format!("{name}_descriptor_set.bin")), set)?;
+    }
+
+    let all = compile([SERVICES[0].1, SERVICES[1].1, ERROR_REASON])?.file_descriptor_set();
+    tonic_prost_build::configure().compile_fds(all)?;
+    Ok(())
+}
+
+fn compile<const N: usize>(files: [&str; N]) -> Result<protox::Compiler, protox::Error> {
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true).open_files(files)?;
+    Ok(compiler)
+}

@@ -1,0 +1,35 @@
+//! The types, clients and servers generated from the protos beside this crate, and nothing else.
+//!
+//! Use a version as `pb`: `use proto::task::v1 as pb;`.
+
+/// `tandem.auth`: users, logins and the keys that verify access tokens.
+pub mod auth {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tandem.auth.v1");
+
+        /// The encoded `FileDescriptorSet` of this package and all it imports, with comments.
+        pub const FILE_DESCRIPTOR_SET: &[u8] =
+            tonic::include_file_descriptor_set!("auth_descriptor_set");
+    }
+}
+
+/// `tandem.task`: tasks, private to their owner.
+pub mod task {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tandem.task.v1");
+
+        /// The encoded `FileDescriptorSet` of this package and all it imports, with comments.
+        pub const FILE_DESCRIPTOR_SET: &[u8] =
+            tonic::include_file_descriptor_set!("task_descriptor_set");
+    }
+}
+
+/// `tandem.error`: why a call failed.
+pub mod error {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tandem.error.v1");
+    }
+}
