@@ -1,1 +1,74 @@
-//! placeholder
+//! auth-service: registers people, checks their passwords, signs access tokens and publishes the
+//! keys that verify them.
+//!
+//! In reading order:
+//! - `config`: every setting
+//! - `service`: one function per RPC, `convert` between the wire and the domain, the keys over HTTP
+//! - `domain`: types that cannot hold a wrong value, and rules
+//! - `hashing`: bcrypt, off the runtime and bounded
+//! - `keys`: the signing key of this process
+//! - `store`: the SQL, one file per table
+
+use std::sync::Arc;
+
+use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
+use shared::{
+    db::{self, Probe},
+    error::Error,
+    readiness::Readiness,
+    server,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+mod config;
+mod domain;
+mod hashing;
+mod keys;
+mod service;
+mod store;
+
+pub use config::{Config, ListenConfig};
+use keys::SigningKeys;
+use service::Auth;
+
+/// The name of the service in protos, reflection and health.
+pub const SERVICE_NAME: &str = pb::auth_service_server::SERVICE_NAME;
+
+/// Answers calls on `listener` until `shutdown` is cancelled. While the database is away it is not
+/// ready, says so, and tries again.
+///
+/// # Errors
+/// What cannot be mended by waiting: a migration that fails, a root key that does not fit.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let db = db::pool(&config.database, "auth-service");
+    let keys = Arc::new(SigningKeys::default());
+    let (readiness, health) = Readiness::new(SERVICE_NAME).await;
+    let auth = Auth::new(db.clone(), keys.clone(), &config);
+    let routes = routes(auth, keys.clone(), config.listen.max_request_bytes as usize);
+    let routes = server::add_common_routes(routes, health, pb::FILE_DESCRIPTOR_SET);
+
+    let prepare = async {
+        if config.database.migrate_on_start {
+            db::retry_until_available(async || db::migrate(&config.database).await).await?;
+        }
+        db::retry_until_available(async || keys.load(&db, config.root_key.get()).await).await?;
+        let probe = Probe::new(&config.database);
+        readiness.follow(async || probe.check().await).await;
+        Ok(())
+    };
+    tokio::select! {
+        ended = server::serve(listener, routes, &config.server, readiness.clone(), shutdown) => ended,
+        Err(fatal) = prepare => Err(fatal),
+    }
+}
+
+fn routes(auth: Auth, keys: Arc<SigningKeys>, max_request_bytes: usize) -> Routes {
+    let grpc = AuthServiceServer::new(auth).max_decoding_message_size(max_request_bytes);
+    service::jwks::add_to(Routes::new(grpc).into_axum_router(), keys).into()
+}

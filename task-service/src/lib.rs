@@ -1,1 +1,90 @@
-//! placeholder
+//! task-service: keeps each person's tasks, private to their owner.
+//!
+//! In reading order:
+//! - `config`: every setting
+//! - `service`: one function per RPC, `convert` between the wire and the domain
+//! - `domain`: types that cannot hold a wrong value, and rules
+//! - `store`: the SQL, one file per table
+//! - `issuer`: the keys that verify the callers' tokens, fetched from whoever signs them
+
+use std::sync::Arc;
+
+use axum::middleware;
+use proto::task::v1::{self as pb, task_service_server::TaskServiceServer};
+use shared::{
+    auth::{self, Verifier},
+    db::{self, Probe},
+    error::Error,
+    readiness::Readiness,
+    server,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::{Routes, interceptor::InterceptedService};
+
+mod config;
+mod domain;
+mod issuer;
+mod service;
+mod store;
+
+pub use config::{Config, ListenConfig};
+use issuer::Issuer;
+use service::Tasks;
+
+/// The name of the service in protos, reflection and health.
+pub const SERVICE_NAME: &str = pb::task_service_server::SERVICE_NAME;
+
+/// Answers calls on `listener` until `shutdown` is cancelled. While the database or the issuer is
+/// away it is not ready, says so, and tries again.
+///
+/// # Errors
+/// What cannot be mended by waiting: a migration that fails.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let db = db::pool(&config.database, "task-service");
+    let issuer = Arc::new(Issuer::new(&config.issuer));
+    let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
+    let (readiness, health) = Readiness::new(SERVICE_NAME).await;
+    let routes =
+        routes(Tasks::new(db), &issuer, verifier, config.listen.max_request_bytes as usize);
+    let routes = server::add_common_routes(routes, health, pb::FILE_DESCRIPTOR_SET);
+
+    let prepare = async {
+        if config.database.migrate_on_start {
+            db::retry_until_available(async || db::migrate(&config.database).await).await?;
+        }
+        let probe = Probe::new(&config.database);
+        let keys = issuer.keys();
+        readiness
+            .follow(async || {
+                probe.check().await?;
+                let loaded = keys.load().is_some();
+                loaded.then_some(()).ok_or_else(|| "the issuer's keys are not fetched yet".into())
+            })
+            .await;
+        Ok(())
+    };
+    tokio::select! {
+        ended = server::serve(listener, routes, &config.server, readiness.clone(), shutdown) => ended,
+        Err(fatal) = prepare => Err(fatal),
+        () = issuer.refresh_forever() => unreachable!("it refreshes for ever"),
+    }
+}
+
+/// The service behind its interceptor: every call needs a token.
+fn routes(
+    tasks: Tasks,
+    issuer: &Arc<Issuer>,
+    verifier: Arc<Verifier>,
+    max_request_bytes: usize,
+) -> Routes {
+    let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max_request_bytes);
+    let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
+    let fetch =
+        middleware::from_fn_with_state((issuer.clone(), verifier), issuer::fetch_unknown_keys);
+    Routes::new(grpc).into_axum_router().layer(fetch).into()
+}

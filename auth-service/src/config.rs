@@ -1,0 +1,142 @@
+//! The settings of auth-service beside those that both services have.
+
+use std::{net::SocketAddr, thread, time::Duration};
+
+use shared::config::{
+    DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
+};
+
+use crate::domain::root_key::{RootKey, RootKeyFile};
+
+/// All settings of auth-service.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(missing_docs, reason = "each is documented on its type")]
+pub struct Config {
+    #[command(flatten)]
+    pub listen: ListenConfig,
+    #[command(flatten)]
+    pub root_key: RootKeyConfig,
+    #[command(flatten)]
+    pub login: LoginConfig,
+    #[command(flatten)]
+    pub token: TokenConfig,
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    pub server: ServerConfig,
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// Where the service is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListenConfig {
+    /// Where calls are answered, for gRPC and for HTTP.
+    #[arg(
+        id = "listen_address",
+        long = "listen-address",
+        env = "AUTH_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:50051",
+        value_name = "IP:PORT"
+    )]
+    pub address: SocketAddr,
+
+    /// The largest request message, in bytes.
+    #[arg(
+        long = "max-request-bytes",
+        env = "AUTH_MAX_REQUEST_BYTES",
+        default_value = "16384",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
+    )]
+    pub max_request_bytes: u32,
+}
+
+/// The secret that every other one is derived from: 32 bytes that are never stored in the database.
+/// Make one with `openssl rand -base64 32`; without it no stored signing key can be used again.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct RootKeyConfig {
+    /// The root key: 32 random bytes in base64, as `openssl rand -base64 32` makes them. It opens
+    /// the signing keys in the database and is never stored there. Either this or the file is
+    /// required.
+    #[arg(long = "root-key", env = "AUTH_ROOT_KEY", hide_env_values = true, value_name = "BASE64")]
+    root_key: Option<RootKey>,
+
+    /// A file that holds the root key.
+    #[arg(long = "root-key-file", env = "AUTH_ROOT_KEY_FILE", value_name = "PATH")]
+    root_key_file: Option<RootKeyFile>,
+}
+
+impl RootKeyConfig {
+    /// The root key, wherever it came from.
+    pub(crate) fn get(&self) -> &RootKey {
+        let from_file = self.root_key_file.as_ref().map(|RootKeyFile(key)| key);
+        self.root_key.as_ref().or(from_file).expect("the argument group requires one of the two")
+    }
+}
+
+/// How passwords are checked and what a login gives.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Login")]
+pub struct LoginConfig {
+    /// How long an access token is good.
+    #[arg(
+        long = "access-token-lifetime-seconds",
+        env = "AUTH_ACCESS_TOKEN_LIFETIME_SECONDS",
+        default_value = "600",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=shared::auth::MAX_LIFETIME.as_secs())
+    )]
+    pub access_token_lifetime: Duration,
+
+    /// The cost of new password hashes: each step doubles the time.
+    #[arg(
+        long = "bcrypt-cost",
+        env = "AUTH_BCRYPT_COST",
+        default_value = "12",
+        value_name = "COST",
+        value_parser = clap::value_parser!(u32).range(4..=15)
+    )]
+    pub bcrypt_cost: u32,
+
+    /// Passwords hashed at once [default: the number of cores less one, at least 1].
+    #[arg(
+        long = "hashing-threads",
+        env = "AUTH_HASHING_THREADS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    hashing_threads: Option<u16>,
+
+    /// Logins and registrations that may wait to be hashed; more are refused at once as
+    /// RESOURCE_EXHAUSTED.
+    #[arg(
+        long = "hashing-queue",
+        env = "AUTH_HASHING_QUEUE",
+        default_value = "32",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(0..=10_000)
+    )]
+    pub hashing_queue: u16,
+
+    /// How long they may wait before they are refused as RESOURCE_EXHAUSTED.
+    #[arg(
+        long = "hashing-wait-ms",
+        env = "AUTH_HASHING_WAIT_MS",
+        default_value = "2000",
+        value_name = "MS",
+        value_parser = milliseconds(1..=60_000)
+    )]
+    pub hashing_wait: Duration,
+}
+
+impl LoginConfig {
+    /// How many passwords are hashed at once.
+    pub(crate) fn hashing_threads(&self) -> usize {
+        self.hashing_threads.map_or_else(
+            || thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1)),
+            usize::from,
+        )
+    }
+}

@@ -1,0 +1,6 @@
+//! Types that cannot hold a wrong value, and rules. No I/O, no clock.
+
+pub(crate) mod password;
+pub(crate) mod root_key;
+pub(crate) mod signing_key;
+pub(crate) mod user;

@@ -1,0 +1,129 @@
+//! Passwords, as they are chosen, and the hashes that are kept of them.
+
+use std::{fmt, str::FromStr as _};
+
+use bcrypt::HashParts;
+use shared::error::Invalid;
+use zeroize::Zeroizing;
+use zxcvbn::{Score, zxcvbn};
+
+/// bcrypt reads 72 bytes, the last of them a terminator.
+const MAX_BYTES: usize = 71;
+const MIN_CHARS: usize = 8;
+/// A stored hash that would take longer to verify than a new one may take is refused.
+const MAX_COST: u32 = 15;
+
+/// A password that somebody typed. It is never printed, and wiped when it is dropped.
+pub(crate) struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Anything: whether it is right is for the hash to say.
+    pub(crate) fn typed(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// A password to be kept: at least 8 characters, at most 71 bytes, no NUL, and hard to guess
+    /// for somebody who knows the username.
+    pub(crate) fn choose(text: String, username: &str) -> Result<Self, Invalid> {
+        let password = Self::typed(text);
+        let text = password.as_str();
+        if text.chars().count() < MIN_CHARS {
+            return Err("must have at least 8 characters".into());
+        }
+        if text.len() > MAX_BYTES {
+            return Err("must have at most 71 bytes".into());
+        }
+        if text.contains('\0') {
+            return Err("must not contain NUL".into());
+        }
+        let username: String = username.chars().take(MAX_BYTES).collect();
+        if zxcvbn(text, &[&username]).score() < Score::Three {
+            return Err("is easy to guess; a few unrelated words make a good one".into());
+        }
+        Ok(password)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+/// What is kept of a password: a bcrypt hash that can be verified at a bearable cost.
+#[derive(Clone)]
+pub(crate) struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Accepts a hash from the database; `None` if it is damaged or its cost is absurd.
+    pub(crate) fn stored(text: String) -> Option<Self> {
+        let parts = HashParts::from_str(&text).ok()?;
+        (4..=MAX_COST).contains(&parts.get_cost()).then_some(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn choose(text: &str) -> Result<(), Invalid> {
+        Password::choose(text.to_owned(), "ada-lovelace").map(drop)
+    }
+
+    #[test]
+    fn a_chosen_password_follows_each_rule() {
+        let longest = "quiet otter sails north by the light of seven paper lanterns tonight ok"; // 71
+        for good in
+            ["quiet-otter-sails-north", "Tr0ub4dor&3x!q", "日本語の長い秘密の言葉です", longest]
+        {
+            assert_eq!(choose(good), Ok(()), "{good}");
+        }
+        for (bad, rule) in [
+            ("", "at least 8"),
+            ("tiny1!x", "at least 8"),
+            (&format!("{longest}!"), "at most 71"),
+            ("quiet-otter\0sails-north", "NUL"),
+            ("password", "easy to guess"),
+            ("12345678", "easy to guess"),
+            ("ada-lovelace", "easy to guess"),
+        ] {
+            let Err(Invalid(text)) = choose(bad) else { panic!("{bad:?} passed") };
+            assert!(text.contains(rule), "{bad:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_absurd_stored_hash_is_refused() {
+        let rest = "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+        assert!(PasswordHash::stored(format!("$2b$12${rest}")).is_some());
+        for text in [
+            String::new(),
+            "plain".to_owned(),
+            format!("$2b$31${rest}"),
+            format!("$2b$03${rest}"),
+            format!("$2b$xx${rest}"),
+            format!("$2b$12${}", &rest[1..]),
+            format!("$2b$12${rest}é"),
+        ] {
+            assert!(PasswordHash::stored(text.clone()).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_rules_panic(text in any::<String>(), username in any::<String>()) {
+            let _ = Password::choose(text.clone(), &username);
+            let _ = PasswordHash::stored(text);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Users and what they may be called.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use shared::{error::Invalid, ids::UserId};
+
+/// Names that a reader could take for the operator's.
+const RESERVED: [&str; 16] = [
+    "abuse",
+    "admin",
+    "administrator",
+    "anonymous",
+    "help",
+    "hostmaster",
+    "me",
+    "moderator",
+    "operator",
+    "postmaster",
+    "root",
+    "security",
+    "staff",
+    "support",
+    "system",
+    "webmaster",
+];
+
+/// A person with an account.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) id: UserId,
+    pub(crate) username: Username,
+    pub(crate) create_time: DateTime<Utc>,
+    pub(crate) update_time: DateTime<Utc>,
+}
+
+impl User {
+    /// Somebody who registers now.
+    pub(crate) fn new(username: Username, now: DateTime<Utc>) -> Self {
+        Self { id: UserId::generate(), username, create_time: now, update_time: now }
+    }
+}
+
+/// A username: 3 to 32 of `a-z`, `0-9`, `.`, `_`, `-`, alphanumeric at both ends, not reserved.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub(crate) struct Username(String);
+
+impl Username {
+    /// Lower-cases what it is given. Only ASCII is allowed, so that no two names look alike.
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        let name = text.to_ascii_lowercase();
+        if !(3..=32).contains(&name.chars().count()) {
+            return Err("must have 3 to 32 characters".into());
+        }
+        let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
+        if !name.chars().all(allowed) {
+            return Err("may have letters a to z, digits, '.', '_' and '-' only".into());
+        }
+        let ends = [name.chars().next(), name.chars().next_back()];
+        if !ends.into_iter().flatten().all(|c| c.is_ascii_alphanumeric()) {
+            return Err("must begin and end with a letter or a digit".into());
+        }
+        if RESERVED.contains(&name.as_str()) {
+            return Err("is reserved; choose another".into());
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_username_follows_each_rule() {
+        for good in ["ada", "a.b", "ada-1815", "x_y", "0ab", "Ada", &"a".repeat(32)] {
+            assert!(Username::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "ab",
+            &"a".repeat(33),
+            "-ada",
+            "ada.",
+            "_ad",
+            "a da",
+            "ad\0a",
+            "аda",
+            "ａda",
+            "ada\n",
+            "admin",
+            "ROOT",
+            "ada@home",
+        ] {
+            assert!(Username::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_is_canonical_and_parses_to_itself(text in "\\PC{0,40}|[A-Za-z0-9._-]{1,34}") {
+            if let Ok(username) = Username::parse(&text) {
+                let name = username.to_string();
+                prop_assert_eq!(&name, &text.to_lowercase());
+                prop_assert!(name.is_ascii() && (3..=32).contains(&name.len()));
+                prop_assert_eq!(Username::parse(&name), Ok(username));
+            }
+        }
+    }
+}

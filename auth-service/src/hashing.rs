@@ -1,0 +1,94 @@
+//! Hashes passwords off the async runtime, a bounded number at once, and refuses what would wait too
+//! long. Nothing else calls bcrypt.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::error::Error;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+    time::timeout,
+};
+
+use crate::{
+    config::LoginConfig,
+    domain::password::{Password, PasswordHash},
+};
+
+/// Admits passwords to be hashed.
+pub(crate) struct Hashing {
+    /// A permit for each that may be hashed or wait for it.
+    admitted: Arc<Semaphore>,
+    /// A permit for each that may be hashed.
+    running: Arc<Semaphore>,
+    wait: Duration,
+    cost: u32,
+    /// Verified in place of a hash that there is not, so that it takes the same time.
+    dummy: PasswordHash,
+}
+
+impl Hashing {
+    /// Takes the time of one hash: it makes the dummy.
+    pub(crate) fn new(config: &LoginConfig) -> Self {
+        let threads = config.hashing_threads();
+        Self {
+            admitted: Arc::new(Semaphore::new(threads + usize::from(config.hashing_queue))),
+            running: Arc::new(Semaphore::new(threads)),
+            wait: config.hashing_wait,
+            cost: config.bcrypt_cost,
+            dummy: hash(&Password::typed(String::new()), config.bcrypt_cost)
+                .expect("the empty password can be hashed"),
+        }
+    }
+
+    /// Hashes a new password.
+    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+        let cost = self.cost;
+        self.run(move || hash(&password, cost)).await?
+    }
+
+    /// Whether the password is the one that was hashed. Without a hash it never is, which takes as
+    /// long to find out.
+    pub(crate) async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<bool, Error> {
+        let known = stored.is_some();
+        let hash = stored.unwrap_or_else(|| self.dummy.clone());
+        let equal = self
+            .run(move || bcrypt::non_truncating_verify(password.as_str(), hash.as_str()))
+            .await?
+            // Too long for bcrypt: it was never accepted.
+            .unwrap_or(false);
+        Ok(known && equal)
+    }
+
+    /// A caller that goes away while it waits is never run.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let permits = self.admit().await?;
+        let done = spawn_blocking(move || {
+            let _until_done = permits;
+            work()
+        });
+        done.await.map_err(|panic| Error::Internal(panic.into()))
+    }
+
+    async fn admit(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
+        let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| Error::Overloaded)?;
+        let running = timeout(self.wait, self.running.clone().acquire_owned())
+            .await
+            .map_err(|_| Error::Overloaded)?
+            .expect("the semaphore is never closed");
+        Ok([admitted, running])
+    }
+}
+
+fn hash(password: &Password, cost: u32) -> Result<PasswordHash, Error> {
+    let text = bcrypt::non_truncating_hash(password.as_str(), cost)
+        .map_err(|error| Error::Internal(error.into()))?;
+    PasswordHash::stored(text).ok_or_else(|| Error::Internal("bcrypt made no bcrypt hash".into()))
+}

@@ -1,0 +1,39 @@
+//! The auth-service program: `serve`, `migrate` or `healthcheck`.
+
+use std::process::ExitCode;
+
+use auth_service::{Config, ListenConfig};
+use clap::Command;
+use shared::{
+    config::{CommandLine, Task},
+    error::Error,
+    program, server, telemetry,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Command::new("auth-service")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Registers people, checks their passwords and signs access tokens, over gRPC");
+    let command_line = CommandLine::new::<Config>(command, std::env::args_os());
+    match command_line.task_or_exit() {
+        Task::Serve => program::exit_code(serve(command_line.settings_or_exit()).await),
+        Task::Migrate => {
+            program::exit_code(program::migrate(command_line.settings_or_exit()).await)
+        }
+        Task::Healthcheck => {
+            let ListenConfig { address, .. } = command_line.settings_or_exit();
+            program::healthcheck(address).await
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Error> {
+    telemetry::init(&config.telemetry);
+    let shutdown = server::shutdown_on_signal();
+    let listener = server::listen(config.listen.address, "AUTH_LISTEN_ADDRESS").await?;
+    tracing::info!(address = %config.listen.address, "auth-service listens");
+    auth_service::run(config, listener, shutdown).await?;
+    tracing::info!("auth-service has ended");
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! The SQL of auth-service: one file per table, one statement per function.
+
+pub(crate) mod signing_keys;
+pub(crate) mod users;

@@ -1,0 +1,101 @@
+//! A set of public keys and the checks a key passes before it may verify a token.
+
+use std::collections::HashMap;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
+use serde::{Deserialize, Serialize};
+
+/// The most keys that a set may hold.
+const MAX_KEYS: usize = 16;
+
+/// A P-256 public key as a JSON Web Key (RFC 7517), as far as verification needs it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the RFC's")]
+pub struct Jwk {
+    pub kty: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub use_: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ops: Option<Vec<String>>,
+}
+
+/// A JSON Web Key Set (RFC 7517, section 5).
+#[derive(Deserialize)]
+struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+/// The keys that verify access tokens, by `kid`.
+pub struct KeySet(HashMap<String, DecodingKey>);
+
+/// Why a key set is refused as a whole.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum InvalidKeySet {
+    #[error("not a JSON Web Key Set: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0} keys, at most {MAX_KEYS} are accepted")]
+    TooManyKeys(usize),
+    #[error("two keys have the same kid")]
+    DuplicateKid,
+    #[error("no key in it verifies ES256 signatures")]
+    NoUsableKey,
+}
+
+impl KeySet {
+    /// Reads a JSON Web Key Set.
+    pub fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
+        let JwkSet { keys } = serde_json::from_slice(json)?;
+        Self::from_jwks(&keys)
+    }
+
+    /// Keeps the keys that verify ES256 signatures; an issuer may publish others, for others.
+    pub fn from_jwks(jwks: &[Jwk]) -> Result<Self, InvalidKeySet> {
+        if jwks.len() > MAX_KEYS {
+            return Err(InvalidKeySet::TooManyKeys(jwks.len()));
+        }
+        let mut keys = HashMap::new();
+        for (kid, key) in jwks.iter().filter_map(usable) {
+            if keys.insert(kid, key).is_some() {
+                return Err(InvalidKeySet::DuplicateKid);
+            }
+        }
+        if keys.is_empty() { Err(InvalidKeySet::NoUsableKey) } else { Ok(Self(keys)) }
+    }
+
+    pub(super) fn get(&self, kid: &str) -> Option<&DecodingKey> {
+        self.0.get(kid)
+    }
+}
+
+/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes and what the key is meant for.
+fn usable(jwk: &Jwk) -> Option<(String, DecodingKey)> {
+    let may = |value: &Option<String>, only: &str| value.as_deref().is_none_or(|v| v == only);
+    let fits = jwk.kty == "EC"
+        && jwk.crv.as_deref() == Some("P-256")
+        && may(&jwk.alg, "ES256")
+        && may(&jwk.use_, "sig")
+        && jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+    if !fits {
+        return None;
+    }
+    let (x, y) = (coordinate(jwk.x.as_deref()?)?, coordinate(jwk.y.as_deref()?)?);
+    let kid = jwk.kid.clone().filter(|kid| !kid.is_empty())?;
+    Some((kid, DecodingKey::from_ec_components(x, y).ok()?))
+}
+
+/// The coordinate as it came, if it is 32 bytes in base64url.
+fn coordinate(text: &str) -> Option<&str> {
+    (URL_SAFE_NO_PAD.decode(text).ok()?.len() == 32).then_some(text)
+}

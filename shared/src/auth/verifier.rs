@@ -1,0 +1,127 @@
+//! Verifies access tokens in memory. A token is good only if it passes every check in this file.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, Validation};
+use tonic::metadata::MetadataMap;
+
+use super::{Caller, Claims, KeySet, MAX_LIFETIME, TOKEN_TYPE};
+use crate::{config::TokenConfig, error::Error};
+
+/// The longest `authorization` value that is looked at, in bytes.
+const MAX_HEADER_BYTES: usize = 4096;
+
+/// The keys that verify tokens now; none until they are loaded. Whoever learns of new ones swaps
+/// them in.
+pub type Keys = ArcSwapOption<KeySet>;
+
+/// Decides whether an access token is good, without a call to anybody.
+pub struct Verifier {
+    keys: Arc<Keys>,
+    issuer: String,
+    audience: String,
+    leeway: Duration,
+    signature_only: Validation,
+}
+
+impl Verifier {
+    /// A verifier that follows `keys`.
+    #[must_use]
+    pub fn new(keys: Arc<Keys>, config: &TokenConfig) -> Self {
+        // jsonwebtoken's checks of claims read the clock themselves, make most claims optional and
+        // let wrong types pass: it decodes and verifies the signature, `check_claims` does the rest.
+        let mut signature_only = Validation::new(Algorithm::ES256);
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        Self {
+            keys,
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            leeway: config.leeway,
+            signature_only,
+        }
+    }
+
+    /// Finds out who makes the call that has this metadata.
+    pub fn authenticate(
+        &self,
+        metadata: &MetadataMap,
+        now: DateTime<Utc>,
+    ) -> Result<Caller, Error> {
+        self.verify(bearer_token(metadata)?, now)
+    }
+
+    /// Finds out for whom an access token speaks.
+    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Caller, Error> {
+        let keys = self.keys.load();
+        let keys = keys.as_ref().ok_or(Error::KeysUnavailable)?;
+        let kid = accepted_kid(token).ok_or(Error::AccessTokenInvalid)?;
+        let key = keys.get(&kid).ok_or(Error::AccessTokenInvalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.signature_only)
+            .map_err(|_| Error::AccessTokenInvalid)?
+            .claims;
+        self.check_claims(&claims, now)?;
+        Ok(Caller { id: claims.sub, session_id: claims.sid })
+    }
+
+    /// The `kid` that the call's token names, if no key of that name is known.
+    #[must_use]
+    pub fn unknown_kid(&self, metadata: &MetadataMap) -> Option<String> {
+        let kid = bearer_token(metadata).ok().and_then(accepted_kid)?;
+        let keys = self.keys.load();
+        keys.as_ref().is_none_or(|keys| keys.get(&kid).is_none()).then_some(kid)
+    }
+
+    /// The expiry comes last, so that "expired" is said only of a token that was good.
+    fn check_claims(&self, claims: &Claims, now: DateTime<Utc>) -> Result<(), Error> {
+        let leeway = seconds(self.leeway);
+        let now = now.timestamp();
+        let lifetime = claims.exp.checked_sub(claims.iat).ok_or(Error::AccessTokenInvalid)?;
+        let good = claims.iss == self.issuer
+            && claims.aud.includes(&self.audience)
+            && !claims.jti.is_empty()
+            && (1..=seconds(MAX_LIFETIME)).contains(&lifetime)
+            && claims.iat <= now + leeway
+            && claims.nbf <= now + leeway;
+        if !good {
+            return Err(Error::AccessTokenInvalid);
+        }
+        // The leeway is added to our side: `exp` may be any number.
+        if claims.exp <= now - leeway {
+            return Err(Error::AccessTokenExpired);
+        }
+        Ok(())
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The `kid` of a token whose header is acceptable. Headers that bring or point to a key (`jwk`,
+/// `jku`, `x5c` and so on) are never read; extensions that must be understood (`crit`) are not.
+fn accepted_kid(token: &str) -> Option<String> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    let typ = header.typ?.to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+    let accepted = header.alg == Algorithm::ES256 && typ == TOKEN_TYPE && header.crit.is_none();
+    header.kid.filter(|_| accepted)
+}
+
+/// The token of the one `authorization: Bearer` entry (RFC 6750, section 2.1).
+fn bearer_token(metadata: &MetadataMap) -> Result<&str, Error> {
+    let mut entries = metadata.get_all("authorization").iter();
+    let entry = entries.next().ok_or(Error::AccessTokenMissing)?;
+    if entries.next().is_some() || entry.as_bytes().len() > MAX_HEADER_BYTES {
+        return Err(Error::AccessTokenInvalid);
+    }
+    let text = entry.to_str().map_err(|_| Error::AccessTokenInvalid)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Error::AccessTokenMissing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Error::AccessTokenMissing);
+    }
+    Ok(token.trim_start_matches(' '))
+}

@@ -1,0 +1,268 @@
+//! Settings from flags and environment variables, a flag over its variable. The settings that only
+//! one service has stand in that service's `config.rs`.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
+
+mod command_line;
+mod database_url;
+
+pub use command_line::{CommandLine, ConfigError, Task};
+pub use database_url::DatabaseUrl;
+
+/// The database and how it is used.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseConfig {
+    /// Where the database is: `postgres://user:password@host/database`. TLS with a verified
+    /// certificate is required unless the host is this machine or the URL has an `sslmode`.
+    #[arg(
+        id = "database_url",
+        long = "database-url",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub url: DatabaseUrl,
+
+    /// The most connections that are kept open.
+    #[arg(
+        long = "database-max-connections",
+        env = "DATABASE_MAX_CONNECTIONS",
+        default_value = "10",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub max_connections: u32,
+
+    /// How long a call waits for a free connection before it fails as UNAVAILABLE.
+    #[arg(
+        long = "database-acquire-timeout-ms",
+        env = "DATABASE_ACQUIRE_TIMEOUT_MS",
+        default_value = "2000",
+        value_name = "MS",
+        value_parser = milliseconds(1..=60_000)
+    )]
+    pub acquire_timeout: Duration,
+
+    /// When an unused connection is closed.
+    #[arg(
+        long = "database-idle-timeout-seconds",
+        env = "DATABASE_IDLE_TIMEOUT_SECONDS",
+        default_value = "600",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=86_400)
+    )]
+    pub idle_timeout: Duration,
+
+    /// When a connection is replaced.
+    #[arg(
+        long = "database-max-lifetime-seconds",
+        env = "DATABASE_MAX_LIFETIME_SECONDS",
+        default_value = "1800",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=86_400)
+    )]
+    pub max_lifetime: Duration,
+
+    /// PostgreSQL stops a statement that runs longer.
+    #[arg(
+        long = "database-statement-timeout-ms",
+        env = "DATABASE_STATEMENT_TIMEOUT_MS",
+        default_value = "3000",
+        value_name = "MS",
+        value_parser = milliseconds(1..=600_000)
+    )]
+    pub statement_timeout: Duration,
+
+    /// PostgreSQL stops a statement that waits longer for a lock.
+    #[arg(
+        long = "database-lock-timeout-ms",
+        env = "DATABASE_LOCK_TIMEOUT_MS",
+        default_value = "1000",
+        value_name = "MS",
+        value_parser = milliseconds(1..=600_000)
+    )]
+    pub lock_timeout: Duration,
+
+    /// PostgreSQL ends a session that leaves a transaction open for longer.
+    #[arg(
+        long = "database-idle-in-transaction-timeout-ms",
+        env = "DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS",
+        default_value = "5000",
+        value_name = "MS",
+        value_parser = milliseconds(1..=600_000)
+    )]
+    pub idle_in_transaction_timeout: Duration,
+
+    /// Whether `serve` brings the database to the newest schema when it starts. Any number of
+    /// instances may do so at once. Where it is off, run `migrate` first.
+    #[arg(
+        long = "database-migrate-on-start",
+        env = "DATABASE_MIGRATE_ON_START",
+        default_value = "true",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set
+    )]
+    pub migrate_on_start: bool,
+}
+
+/// What makes an access token good. Both services must agree on it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Access tokens")]
+pub struct TokenConfig {
+    /// The `iss` claim: who signs access tokens.
+    #[arg(
+        long = "token-issuer",
+        env = "TOKEN_ISSUER",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    pub issuer: String,
+
+    /// The `aud` claim: whom access tokens are meant for.
+    #[arg(
+        long = "token-audience",
+        env = "TOKEN_AUDIENCE",
+        default_value = "tandem",
+        value_name = "NAME",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    pub audience: String,
+
+    /// How far the clocks of issuer and verifier may differ.
+    #[arg(
+        long = "token-leeway-seconds",
+        env = "TOKEN_LEEWAY_SECONDS",
+        default_value = "30",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=300)
+    )]
+    pub leeway: Duration,
+}
+
+/// The listener's limits and its end.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerConfig {
+    /// Calls that one connection may have in flight.
+    #[arg(
+        long = "server-max-streams-per-connection",
+        env = "SERVER_MAX_STREAMS_PER_CONNECTION",
+        default_value = "200",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_streams_per_connection: u32,
+
+    /// The largest list of request headers, in bytes.
+    #[arg(
+        long = "server-max-header-list-bytes",
+        env = "SERVER_MAX_HEADER_LIST_BYTES",
+        default_value = "16384",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=1_048_576)
+    )]
+    pub max_header_list_bytes: u32,
+
+    /// When a silent connection is asked for a sign of life.
+    #[arg(
+        long = "server-keepalive-interval-seconds",
+        env = "SERVER_KEEPALIVE_INTERVAL_SECONDS",
+        default_value = "60",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=3600)
+    )]
+    pub keepalive_interval: Duration,
+
+    /// How long a connection may take to give it.
+    #[arg(
+        long = "server-keepalive-timeout-seconds",
+        env = "SERVER_KEEPALIVE_TIMEOUT_SECONDS",
+        default_value = "20",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=3600)
+    )]
+    pub keepalive_timeout: Duration,
+
+    /// After SIGTERM: how long calls are still accepted, so that load balancers notice the health
+    /// service's answer and send no more.
+    #[arg(
+        long = "server-drain-delay-seconds",
+        env = "SERVER_DRAIN_DELAY_SECONDS",
+        default_value = "5",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=300)
+    )]
+    pub drain_delay: Duration,
+
+    /// After that: how long calls in flight may take to finish.
+    #[arg(
+        long = "server-drain-timeout-seconds",
+        env = "SERVER_DRAIN_TIMEOUT_SECONDS",
+        default_value = "20",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=300)
+    )]
+    pub drain_timeout: Duration,
+}
+
+/// The log.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Log")]
+pub struct TelemetryConfig {
+    /// The form of the log's lines, on standard error.
+    #[arg(
+        long = "log-format",
+        env = "LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT",
+        value_enum
+    )]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or `target=level` directives separated by commas.
+    #[arg(
+        long = "log-filter",
+        env = "RUST_LOG",
+        default_value = "info",
+        value_name = "FILTER",
+        value_parser = log_filter
+    )]
+    pub log_filter: String,
+}
+
+/// The form of the log's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// What `migrate` needs.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(missing_docs, reason = "each is documented on its type")]
+pub struct MigrateConfig {
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// Parses a whole number of seconds.
+pub fn seconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
+    RangedU64ValueParser::<u64>::new().range(range).map(Duration::from_secs)
+}
+
+/// Parses a whole number of milliseconds.
+pub fn milliseconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
+    RangedU64ValueParser::<u64>::new().range(range).map(Duration::from_millis)
+}
+
+fn log_filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {
+    tracing_subscriber::EnvFilter::builder().parse(text).map(|_| text.to_owned())
+}

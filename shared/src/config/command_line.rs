@@ -1,0 +1,200 @@
+//! Reads flags and variables with clap, and reports every mistake at once instead of the first.
+
+use std::{collections::HashSet, error::Error as _, ffi::OsString, fmt};
+
+use clap::{
+    Arg, ArgMatches, Args, Command, Id,
+    builder::ValueParser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// What a service's program is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Task {
+    /// Answer calls until SIGTERM or SIGINT
+    Serve,
+    /// Bring the database to the newest schema and exit
+    Migrate,
+    /// Exit with 0 if the service at the listen address is ready for calls, otherwise with 1
+    Healthcheck,
+}
+
+#[derive(clap::Args)]
+struct TaskArgument {
+    /// What to do.
+    #[arg(value_enum, default_value = "serve", value_name = "COMMAND")]
+    task: Task,
+}
+
+/// A program's arguments and variables, from which each task takes the settings that it needs.
+pub struct CommandLine {
+    command: Command,
+    args: Vec<OsString>,
+}
+
+impl CommandLine {
+    /// The command line of a service's program, whose settings all stand in `S`.
+    pub fn new<S: Args>(
+        command: Command,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        let about = command.get_about().cloned().unwrap_or_default();
+        // The comment on a struct of settings would take the place of the program's description.
+        let command = S::augment_args(TaskArgument::augment_args(command));
+        let command = command.about(about).long_about(None);
+        Self { command, args: args.into_iter().map(Into::into).collect() }
+    }
+
+    /// The settings that a task needs, or every mistake in them.
+    pub fn settings<S: Args>(&self) -> Result<S, ConfigError> {
+        let needed = S::augment_args(Command::new(""));
+        let needed: HashSet<_> = needed.get_arguments().map(Arg::get_id).collect();
+        let unneeded =
+            self.command.get_arguments().map(Arg::get_id).filter(|id| !needed.contains(id));
+        let command = unneeded.fold(self.command.clone(), tolerate);
+        let matches = parse(command, &self.args)?;
+        S::from_arg_matches(&matches).map_err(ConfigError::Usage)
+    }
+
+    /// The settings that a task needs; ends the program if there is a mistake in them.
+    pub fn settings_or_exit<S: Args>(&self) -> S {
+        self.settings().unwrap_or_else(|error| error.exit())
+    }
+
+    /// The task that the command line names; `serve` if it names none.
+    pub fn task_or_exit(&self) -> Task {
+        let TaskArgument { task } = self.settings_or_exit();
+        task
+    }
+}
+
+/// Why settings could not be read.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The command line makes no sense, or asks for help or the version.
+    Usage(clap::Error),
+    /// What is wrong with each variable, in words that follow its name.
+    Mistakes(Vec<String>),
+}
+
+impl ConfigError {
+    /// Prints what is wrong and ends the program: with 2, or with 0 if help was asked for.
+    pub fn exit(&self) -> ! {
+        match self {
+            Self::Usage(error) => error.exit(),
+            Self::Mistakes(_) => {
+                #[expect(clippy::print_stderr, reason = "the log is not configured yet")]
+                {
+                    eprintln!("{self}");
+                }
+                std::process::exit(2)
+            }
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::Mistakes(mistakes) => {
+                writeln!(f, "error: the configuration has mistakes:")?;
+                for mistake in mistakes {
+                    writeln!(f, "  {mistake}")?;
+                }
+                write!(f, "\nFor every setting and its default, try '--help'.")
+            }
+        }
+    }
+}
+
+/// clap stops at the first mistake: note it, let the argument pass, and parse again.
+fn parse(mut command: Command, args: &[OsString]) -> Result<ArgMatches, ConfigError> {
+    let mut mistakes = Vec::new();
+    loop {
+        let error = match command.clone().try_get_matches_from(args) {
+            Ok(matches) if mistakes.is_empty() => return Ok(matches),
+            Ok(_) => return Err(ConfigError::Mistakes(mistakes)),
+            Err(error) => error,
+        };
+        let culprits = culprits(&command, &error);
+        if culprits.is_empty() {
+            return Err(ConfigError::Usage(error));
+        }
+        for args in culprits {
+            mistakes.push(format!("{}: {}", names(&args), rule(&args[0], &error)));
+            command = args.iter().map(Arg::get_id).fold(command, tolerate);
+        }
+    }
+}
+
+/// The arguments that an error is about, together those of which one would do; none if it is not
+/// about a setting's value.
+fn culprits(command: &Command, error: &clap::Error) -> Vec<Vec<Arg>> {
+    let about_a_value = matches!(
+        error.kind(),
+        ErrorKind::InvalidValue
+            | ErrorKind::ValueValidation
+            | ErrorKind::MissingRequiredArgument
+            | ErrorKind::ArgumentConflict
+    );
+    let usages = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(usage)) if about_a_value => std::slice::from_ref(usage),
+        Some(ContextValue::Strings(usages)) if about_a_value => usages,
+        _ => &[],
+    };
+    // An argument knows its usage once the command is built. A group's usage holds its members':
+    // `<--a <A>|--b <B>>`.
+    let mut built = command.clone();
+    built.build();
+    let named = |usage: &String| {
+        let args = built.get_arguments().filter(|arg| usage.contains(&arg.to_string()));
+        args.cloned().collect()
+    };
+    usages.iter().map(named).filter(|args: &Vec<_>| !args.is_empty()).collect()
+}
+
+/// `A_VARIABLE (--a-flag)`, and so on, joined by "or".
+fn names(args: &[Arg]) -> String {
+    let name = |arg: &Arg| {
+        let flag = arg.get_long().map_or_else(|| arg.to_string(), |long| format!("--{long}"));
+        match arg.get_env() {
+            Some(variable) => format!("{} ({flag})", variable.display()),
+            None => flag,
+        }
+    };
+    args.iter().map(name).collect::<Vec<_>>().join(" or ")
+}
+
+/// The rule that an argument breaks.
+fn rule(arg: &Arg, error: &clap::Error) -> String {
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) if !arg.is_hide_env_values_set() => {
+            format!("invalid value '{value}'")
+        }
+        _ => "invalid value".to_owned(),
+    };
+    match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
+        (ErrorKind::MissingRequiredArgument, ..) => "is required".to_owned(),
+        (ErrorKind::ArgumentConflict, ..) => match error.get(ContextKind::PriorArg) {
+            Some(prior) => format!("cannot be set together with {prior}"),
+            None => "is set twice".to_owned(),
+        },
+        (_, Some(rule), _) => format!("{value}: {rule}"),
+        (_, None, Some(ContextValue::Strings(choices))) => {
+            format!("{value}: expected one of {}", choices.join(", "))
+        }
+        _ => value,
+    }
+}
+
+/// Lets an argument be absent and have any value.
+fn tolerate(command: Command, id: &Id) -> Command {
+    let groups = command.get_groups().filter(|group| group.get_args().any(|arg| arg == id));
+    let groups: Vec<_> = groups.map(|group| group.get_id().clone()).collect();
+    let command =
+        command.mut_arg(id, |arg| arg.required(false).value_parser(ValueParser::os_string()));
+    groups.iter().fold(command, |command, group| {
+        command.mut_group(group, |group| group.required(false).multiple(true))
+    })
+}

@@ -1,0 +1,95 @@
+//! A database URL that has been parsed and is never printed.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::Url;
+
+/// Where a database is and how it is reached.
+///
+/// TLS with a verified certificate is the default for a host that is not this machine; an `sslmode`
+/// in the URL overrules it, but for `allow` and `prefer`, which fall back to plain text in silence.
+#[derive(Clone)]
+pub struct DatabaseUrl(PgConnectOptions);
+
+impl DatabaseUrl {
+    /// How to connect.
+    #[must_use]
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.0.clone()
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Not the parser's own words: they may repeat a part of the URL, and that may be the password.
+        let malformed = || "expected postgres://user:password@host:port/database".to_owned();
+        let url = Url::parse(text).map_err(|_| malformed())?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(malformed());
+        }
+        let options = PgConnectOptions::from_str(text).map_err(|_| malformed())?;
+        let chosen = url.query_pairs().any(|(key, _)| matches!(&*key, "sslmode" | "ssl-mode"));
+        match options.get_ssl_mode() {
+            _ if is_local(&options) => Ok(Self(options)),
+            PgSslMode::Allow | PgSslMode::Prefer if chosen => {
+                Err("sslmode=allow and sslmode=prefer fall back to plain text in silence; \
+                 use verify-full, or disable to ask for plain text"
+                    .to_owned())
+            }
+            _ if chosen => Ok(Self(options)),
+            _ => Ok(Self(options.ssl_mode(PgSslMode::VerifyFull))),
+        }
+    }
+}
+
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    options.get_socket().is_some()
+        || host == "localhost"
+        || host.starts_with('/')
+        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ssl_mode(url: &str) -> Result<String, String> {
+        let DatabaseUrl(options) = url.parse()?;
+        Ok(format!("{:?}", options.get_ssl_mode()))
+    }
+
+    #[test]
+    fn tls_is_verified_unless_the_host_is_this_machine_or_the_url_says_otherwise() {
+        for (url, mode) in [
+            ("postgres://db.example/tandem", "VerifyFull"),
+            ("postgres://10.0.0.7/tandem", "VerifyFull"),
+            ("postgres://db.example/tandem?sslmode=disable", "Disable"),
+            ("postgres://db.example/tandem?sslmode=verify-ca", "VerifyCa"),
+            ("postgres://localhost/tandem", "Prefer"),
+            ("postgresql://127.0.0.1:5432/tandem", "Prefer"),
+            ("postgres://db.example/tandem?host=/run/postgresql", "Prefer"),
+        ] {
+            assert_eq!(ssl_mode(url).as_deref(), Ok(mode), "{url}");
+        }
+        let prefer = ssl_mode("postgres://db.example/tandem?sslmode=prefer").unwrap_err();
+        assert!(prefer.contains("verify-full"), "{prefer}");
+    }
+
+    #[test]
+    fn a_malformed_url_is_refused_without_being_repeated() {
+        for url in ["", "tandem", "mysql://root:hunter2@h/d", "postgres://u:hunter2@h:notaport/d"] {
+            let error = ssl_mode(url).unwrap_err();
+            assert!(error.starts_with("expected postgres://") && !error.contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The connection pool, the migrations, and what the database must be like before it is used.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{
+    Connection as _, PgConnection, PgPool,
+    migrate::{Migrate as _, MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use crate::{config::DatabaseConfig, error::Error};
+
+/// Every migration there is, of both services, embedded at compile time.
+static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("../migrations") };
+
+/// A connection that was unused for longer is asked whether it still lives before a call gets it.
+/// Busy ones are not: that would cost each call a round trip.
+const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
+
+/// How long the database may take to answer the readiness check.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long to wait before the database is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A pool that connects when it is first used, so that a service starts while its database is away.
+#[must_use]
+pub fn pool(config: &DatabaseConfig, application_name: &str) -> PgPool {
+    let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    let connect = config.url.connect_options().application_name(application_name).options([
+        ("statement_timeout", milliseconds(config.statement_timeout)),
+        ("lock_timeout", milliseconds(config.lock_timeout)),
+        ("idle_in_transaction_session_timeout", milliseconds(config.idle_in_transaction_timeout)),
+        ("synchronous_commit", "on".to_owned()),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .idle_timeout(config.idle_timeout)
+        .max_lifetime(config.max_lifetime)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE_TIME {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(connect)
+}
+
+/// Brings the database to the newest schema. Instances that do so at once wait for each other; a
+/// database that is newer than this program is left as it is.
+pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
+    // A connection of its own: migrations may take longer than a call may.
+    let mut connection = PgConnection::connect_with(&config.url.connect_options()).await?;
+    MIGRATOR.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Does what a service needs of its database before it can answer calls. While the database is away
+/// it tries again every second; any other failure is returned.
+pub async fn retry_until_available<T>(
+    attempt: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        match attempt().await {
+            Err(error @ Error::DatabaseUnavailable(_)) => {
+                tracing::warn!(cause = error.causes(), "the database is away; trying again");
+                sleep(RETRY_INTERVAL).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Watches the database over a connection of its own, so that a busy pool does not look like a
+/// database that is away.
+pub struct Probe {
+    connect: PgConnectOptions,
+    connection: Mutex<Option<PgConnection>>,
+}
+
+impl Probe {
+    /// A probe that connects when it is first asked.
+    #[must_use]
+    pub fn new(config: &DatabaseConfig) -> Self {
+        Self { connect: config.url.connect_options(), connection: Mutex::default() }
+    }
+
+    /// Whether the database answers and has every migration that this program knows; if not, what
+    /// is missing.
+    pub async fn check(&self) -> Result<(), Arc<str>> {
+        let mut connection = self.connection.lock().await;
+        match timeout(PROBE_TIMEOUT, self.reuse_or_connect(connection.take())).await {
+            Ok(Ok(alive)) => *connection = Some(alive),
+            Ok(Err(Error::Internal(reason))) => return Err(reason.to_string().into()),
+            Ok(Err(_)) => return Err("the database cannot be reached".into()),
+            Err(_) => return Err("the database does not answer".into()),
+        }
+        Ok(())
+    }
+
+    async fn reuse_or_connect(
+        &self,
+        connection: Option<PgConnection>,
+    ) -> Result<PgConnection, Error> {
+        if let Some(mut connection) = connection {
+            connection.ping().await?;
+            return Ok(connection);
+        }
+        let mut connection = PgConnection::connect_with(&self.connect).await?;
+        if !is_migrated(&mut connection).await? {
+            return Err(Error::Internal("the database schema is too old: run `migrate`".into()));
+        }
+        Ok(connection)
+    }
+}
+
+async fn is_migrated(connection: &mut PgConnection) -> Result<bool, Error> {
+    match connection.list_applied_migrations(&MIGRATOR.table_name).await {
+        Ok(applied) => Ok(MIGRATOR
+            .iter()
+            .all(|known| applied.iter().any(|done| done.version == known.version))),
+        // The table of migrations is not there: none was ever applied.
+        Err(MigrateError::Execute(sqlx::Error::Database(error)))
+            if error.code().as_deref() == Some("42P01") =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether `error` is the violation of the constraint or unique index of this name.
+#[must_use]
+pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    error.as_database_error().is_some_and(|error| error.constraint() == Some(constraint))
+}

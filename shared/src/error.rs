@@ -1,0 +1,216 @@
+//! The one error of both services and its mapping to a gRPC status; no other file names a code.
+
+use std::{borrow::Cow, error::Error as StdError, fmt::Write as _, time::Duration};
+
+use proto::error::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+mod database;
+mod framework;
+
+pub use framework::complete;
+
+/// The `domain` of every `google.rpc.ErrorInfo` that leaves the services.
+pub const DOMAIN: &str = "tandem";
+
+/// The answer of an RPC.
+pub type RpcResult<T> = Result<tonic::Response<T>, Status>;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// Why a call failed. `Display` is for the caller, `source()` is for the log.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each is documented on its ErrorReason in the protos")]
+pub enum Error {
+    #[error("{0}")]
+    InvalidFields(FieldViolations),
+    #[error("the page token is not valid here; start again from the first page")]
+    PageTokenInvalid,
+    #[error("send an access token as metadata: `authorization: Bearer <access token>`")]
+    AccessTokenMissing,
+    #[error("the access token is not valid; log in again")]
+    AccessTokenInvalid,
+    #[error("the access token has expired; log in again")]
+    AccessTokenExpired,
+    #[error("unknown username or wrong password")]
+    CredentialsInvalid,
+    #[error("no such task")]
+    TaskNotFound,
+    #[error("this username is taken; choose another")]
+    UsernameTaken,
+    #[error("another call is changing the same thing; try again")]
+    Conflict(#[source] Source),
+    #[error("too much work has arrived; try again later")]
+    Overloaded,
+    #[error("the request message is too large")]
+    MessageTooLarge,
+    #[error("the work took too long; whether it was done is unknown")]
+    DeadlineExceeded(#[source] Source),
+    #[error("the database cannot be reached; try again")]
+    DatabaseUnavailable(#[source] Source),
+    #[error("the keys of access tokens are not loaded yet; try again")]
+    KeysUnavailable,
+    #[error("the service has no such method")]
+    MethodNotFound,
+    #[error("internal error")]
+    Internal(#[source] Source),
+}
+
+impl Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::InvalidFields(_) | Self::PageTokenInvalid => Code::InvalidArgument,
+            Self::AccessTokenMissing
+            | Self::AccessTokenInvalid
+            | Self::AccessTokenExpired
+            | Self::CredentialsInvalid => Code::Unauthenticated,
+            Self::TaskNotFound => Code::NotFound,
+            Self::UsernameTaken => Code::AlreadyExists,
+            Self::Conflict(_) => Code::Aborted,
+            Self::Overloaded | Self::MessageTooLarge => Code::ResourceExhausted,
+            Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
+            Self::DatabaseUnavailable(_) | Self::KeysUnavailable => Code::Unavailable,
+            Self::MethodNotFound => Code::Unimplemented,
+            Self::Internal(_) => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> ErrorReason {
+        match self {
+            Self::InvalidFields(_) => ErrorReason::InvalidField,
+            Self::PageTokenInvalid => ErrorReason::PageTokenInvalid,
+            Self::AccessTokenMissing => ErrorReason::AccessTokenMissing,
+            Self::AccessTokenInvalid => ErrorReason::AccessTokenInvalid,
+            Self::AccessTokenExpired => ErrorReason::AccessTokenExpired,
+            Self::CredentialsInvalid => ErrorReason::CredentialsInvalid,
+            Self::TaskNotFound => ErrorReason::TaskNotFound,
+            Self::UsernameTaken => ErrorReason::UsernameTaken,
+            Self::Conflict(_) => ErrorReason::Conflict,
+            Self::Overloaded => ErrorReason::Overloaded,
+            Self::MessageTooLarge => ErrorReason::MessageTooLarge,
+            Self::DeadlineExceeded(_) => ErrorReason::DeadlineExceeded,
+            Self::DatabaseUnavailable(_) => ErrorReason::DatabaseUnavailable,
+            Self::KeysUnavailable => ErrorReason::KeysUnavailable,
+            Self::MethodNotFound => ErrorReason::MethodNotFound,
+            Self::Internal(_) => ErrorReason::Internal,
+        }
+    }
+
+    /// How long a client should wait before it tries the same call again, where that can help.
+    fn retry_delay(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded | Self::DatabaseUnavailable(_) | Self::KeysUnavailable => {
+                Some(Duration::from_secs(1))
+            }
+            _ => None,
+        }
+    }
+
+    /// All that lies behind the error, outermost first: for the log and for who starts a service,
+    /// never for a caller.
+    #[must_use]
+    pub fn causes(&self) -> String {
+        let mut text = String::new();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let separator = if text.is_empty() { "" } else { ": " };
+            let _ = write!(text, "{separator}{error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// Writes the log line of a failure that is ours, not the caller's.
+    fn log(&self) {
+        match self {
+            Self::Internal(_) => tracing::error!(cause = self.causes(), "call failed"),
+            Self::DatabaseUnavailable(_) | Self::DeadlineExceeded(_) | Self::Conflict(_) => {
+                tracing::warn!(
+                    reason = reason_name(self.reason()),
+                    cause = self.causes(),
+                    "call failed"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+impl From<Error> for Status {
+    /// Logs what is ours to know and keeps it from the caller.
+    fn from(error: Error) -> Self {
+        error.log();
+        let mut details = ErrorDetails::with_error_info(reason_name(error.reason()), DOMAIN, []);
+        if let Some(delay) = error.retry_delay() {
+            details.set_retry_info(Some(delay));
+        }
+        let (code, message) = (error.code(), error.to_string());
+        if let Error::InvalidFields(FieldViolations(violations)) = error {
+            details.set_bad_request(violations);
+        }
+        Self::with_error_details(code, message, details)
+    }
+}
+
+/// The reason as it stands in `ErrorInfo`: without the prefix that the enum's values have.
+fn reason_name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+/// The rule that a value breaks, in words that follow the field's name: "must not be empty".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub Cow<'static, str>);
+
+impl From<&'static str> for Invalid {
+    fn from(rule: &'static str) -> Self {
+        Self(Cow::Borrowed(rule))
+    }
+}
+
+/// Every bad field of a request, gathered so that the caller learns of all of them at once.
+#[derive(Debug, Default)]
+pub struct FieldViolations(Vec<FieldViolation>);
+
+impl FieldViolations {
+    /// An empty list, to be filled by [`check`](Self::check).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether no rule is broken so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the parsed value, or notes which rule `field` breaks. `field` is its path in the
+    /// request: `task.title`.
+    pub fn check<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|Invalid(rule)| self.0.push(FieldViolation::new(field, rule))).ok()
+    }
+}
+
+impl std::fmt::Display for FieldViolations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, FieldViolation { field, description, .. }) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{field} {description}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<FieldViolations> for Status {
+    fn from(violations: FieldViolations) -> Self {
+        Error::InvalidFields(violations).into()
+    }
+}
+
+impl From<FieldViolations> for Error {
+    fn from(violations: FieldViolations) -> Self {
+        Self::InvalidFields(violations)
+    }
+}

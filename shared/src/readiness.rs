@@ -1,0 +1,70 @@
+//! Whether a service may be called, checked again and again and told by the health service.
+
+use std::{sync::Arc, time::Duration};
+
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+    server::{HealthReporter, health_reporter},
+};
+
+/// How often readiness is checked.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the health service (`grpc.health.v1`) says of a service, under its name and under "".
+#[derive(Clone)]
+pub struct Readiness {
+    reporter: HealthReporter,
+    service: &'static str,
+}
+
+impl Readiness {
+    /// Not ready until [`follow`](Self::follow) finds otherwise.
+    pub async fn new(service: &'static str) -> (Self, HealthServer<impl Health>) {
+        let (reporter, server) = health_reporter();
+        let readiness = Self { reporter, service };
+        readiness.set(ServingStatus::NotServing).await;
+        (readiness, server)
+    }
+
+    /// Follows `check` until it is dropped. `check` says what is missing, in words for the log,
+    /// which gets a line at each change.
+    pub async fn follow(&self, check: impl AsyncFn() -> Result<(), Arc<str>>) {
+        let mut last = None;
+        loop {
+            let now = check().await;
+            if last.as_ref() != Some(&now) {
+                match &now {
+                    Ok(()) => tracing::info!(service = self.service, "ready"),
+                    Err(reason) => tracing::warn!(service = self.service, %reason, "not ready"),
+                }
+                self.set(if now.is_ok() {
+                    ServingStatus::Serving
+                } else {
+                    ServingStatus::NotServing
+                })
+                .await;
+                last = Some(now);
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Says that no more calls should come.
+    pub(crate) async fn set_not_ready(&self) {
+        self.set(ServingStatus::NotServing).await;
+    }
+
+    /// Ends the streams of those who watch: they would keep their connections open.
+    pub(crate) async fn end_watches(&mut self) {
+        for name in ["", self.service] {
+            self.reporter.clear_service_status(name).await;
+        }
+    }
+
+    async fn set(&self, status: ServingStatus) {
+        for name in ["", self.service] {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+}

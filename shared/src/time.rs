@@ -1,0 +1,21 @@
+//! The clock, and times as protobuf has them. Everything else takes `now` as an argument.
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+
+/// The time in microseconds, truncated: what PostgreSQL stores, so that what was written reads back
+/// equal.
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that truncates")]
+    Utc::now().trunc_subsecs(6)
+}
+
+/// A time as a protobuf `Timestamp`.
+#[must_use]
+pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.timestamp(),
+        nanos: i32::try_from(time.timestamp_subsec_nanos())
+            .expect("a leap second is below 2^31 ns"),
+    }
+}

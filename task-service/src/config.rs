@@ -1,0 +1,115 @@
+//! The settings of task-service beside those that both services have.
+
+use std::{net::SocketAddr, time::Duration};
+
+use reqwest::Url;
+use shared::config::{
+    DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
+};
+
+/// All settings of task-service.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(missing_docs, reason = "each is documented on its type")]
+pub struct Config {
+    #[command(flatten)]
+    pub listen: ListenConfig,
+    #[command(flatten)]
+    pub issuer: IssuerConfig,
+    #[command(flatten)]
+    pub token: TokenConfig,
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    pub server: ServerConfig,
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// Where the service is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListenConfig {
+    /// Where calls are answered.
+    #[arg(
+        id = "listen_address",
+        long = "listen-address",
+        env = "TASK_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:50052",
+        value_name = "IP:PORT"
+    )]
+    pub address: SocketAddr,
+
+    /// The largest request message, in bytes.
+    #[arg(
+        long = "max-request-bytes",
+        env = "TASK_MAX_REQUEST_BYTES",
+        default_value = "262144",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
+    )]
+    pub max_request_bytes: u32,
+}
+
+/// Whose tokens are accepted, and how fresh the issuer's keys are kept.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Issuer")]
+pub struct IssuerConfig {
+    /// Where the issuer publishes the keys that verify its tokens, as a JSON Web Key Set.
+    #[arg(
+        id = "jwks_url",
+        long = "jwks-url",
+        env = "TASK_JWKS_URL",
+        default_value = "http://127.0.0.1:50051/.well-known/jwks.json",
+        value_name = "URL",
+        value_parser = http_url
+    )]
+    pub url: Url,
+
+    /// How often the keys are fetched, give or take a tenth.
+    #[arg(
+        id = "jwks_refresh_seconds",
+        long = "jwks-refresh-seconds",
+        env = "TASK_JWKS_REFRESH_SECONDS",
+        default_value = "300",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=86_400)
+    )]
+    pub refresh_interval: Duration,
+
+    /// How often a token that names an unknown key may have them fetched again.
+    #[arg(
+        id = "jwks_unknown_kid_seconds",
+        long = "jwks-unknown-kid-seconds",
+        env = "TASK_JWKS_UNKNOWN_KID_SECONDS",
+        default_value = "10",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=3600)
+    )]
+    pub unknown_kid_interval: Duration,
+
+    /// How long the last keys are trusted while no others can be had.
+    #[arg(
+        id = "jwks_max_age_seconds",
+        long = "jwks-max-age-seconds",
+        env = "TASK_JWKS_MAX_AGE_SECONDS",
+        default_value = "86400",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=604_800)
+    )]
+    pub max_age: Duration,
+
+    /// How long a fetch may take.
+    #[arg(
+        id = "jwks_timeout_ms",
+        long = "jwks-timeout-ms",
+        env = "TASK_JWKS_TIMEOUT_MS",
+        default_value = "2000",
+        value_name = "MS",
+        value_parser = milliseconds(1..=60_000)
+    )]
+    pub timeout: Duration,
+}
+
+fn http_url(text: &str) -> Result<Url, &'static str> {
+    let url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or("expected http://host:port/path or https://host/path")
+}

@@ -1,0 +1,120 @@
+//! Pages (AIP-158): their size, where one ends, and the token that says so.
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use shared::{error::Invalid, ids::UserId};
+use uuid::Uuid;
+
+/// What the authenticated text begins with; a change of a token's meaning changes it.
+const PURPOSE: &[u8] = b"tandem: tasks by create_time desc, v1";
+const PAYLOAD_BYTES: usize = 24;
+
+/// How many items a page may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageSize(i32);
+
+impl PageSize {
+    const DEFAULT: i32 = 50;
+    const MAX: i32 = 200;
+
+    pub(crate) fn parse(size: i32) -> Result<Self, Invalid> {
+        match size {
+            ..0 => Err("must not be negative".into()),
+            0 => Ok(Self(Self::DEFAULT)),
+            size => Ok(Self(size.min(Self::MAX))),
+        }
+    }
+
+    pub(crate) fn get(self) -> usize {
+        usize::try_from(self.0).expect("it is positive")
+    }
+}
+
+/// The place behind a task in the order of a list, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) create_time: DateTime<Utc>,
+    pub(crate) id: Uuid,
+}
+
+impl Cursor {
+    /// The place before all tasks.
+    pub(crate) const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
+}
+
+/// The key that authenticates page tokens.
+pub(crate) struct PageTokenKey(hmac::Key);
+
+impl PageTokenKey {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// Writes a token for the page behind `cursor`, good for `owner` only.
+    pub(crate) fn seal(&self, owner: UserId, cursor: Cursor) -> String {
+        let mut token = Vec::with_capacity(PAYLOAD_BYTES + 32);
+        token.extend_from_slice(&cursor.create_time.timestamp_micros().to_be_bytes());
+        token.extend_from_slice(cursor.id.as_bytes());
+        let tag = hmac::sign(&self.0, &Self::authenticated(owner, &token));
+        token.extend_from_slice(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// Reads a token that [`seal`](Self::seal) wrote for this owner; `None` for any other text.
+    pub(crate) fn open(&self, owner: UserId, token: &str) -> Option<Cursor> {
+        let token = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (payload, tag) = token.split_at_checked(PAYLOAD_BYTES)?;
+        hmac::verify(&self.0, &Self::authenticated(owner, payload), tag).ok()?;
+        let (micros, id) = payload.split_first_chunk()?;
+        Some(Cursor {
+            create_time: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
+            id: Uuid::from_slice(id).ok()?,
+        })
+    }
+
+    fn authenticated(owner: UserId, payload: &[u8]) -> Vec<u8> {
+        [PURPOSE, owner.0.as_bytes(), payload].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_page_size_is_coerced_or_refused() {
+        for (asked, given) in [(0, 50), (1, 1), (200, 200), (201, 200), (i32::MAX, 200)] {
+            assert_eq!(PageSize::parse(asked).map(PageSize::get), Ok(given));
+        }
+        assert!(PageSize::parse(-1).is_err() && PageSize::parse(i32::MIN).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_opens_as_it_was_sealed_and_no_other_opens(
+            micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000,
+            id: [u8; 16],
+            byte in 0_usize..56,
+            bit in 0..8,
+        ) {
+            let (key, owner) = (PageTokenKey::new(&[1; 32]), UserId::generate());
+            let create_time = DateTime::from_timestamp_micros(micros).expect("a year below 9999");
+            let cursor = Cursor { create_time, id: Uuid::from_bytes(id) };
+            let token = key.seal(owner, cursor);
+            prop_assert_eq!(key.open(owner, &token), Some(cursor));
+            prop_assert_eq!(key.open(UserId::generate(), &token), None);
+            prop_assert_eq!(PageTokenKey::new(&[2; 32]).open(owner, &token), None);
+            let mut changed = URL_SAFE_NO_PAD.decode(&token).expect("it is base64");
+            changed[byte] ^= 1 << bit;
+            prop_assert_eq!(key.open(owner, &URL_SAFE_NO_PAD.encode(changed)), None);
+        }
+
+        #[test]
+        fn no_text_makes_opening_panic(token in any::<String>()) {
+            prop_assert_eq!(PageTokenKey::new(&[1; 32]).open(UserId::generate(), &token), None);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The issuer's public keys, kept at hand: fetched by URL, refreshed in the background, and fetched
+//! once more when a token names a key that is not among them.
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use shared::auth::{KeySet, Keys, Verifier};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+use tonic::metadata::MetadataMap;
+
+use crate::config::IssuerConfig;
+
+/// The largest key set that is read, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+/// How long to wait after a fetch that failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Fetches the keys. The set that was fetched last is good until a newer one comes or it is too old.
+pub(crate) struct Issuer {
+    config: IssuerConfig,
+    client: reqwest::Client,
+    keys: Arc<Keys>,
+    /// Held while fetching, so that there is one fetch at a time.
+    last_fetch: Mutex<LastFetch>,
+}
+
+#[derive(Default)]
+struct LastFetch {
+    tried: Option<Instant>,
+    succeeded: Option<Instant>,
+    failing: bool,
+}
+
+impl Issuer {
+    /// An issuer whose keys are not fetched yet.
+    pub(crate) fn new(config: &IssuerConfig) -> Self {
+        let client = reqwest::Client::builder()
+            .timeout(config.timeout)
+            // The URL is the operator's word: follow nobody else's, and no proxy on this machine's.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("the TLS provider and its roots are compiled in");
+        let (keys, last_fetch) = (Arc::default(), Mutex::default());
+        Self { config: config.clone(), client, keys, last_fetch }
+    }
+
+    /// The keys as they are now.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
+    /// Keeps the keys fresh until it is dropped.
+    pub(crate) async fn refresh_forever(&self) {
+        loop {
+            let failing = {
+                let mut last = self.last_fetch.lock().await;
+                self.fetch(&mut last).await;
+                last.failing
+            };
+            // Replicas that start together should not fetch together for ever.
+            let jitter = 0.9 + 0.2 * fastrand::f64();
+            let interval = self.config.refresh_interval.mul_f64(jitter);
+            sleep(if failing { RETRY_INTERVAL.min(interval) } else { interval }).await;
+        }
+    }
+
+    /// Fetches the keys because a token names one that is not known. A flood of such tokens causes
+    /// one fetch in each interval, and all wait for it.
+    async fn fetch_unknown(&self) {
+        let arrived = Instant::now();
+        let mut last = self.last_fetch.lock().await;
+        let due = last.tried.is_none_or(|tried| {
+            tried < arrived && tried.elapsed() >= self.config.unknown_kid_interval
+        });
+        if due {
+            self.fetch(&mut last).await;
+        }
+    }
+
+    async fn fetch(&self, last: &mut LastFetch) {
+        last.tried = Some(Instant::now());
+        match self.download().await {
+            Ok(keys) => {
+                self.keys.store(Some(Arc::new(keys)));
+                last.succeeded = last.tried;
+                last.failing = false;
+            }
+            Err(error) => {
+                if !last.failing {
+                    tracing::warn!(url = %self.config.url, %error, "cannot fetch the keys");
+                }
+                last.failing = true;
+                let too_old = |at: Instant| at.elapsed() > self.config.max_age;
+                if last.succeeded.is_some_and(too_old) {
+                    tracing::error!("the keys are too old to be trusted");
+                    self.keys.store(None);
+                }
+            }
+        }
+    }
+
+    async fn download(&self) -> Result<KeySet, Box<dyn StdError + Send + Sync>> {
+        let url = self.config.url.clone();
+        let mut response = self.client.get(url).send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BYTES {
+                return Err(format!("the key set is larger than {MAX_BYTES} bytes").into());
+            }
+        }
+        Ok(KeySet::parse(&body)?)
+    }
+}
+
+/// Lets a call wait for the keys if its token names one that is not known; whether the token is
+/// good is for the interceptor to say.
+pub(crate) async fn fetch_unknown_keys(
+    State((issuer, verifier)): State<(Arc<Issuer>, Arc<Verifier>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let metadata = MetadataMap::from_headers(request.headers().clone());
+    if verifier.unknown_kid(&metadata).is_some() {
+        issuer.fetch_unknown().await;
+    }
+    next.run(request).await
+}

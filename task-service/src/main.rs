@@ -1,0 +1,39 @@
+//! The task-service program: `serve`, `migrate` or `healthcheck`.
+
+use std::process::ExitCode;
+
+use clap::Command;
+use shared::{
+    config::{CommandLine, Task},
+    error::Error,
+    program, server, telemetry,
+};
+use task_service::{Config, ListenConfig};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Command::new("task-service")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Keeps each person's tasks, private to their owner, over gRPC");
+    let command_line = CommandLine::new::<Config>(command, std::env::args_os());
+    match command_line.task_or_exit() {
+        Task::Serve => program::exit_code(serve(command_line.settings_or_exit()).await),
+        Task::Migrate => {
+            program::exit_code(program::migrate(command_line.settings_or_exit()).await)
+        }
+        Task::Healthcheck => {
+            let ListenConfig { address, .. } = command_line.settings_or_exit();
+            program::healthcheck(address).await
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Error> {
+    telemetry::init(&config.telemetry);
+    let shutdown = server::shutdown_on_signal();
+    let listener = server::listen(config.listen.address, "TASK_LISTEN_ADDRESS").await?;
+    tracing::info!(address = %config.listen.address, "task-service listens");
+    task_service::run(config, listener, shutdown).await?;
+    tracing::info!("task-service has ended");
+    Ok(())
+}

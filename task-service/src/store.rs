@@ -1,0 +1,4 @@
+//! The SQL of task-service: one file per table, one statement per function.
+
+pub(crate) mod page_token_keys;
+pub(crate) mod tasks;

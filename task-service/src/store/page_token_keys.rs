@@ -1,0 +1,22 @@
+//! `task.page_token_keys`: the one key that all replicas authenticate page tokens with.
+
+use shared::error::Error;
+use sqlx::PgPool;
+
+use crate::domain::page::PageTokenKey;
+
+/// The key that is stored, or `candidate`, which is stored if there was none.
+pub(crate) async fn find_or_insert(
+    db: &PgPool,
+    candidate: &[u8; 32],
+) -> Result<PageTokenKey, Error> {
+    // The update changes nothing; it makes the statement return the row that was there first.
+    let key = sqlx::query_scalar!(
+        "insert into task.page_token_keys (key)
+         values ($1)
+         on conflict ((true)) do update set key = page_token_keys.key
+         returning key",
+        candidate,
+    );
+    Ok(PageTokenKey::new(&key.fetch_one(db).await?))
+}
