@@ -8,8 +8,9 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 
-/// How often readiness is checked.
+/// How often readiness is checked while it holds, and while it does not.
 const INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the health service (`grpc.health.v1`) says of a service, under its name and under "".
 #[derive(Clone)]
@@ -33,6 +34,7 @@ impl Readiness {
         let mut last = None;
         loop {
             let now = check().await;
+            let interval = if now.is_ok() { INTERVAL } else { RETRY_INTERVAL };
             if last.as_ref() != Some(&now) {
                 match &now {
                     Ok(()) => tracing::info!(service = self.service, "ready"),
@@ -46,7 +48,7 @@ impl Readiness {
                 .await;
                 last = Some(now);
             }
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(interval).await;
         }
     }
 

@@ -1,1 +1,12 @@
-//! placeholder
+//! What the tests of both services need: a database for each test, a service on a port of its own,
+//! an issuer whose keys the test holds, and errors that read well in an assertion.
+
+mod database;
+mod issuer;
+mod service;
+mod status;
+
+pub use database::TestDatabase;
+pub use issuer::{TestIssuer, TestKey, claims};
+pub use service::{Service, eventually};
+pub use status::{Refusal, refusal};

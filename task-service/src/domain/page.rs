@@ -108,7 +108,7 @@ mod tests {
             prop_assert_eq!(key.open(UserId::generate(), &token), None);
             prop_assert_eq!(PageTokenKey::new(&[2; 32]).open(owner, &token), None);
             let mut changed = URL_SAFE_NO_PAD.decode(&token).expect("it is base64");
-            changed[byte] ^= 1 << bit;
+            changed[byte] ^= 1_u8 << bit;
             prop_assert_eq!(key.open(owner, &URL_SAFE_NO_PAD.encode(changed)), None);
         }
 

@@ -1,0 +1,3 @@
+//! The tests of auth-service: the real server on a real socket, a database for each test.
+
+mod support;

@@ -1,0 +1,36 @@
+//! Runs a command with `DATABASE_URL` naming an empty database that ends with it: for tools that
+//! want a database, such as `cargo sqlx prepare`.
+
+use std::{
+    env,
+    process::{Command, ExitCode},
+};
+
+use local_postgres::LocalPostgres;
+
+#[expect(clippy::print_stderr, reason = "a program that talks to a person")]
+fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    let Some(program) = args.next() else {
+        eprintln!("usage: local-postgres COMMAND [ARGUMENT]...");
+        return ExitCode::from(2);
+    };
+    let server = match LocalPostgres::throwaway() {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let url = server.url("postgres");
+    match Command::new(&program).args(args).env("DATABASE_URL", url).status() {
+        Ok(status) => status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(error) => {
+            eprintln!("error: cannot run {}: {error}", program.display());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Where a server's files live, and who may use them; what is in them is not decided here.
+
+use std::{
+    env,
+    fs::{self, File, Permissions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::sys::statvfs::statvfs;
+use tempfile::TempDir;
+
+use crate::{Error, process::is_alive, run_as::RunAs};
+
+/// For data whose preferred directory is closed to the user that PostgreSQL runs as.
+const FALLBACK: &str = "/var/lib/tandem";
+/// Others may pass through to what is theirs, and may neither list nor add anything.
+const PASSAGE: u32 = 0o711;
+/// A socket's name must be shorter than 104 bytes on macOS and the BSDs, than 108 on Linux.
+const MAX_SOCKET_PATH: usize = 103;
+pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
+/// A cluster, and a small database for each of a hundred tests.
+const ROOM_FOR_TESTS: u128 = 1 << 30;
+/// How long a server whose parent is gone may take to stop.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the kernel may take to close the files of a process that has just ended.
+const HOLDER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Where durable data can live: `preferred`, or, when this process is root and the user that
+/// PostgreSQL runs as may not enter it (a clone in `/root`), a directory of the same name every
+/// time in `/var/lib/tandem`, which is created.
+pub fn durable_dir(preferred: &Path) -> Result<PathBuf, Error> {
+    let preferred = absolute(preferred)?;
+    let run_as = RunAs::detect()?;
+    if run_as.check_reach(&preferred).is_ok() {
+        return Ok(preferred);
+    }
+    let parent = Path::new(FALLBACK);
+    create_passage(parent)?;
+    check_trust(parent, 0, 0o022)?;
+    run_as.check_reach(parent)?;
+    Ok(parent.join(hash(&preferred)))
+}
+
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(Error::io("find", path))
+}
+
+/// The directory of a durable server: made if need be, and open to the user it runs as.
+pub(crate) fn prepare(run_as: &RunAs, dir: &Path) -> Result<(), Error> {
+    create_passage(dir)?;
+    run_as.check_reach(dir)
+}
+
+/// A new directory with a name of its own, in memory where there is room; dropping it removes it.
+pub(crate) fn create_throwaway(run_as: &RunAs) -> Result<TempDir, Error> {
+    let memory = Path::new("/dev/shm");
+    let roomy = statvfs(memory).is_ok_and(|fs| {
+        u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()) >= ROOM_FOR_TESTS
+    });
+    let disks = [env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
+    let mut failure = None;
+    for parent in roomy.then(|| memory.to_path_buf()).into_iter().chain(disks) {
+        let made = run_as.check_reach(&parent).and_then(|()| {
+            tempfile::Builder::new()
+                .prefix("tandem-")
+                .tempdir_in(&parent)
+                .and_then(|dir| set_passage(dir.path()).map(|()| dir))
+                .map_err(Error::io("create a directory in", &parent))
+        });
+        match made {
+            Ok(dir) => return Ok(dir),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.expect("the list of parents is not empty"))
+}
+
+/// The lock of a directory: held by whoever has a copy of the file open, so that it can be handed
+/// to a process that outlives this one.
+pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("lock");
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(Error::io("open", &path))?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io("lock", &path)(error));
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let holder = fs::read_to_string(&path).unwrap_or_default();
+        let patience = if is_alive(&holder) { HOLDER_PATIENCE } else { ORPHAN_PATIENCE };
+        if start.elapsed() > patience {
+            let pid = if holder.is_empty() { "?".to_owned() } else { holder };
+            return Err(Error::InUse { dir: dir.to_path_buf(), pid });
+        }
+        sleep(Duration::from_millis(5));
+    }
+    file.set_len(0)
+        .and_then(|()| write!(file, "{}", std::process::id()))
+        .map_err(Error::io("write", &path))?;
+    Ok(file)
+}
+
+/// Where the socket of a cluster goes: into the cluster, or, where the name of the socket would
+/// be too long for the kernel or not Unicode, into a short directory (`Some`) that is created, is
+/// the same every time, and must be removed in the end.
+pub(crate) fn short_socket_dir(run_as: &RunAs, cluster: &Path) -> Result<Option<PathBuf>, Error> {
+    let socket = cluster.join(SOCKET);
+    if socket.to_str().is_some_and(|path| path.len() <= MAX_SOCKET_PATH) {
+        return Ok(None);
+    }
+    let dir = Path::new("/tmp").join(format!("tandem-{}", hash(cluster)));
+    match run_as.create_private_dir(&dir) {
+        // Left by a crash of the whole machine, or laid out as a trap.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            check_trust(&dir, run_as.uid(), 0o077)?;
+        }
+        created => created?,
+    }
+    Ok(Some(dir))
+}
+
+fn create_passage(dir: &Path) -> Result<(), Error> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir).and_then(|()| set_passage(dir)).map_err(Error::io("create", dir))
+}
+
+/// Creating a directory with this mode would be subject to the umask.
+fn set_passage(dir: &Path) -> io::Result<()> {
+    fs::set_permissions(dir, Permissions::from_mode(PASSAGE))
+}
+
+/// Is `dir` really a directory, of the owner that we expect, and closed in these mode bits?
+fn check_trust(dir: &Path, owner: u32, closed: u32) -> Result<(), Error> {
+    let found = fs::symlink_metadata(dir).map_err(Error::io("look at", dir))?;
+    if found.is_dir() && found.uid() == owner && found.mode() & closed == 0 {
+        return Ok(());
+    }
+    Err(Error::Untrusted { dir: dir.to_path_buf() })
+}
+
+/// FNV-1a: the same in every version of this program.
+fn hash(path: &Path) -> String {
+    let hash =
+        path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,88 @@
+//! Whom PostgreSQL runs as: it refuses root, so root hands its programs to another user.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::DirBuilder,
+    io,
+    os::unix::{
+        fs::{self as unix_fs, DirBuilderExt},
+        process::CommandExt,
+    },
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use nix::unistd::{Uid, User};
+
+use crate::Error;
+
+/// The user that PostgreSQL's programs run as.
+#[derive(Debug)]
+pub(crate) struct RunAs {
+    uid: Uid,
+    /// Somebody other than ourselves, because we are root.
+    other: Option<User>,
+}
+
+impl RunAs {
+    pub(crate) fn detect() -> Result<Self, Error> {
+        let uid = Uid::effective();
+        if !uid.is_root() {
+            return Ok(Self { uid, other: None });
+        }
+        let user = ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| User::from_name(name).ok().flatten())
+            .ok_or(Error::NoUnprivilegedUser)?;
+        Ok(Self { uid: user.uid, other: Some(user) })
+    }
+
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid.as_raw()
+    }
+
+    /// A command that this user runs, free of what our environment would tell PostgreSQL: its
+    /// settings, and the locale and time zone, which `initdb` would keep.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"PG") {
+                command.env_remove(name);
+            }
+        }
+        command.envs([("LC_ALL", "C"), ("TZ", "UTC")]).current_dir("/");
+        if let Some(user) = &self.other {
+            // Also drops our supplementary groups.
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        command
+    }
+
+    /// Creates a directory that belongs to this user and is closed to all others.
+    pub(crate) fn create_private_dir(&self, dir: &Path) -> Result<(), Error> {
+        DirBuilder::new().mode(0o700).create(dir).map_err(Error::io("create", dir))?;
+        let Some(user) = &self.other else { return Ok(()) };
+        unix_fs::chown(dir, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+            .map_err(Error::io("give away", dir))
+    }
+
+    /// May this user go to `dir`, or to as much of it as exists? The kernel is asked, since mode
+    /// bits are not all that it looks at.
+    pub(crate) fn check_reach(&self, dir: &Path) -> Result<(), Error> {
+        let Some(user) = &self.other else { return Ok(()) };
+        let existing = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
+        let went = self
+            .command("/bin/sh")
+            .args(["-c", ":"])
+            .current_dir(existing)
+            .stdin(Stdio::null())
+            .status();
+        match went {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(Error::Unreachable { dir: dir.to_path_buf(), user: user.name.clone() })
+            }
+            went => went.map(drop).map_err(Error::io("run /bin/sh in", existing)),
+        }
+    }
+}

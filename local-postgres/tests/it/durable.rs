@@ -1,0 +1,120 @@
+//! A server whose data are kept.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use local_postgres::{Error, LocalPostgres, durable_dir};
+use nix::unistd::Uid;
+
+use crate::{child::Process, cluster_of, execute, open_dir, processes_in, query};
+
+#[test]
+fn data_outlive_a_restart_at_the_same_url() {
+    let dir = open_dir();
+    let home = dir.path().join("made/if need, be \"100%\" ok? é");
+    let server = LocalPostgres::durable(&home).unwrap();
+    let url = server.url("postgres");
+    assert!(server.major() >= 15);
+    execute(&url, "create database \"a/b c?\"");
+    execute(&server.url("a/b c?"), "create table kept as select 42 as answer");
+    assert_eq!(query(&url, "current_setting('fsync')"), "on");
+    assert_eq!(query(&url, "current_setting('listen_addresses')"), "");
+    server.stop().unwrap();
+    assert_eq!(processes_in(&home), [""; 0]);
+
+    let server = LocalPostgres::durable(&home).unwrap();
+    assert_eq!(server.url("postgres"), url);
+    assert_eq!(query(&server.url("a/b c?"), "select answer from kept"), "42");
+}
+
+#[test]
+fn only_its_user_can_enter() {
+    let dir = open_dir();
+    let server = LocalPostgres::durable(dir.path()).unwrap();
+    let cluster = fs::metadata(dir.path().join(format!("pg-{}", server.major()))).unwrap();
+    assert_eq!(cluster.permissions().mode() & 0o777, 0o700);
+    assert_ne!(cluster.uid(), 0);
+    assert_eq!(cluster.uid() == Uid::effective().as_raw(), !Uid::effective().is_root());
+}
+
+#[test]
+fn a_second_process_is_told_who_has_it() {
+    let dir = open_dir();
+    let mut process = Process::durable(dir.path());
+    process.url();
+    let error = LocalPostgres::durable(dir.path()).unwrap_err();
+    let Error::InUse { pid, .. } = &error else { panic!("{error}") };
+    assert_eq!(*pid, process.id().to_string());
+}
+
+#[test]
+fn a_long_path_gets_a_short_socket() {
+    let dir = open_dir();
+    let home = dir.path().join("long".repeat(30));
+    let socket_dir = |url: &str| {
+        let host = url.split_once("host=").unwrap().1.split_once('&').unwrap().0;
+        host.replace("%2F", "/")
+    };
+    let server = LocalPostgres::durable(&home).unwrap();
+    let url = server.url("postgres");
+    let short = socket_dir(&url);
+    assert!(short.starts_with("/tmp/"), "{short}");
+    assert_eq!(fs::metadata(&short).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(cluster_of(&url).starts_with(&home));
+    server.stop().unwrap();
+    assert!(!Path::new(&short).exists());
+
+    let mut process = Process::durable(&home);
+    assert_eq!(process.url(), url);
+    drop(process);
+    crate::eventually("the short directory is gone", || !Path::new(&short).exists());
+
+    fs::create_dir(&short).unwrap(); // as anybody may
+    let untrusted = LocalPostgres::durable(&home).unwrap_err();
+    fs::remove_dir(&short).unwrap();
+    assert!(matches!(untrusted, Error::Untrusted { .. }), "{untrusted}");
+}
+
+#[test]
+fn the_log_says_why_it_did_not_start() {
+    let dir = open_dir();
+    let server = LocalPostgres::durable(dir.path()).unwrap();
+    let cluster = cluster_of(&server.url("postgres"));
+    server.stop().unwrap();
+    fs::write(cluster.join("postgresql.auto.conf"), "no_such_setting = on\n").unwrap();
+    let error = LocalPostgres::durable(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("no_such_setting"), "{error}");
+}
+
+#[test]
+fn data_of_a_version_that_is_not_installed_are_left_alone() {
+    let dir = open_dir();
+    fs::create_dir(dir.path().join("pg-99")).unwrap();
+    let error = LocalPostgres::durable(dir.path()).unwrap_err();
+    assert!(matches!(error, Error::MajorNotInstalled { needed: 99, .. }), "{error}");
+}
+
+#[test]
+fn root_takes_a_directory_that_postgresql_can_enter() {
+    let private = open_dir();
+    fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
+    let preferred = private.path().join("clone/.tandem");
+    fs::create_dir(private.path().join("clone")).unwrap();
+    let chosen = durable_dir(&preferred).unwrap();
+    if Uid::effective().is_root() {
+        assert_eq!(chosen.parent(), Some(Path::new("/var/lib/tandem")));
+        assert_eq!(chosen, durable_dir(&preferred).unwrap());
+        let error = LocalPostgres::durable(&preferred).unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        LocalPostgres::durable(&chosen).unwrap().stop().unwrap();
+        fs::remove_dir_all(&chosen).unwrap();
+        let _ = fs::remove_dir("/var/lib/tandem"); // unless there is more in it
+    } else {
+        assert_eq!(chosen, preferred);
+    }
+    let open = open_dir();
+    assert_eq!(durable_dir(&open.path().join("new")).unwrap(), open.path().join("new"));
+}

@@ -1,0 +1,27 @@
+//! What the environment says is heeded or kept away from PostgreSQL.
+
+use crate::{child::Process, query};
+
+#[test]
+fn a_wrong_pg_bin_dir_is_an_error_and_not_ignored() {
+    let mut process = Process::spawn("throwaway", &[("PG_BIN_DIR", "/nowhere")]);
+    let error = process.answer().unwrap_err();
+    assert!(error.contains("PG_BIN_DIR is /nowhere, which does not hold"), "{error}");
+}
+
+#[test]
+fn a_right_pg_bin_dir_is_enough() {
+    let mut process = Process::throwaway();
+    let bin_dir = query(&process.url(), "select setting from pg_config where name = 'BINDIR'");
+    let mut process =
+        Process::spawn("throwaway", &[("PG_BIN_DIR", &bin_dir), ("PATH", "/usr/bin:/bin")]);
+    assert_eq!(query(&process.url(), "1 + 1"), "2");
+}
+
+#[test]
+fn settings_of_libpq_and_postgresql_stay_outside() {
+    let env =
+        [("PGDATA", "/nowhere"), ("PGPORT", "1"), ("PGHOST", "nowhere"), ("PGOPTIONS", "-c x=y")];
+    let mut process = Process::spawn("throwaway", &env);
+    assert_eq!(query(&process.url(), "1 + 1"), "2");
+}

@@ -1,0 +1,72 @@
+//! A server for tests.
+
+use std::{path::Path, thread};
+
+use local_postgres::LocalPostgres;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{cluster_of, execute, postmaster_of, processes_in, query};
+
+#[test]
+fn many_at_once_leave_nothing_behind() {
+    let clusters = thread::scope(|scope| {
+        let servers = [(); 4].map(|()| {
+            scope.spawn(|| {
+                let server = LocalPostgres::throwaway().unwrap();
+                let cluster = cluster_of(&server.url("postgres"));
+                assert_eq!(query(&server.url("postgres"), "current_setting('fsync')"), "off");
+                assert!(cluster.exists());
+                server.stop().unwrap();
+                cluster
+            })
+        });
+        servers.map(|server| server.join().unwrap())
+    });
+    for cluster in clusters {
+        let home = cluster.parent().unwrap();
+        assert!(!home.exists());
+        assert_eq!(processes_in(home), [""; 0]);
+    }
+}
+
+#[test]
+fn dropping_it_removes_all() {
+    let server = LocalPostgres::throwaway().unwrap();
+    let cluster = cluster_of(&server.url("postgres"));
+    drop(server);
+    assert!(!cluster.parent().unwrap().exists());
+}
+
+#[test]
+fn an_outage_keeps_data_and_url() {
+    let mut server = LocalPostgres::throwaway().unwrap();
+    let url = server.url("postgres");
+    execute(&url, "create table kept as select 42 as answer");
+    let cluster = cluster_of(&url);
+    server.halt().unwrap();
+    assert!(!Path::new(&cluster).join("postmaster.pid").exists());
+    server.resume().unwrap();
+    assert_eq!(server.url("postgres"), url);
+    assert_eq!(query(&url, "select answer from kept"), "42");
+}
+
+#[test]
+fn a_crash_is_recovered_from() {
+    let mut server = LocalPostgres::throwaway().unwrap();
+    let url = server.url("postgres");
+    let kill_it = || {
+        let postmaster = postmaster_of(&cluster_of(&url));
+        kill(Pid::from_raw(postmaster), Signal::SIGKILL).unwrap();
+    };
+    kill_it();
+    let crashed = server.halt().unwrap_err().to_string();
+    assert!(crashed.contains("signal: 9"), "{crashed}");
+    server.resume().unwrap();
+    assert_eq!(query(&url, "1 + 1"), "2");
+    kill_it();
+    server.resume().unwrap();
+    assert_eq!(query(&url, "1 + 1"), "2");
+}

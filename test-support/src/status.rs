@@ -1,0 +1,63 @@
+//! Errors as a client sees them, in a form that reads well in an assertion.
+
+use std::fmt::Debug;
+
+use shared::error::DOMAIN;
+use tonic::{Code, Response, Status};
+use tonic_types::StatusExt as _;
+
+/// What a failed call says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status code.
+    pub code: Code,
+    /// The reason of the one `ErrorInfo`.
+    pub reason: String,
+    /// The fields that `BadRequest` names, in order.
+    pub fields: Vec<String>,
+    /// Whether `RetryInfo` says when to try again.
+    pub can_retry: bool,
+}
+
+impl Refusal {
+    /// One with a code and a reason, and nothing else.
+    #[must_use]
+    pub fn new(code: Code, reason: &str) -> Self {
+        Self { code, reason: reason.to_owned(), fields: Vec::new(), can_retry: false }
+    }
+
+    /// One that says when to try again.
+    #[must_use]
+    pub fn retryable(code: Code, reason: &str) -> Self {
+        Self { can_retry: true, ..Self::new(code, reason) }
+    }
+
+    /// INVALID_ARGUMENT for these fields.
+    #[must_use]
+    pub fn invalid(fields: &[&str]) -> Self {
+        let fields = fields.iter().map(ToString::to_string).collect();
+        Self { fields, ..Self::new(Code::InvalidArgument, "INVALID_FIELD") }
+    }
+}
+
+/// How a call was refused, after checking what every refusal must have.
+pub fn refusal<T: Debug>(answer: Result<Response<T>, Status>) -> Refusal {
+    let status = answer.expect_err("the call must be refused");
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    assert_eq!(info.domain, DOMAIN);
+    assert!(!status.message().is_empty(), "a person gets no message: {status:?}");
+    assert!(
+        status.message().len() + status.details().len() < 4096,
+        "message and details are too large: {status:?}"
+    );
+    let fields = details.bad_request().map_or_else(Vec::new, |bad| {
+        bad.field_violations.iter().map(|violation| violation.field.clone()).collect()
+    });
+    Refusal {
+        code: status.code(),
+        reason: info.reason.clone(),
+        fields,
+        can_retry: details.retry_info().is_some(),
+    }
+}
