@@ -55,11 +55,11 @@ pub async fn run(
 
     let prepare = async {
         if config.database.migrate_on_start {
-            db::retry_until_available(async || db::migrate(&config.database).await).await?;
+            db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
-        db::retry_until_available(async || keys.load(&db, config.root_key.get()).await).await?;
+        db::retry_until_available(|| keys.load(&db, config.root_key.get())).await?;
         let probe = Probe::new(&config.database);
-        readiness.follow(async || probe.check().await).await;
+        readiness.follow(|| probe.check()).await;
         Ok(())
     };
     tokio::select! {

@@ -57,18 +57,21 @@ pub fn pool(config: &DatabaseConfig, application_name: &str) -> PgPool {
 /// Brings the database to the newest schema. Instances that do so at once wait for each other; a
 /// database that is newer than this program is left as it is.
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
-    // A connection of its own: migrations may take longer than a call may.
-    let mut connection = PgConnection::connect_with(&config.url.connect_options()).await?;
-    MIGRATOR.run(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
+    // Without the time-outs of calls: a migration may take long.
+    let connect = config.url.connect_options();
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
+    let connection = pool.connect_with(connect).await?;
+    let migrated = MIGRATOR.run(&connection).await;
+    connection.close().await;
+    Ok(migrated?)
 }
 
 /// Does what a service needs of its database before it can answer calls. While the database is away
 /// it tries again every second; any other failure is returned.
-pub async fn retry_until_available<T>(
-    attempt: impl AsyncFn() -> Result<T, Error>,
-) -> Result<T, Error> {
+pub async fn retry_until_available<T, F>(attempt: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     loop {
         match attempt().await {
             Err(error @ Error::DatabaseUnavailable(_)) => {

@@ -30,7 +30,10 @@ impl Readiness {
 
     /// Follows `check` until it is dropped. `check` says what is missing, in words for the log,
     /// which gets a line at each change.
-    pub async fn follow(&self, check: impl AsyncFn() -> Result<(), Arc<str>>) {
+    pub async fn follow<F>(&self, check: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), Arc<str>>>,
+    {
         let mut last = None;
         loop {
             let now = check().await;

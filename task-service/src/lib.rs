@@ -55,12 +55,12 @@ pub async fn run(
 
     let prepare = async {
         if config.database.migrate_on_start {
-            db::retry_until_available(async || db::migrate(&config.database).await).await?;
+            db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
         let probe = Probe::new(&config.database);
         let keys = issuer.keys();
         readiness
-            .follow(async || {
+            .follow(|| async {
                 probe.check().await?;
                 let loaded = keys.load().is_some();
                 loaded.then_some(()).ok_or_else(|| "the issuer's keys are not fetched yet".into())

@@ -24,7 +24,7 @@ enum Server {
     Given { url: String },
     /// A private server, which ends with this process: each test clones a template, which takes a
     /// hundredth of a second.
-    Private { server: Mutex<LocalPostgres> },
+    Private { server: Box<Mutex<LocalPostgres>> },
 }
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
@@ -40,7 +40,7 @@ pub struct TestDatabase {
 enum Origin {
     Given { admin_url: String, name: String },
     Cloned,
-    OwnServer(Mutex<LocalPostgres>),
+    OwnServer(Box<Mutex<LocalPostgres>>),
 }
 
 impl TestDatabase {
@@ -77,7 +77,7 @@ impl TestDatabase {
         let server = start_private().await;
         let url = server.url("postgres");
         migrate(&url).await;
-        Self { url, origin: Origin::OwnServer(Mutex::new(server)) }
+        Self { url, origin: Origin::OwnServer(Box::new(Mutex::new(server))) }
     }
 
     /// The URL for `DATABASE_URL` or `--database-url`.
@@ -144,7 +144,7 @@ impl Server {
         execute(&admin_url, format!("create database {TEMPLATE}")).await;
         migrate(&server.url(TEMPLATE)).await;
         execute(&admin_url, format!("alter database {TEMPLATE} allow_connections false")).await;
-        Self::Private { server: Mutex::new(server) }
+        Self::Private { server: Box::new(Mutex::new(server)) }
     }
 }
 

@@ -24,7 +24,9 @@ impl App {
 
     /// On this database and with these flags, ready for calls.
     pub(crate) async fn start_on(database: TestDatabase, flags: &[&str]) -> Self {
-        let service = Service::start(run(config(&database, flags))).await.ready().await;
+        let config = config(&database, flags);
+        let run = |listener, shutdown| auth_service::run(config, listener, shutdown);
+        let service = Service::start(run).await.ready().await;
         Self { database, service }
     }
 
