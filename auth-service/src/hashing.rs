@@ -1,5 +1,5 @@
-//! Hashes passwords off the async runtime, a bounded number at once, and refuses what would wait too
-//! long. Nothing else calls bcrypt.
+//! Hashes passwords off the async runtime, a bounded number at once, and refuses what would wait
+//! too long. Nothing else calls bcrypt.
 
 use std::{sync::Arc, time::Duration};
 

@@ -62,8 +62,9 @@ pub async fn run(
         readiness.follow(|| probe.check()).await;
         Ok(())
     };
+    let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
     tokio::select! {
-        ended = server::serve(listener, routes, &config.server, readiness.clone(), shutdown) => ended,
+        ended = serving => ended,
         Err(fatal) = prepare => Err(fatal),
     }
 }

@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
     let command = Command::new("auth-service")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Registers people, checks their passwords and signs access tokens, over gRPC");
-    let command_line = CommandLine::new::<Config>(command, std::env::args_os());
+    let command_line = CommandLine::with_tasks::<Config>(command, std::env::args_os());
     match command_line.task_or_exit() {
         Task::Serve => program::exit_code(serve(command_line.settings_or_exit()).await),
         Task::Migrate => {
@@ -32,7 +32,9 @@ async fn serve(config: Config) -> Result<(), Error> {
     telemetry::init(&config.telemetry);
     let shutdown = server::shutdown_on_signal();
     let listener = server::listen(config.listen.address, "AUTH_LISTEN_ADDRESS").await?;
-    tracing::info!(address = %config.listen.address, "auth-service listens");
+    // Port 0 has become one that was free.
+    let address = listener.local_addr().unwrap_or(config.listen.address);
+    tracing::info!(%address, "auth-service listens");
     auth_service::run(config, listener, shutdown).await?;
     tracing::info!("auth-service has ended");
     Ok(())

@@ -105,6 +105,11 @@ impl LocalPostgres {
         self.cluster.installation.major
     }
 
+    /// Whether the server is there: not after [`Self::halt`], a crash, or somebody else's stop.
+    pub fn is_running(&mut self) -> bool {
+        self.postmaster.as_mut().is_some_and(|postmaster| matches!(postmaster.try_wait(), Ok(None)))
+    }
+
     /// Stops the server and keeps its data, a throw-away server's too, until [`Self::resume`]:
     /// for tests of an outage. An error says that the server had crashed, or did so now.
     pub fn halt(&mut self) -> Result<(), Error> {

@@ -73,8 +73,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller whom the [`interceptor`] found. A service that is not behind it has no callers, so
-    /// that a forgotten interceptor denies.
+    /// The caller whom the [`interceptor`] found. A service that is not behind it has no callers,
+    /// so that a forgotten interceptor denies.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Error> {
         request.extensions().get().copied().ok_or(Error::AccessTokenMissing)
     }

@@ -227,7 +227,7 @@ pub struct TelemetryConfig {
     #[arg(
         long = "log-filter",
         env = "RUST_LOG",
-        default_value = "info",
+        default_value = "info,sqlx=warn",
         value_name = "FILTER",
         value_parser = log_filter
     )]

@@ -45,10 +45,7 @@ pub fn pool(config: &DatabaseConfig, application_name: &str) -> PgPool {
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE_TIME {
-                    connection.ping().await?;
-                }
-                Ok(true)
+                Ok(meta.idle_for <= TRUSTED_IDLE_TIME || connection.ping().await.is_ok())
             })
         })
         .connect_lazy_with(connect)

@@ -114,8 +114,12 @@ impl Error {
         let mut text = String::new();
         let mut cause = self.source();
         while let Some(error) = cause {
-            let separator = if text.is_empty() { "" } else { ": " };
-            let _ = write!(text, "{separator}{error}");
+            let next = error.to_string();
+            // Some errors repeat in their own words what lies behind them.
+            if !text.ends_with(&next) {
+                let separator = if text.is_empty() { "" } else { ": " };
+                let _ = write!(text, "{separator}{next}");
+            }
             cause = error.source();
         }
         text

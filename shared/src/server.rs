@@ -23,7 +23,7 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Streams that the peer may make us reset before the connection is closed; tonic sets no limit.
 const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 
-/// Adds what every service has: health and reflection (v1 and v1alpha), none of which needs a token.
+/// Adds what every service has and no token is needed for: health, reflection (v1 and v1alpha).
 #[must_use]
 pub fn add_common_routes(
     routes: Routes,

@@ -1,6 +1,6 @@
 //! The log: one line an event, on standard error, as text or JSON.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
 
@@ -10,6 +10,7 @@ use crate::config::{LogFormat, TelemetryConfig};
 pub fn init(config: &TelemetryConfig) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log_filter))
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     let _ = match config.log_format {
         LogFormat::Text => builder.try_init(),

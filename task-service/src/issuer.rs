@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 64 * 1024;
 /// How long to wait after a fetch that failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Fetches the keys. The set that was fetched last is good until a newer one comes or it is too old.
+/// Fetches the keys. The last set is good until a newer one comes or it is too old.
 pub(crate) struct Issuer {
     config: IssuerConfig,
     client: reqwest::Client,
@@ -57,19 +57,21 @@ impl Issuer {
         self.keys.clone()
     }
 
-    /// Keeps the keys fresh until it is dropped.
+    /// Fetches the keys anew whenever it is time, until it is dropped.
     pub(crate) async fn refresh_forever(&self) {
         loop {
-            let failing = {
-                let mut last = self.last_fetch.lock().await;
-                self.fetch(&mut last).await;
-                last.failing
-            };
             // Replicas that start together should not fetch together for ever.
-            let jitter = 0.9 + 0.2 * fastrand::f64();
-            let interval = self.config.refresh_interval.mul_f64(jitter);
+            let interval = self.config.refresh_interval.mul_f64(0.9 + 0.2 * fastrand::f64());
+            let failing = self.last_fetch.lock().await.failing;
             sleep(if failing { RETRY_INTERVAL.min(interval) } else { interval }).await;
+            self.refresh().await;
         }
+    }
+
+    /// Fetches the keys.
+    pub(crate) async fn refresh(&self) {
+        let mut last = self.last_fetch.lock().await;
+        self.fetch(&mut last).await;
     }
 
     /// Fetches the keys because a token names one that is not known. A flood of such tokens causes

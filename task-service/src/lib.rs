@@ -57,21 +57,20 @@ pub async fn run(
         if config.database.migrate_on_start {
             db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
-        let probe = Probe::new(&config.database);
-        let keys = issuer.keys();
-        readiness
-            .follow(|| async {
-                probe.check().await?;
-                let loaded = keys.load().is_some();
-                loaded.then_some(()).ok_or_else(|| "the issuer's keys are not fetched yet".into())
-            })
-            .await;
+        issuer.refresh().await;
+        let (probe, keys) = (Probe::new(&config.database), issuer.keys());
+        let check = || async {
+            probe.check().await?;
+            let fetched = keys.load().is_some();
+            fetched.then_some(()).ok_or_else(|| "the issuer's keys cannot be fetched".into())
+        };
+        tokio::join!(issuer.refresh_forever(), readiness.follow(check));
         Ok(())
     };
+    let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
     tokio::select! {
-        ended = server::serve(listener, routes, &config.server, readiness.clone(), shutdown) => ended,
+        ended = serving => ended,
         Err(fatal) = prepare => Err(fatal),
-        () = issuer.refresh_forever() => unreachable!("it refreshes for ever"),
     }
 }
 

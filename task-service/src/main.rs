@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
     let command = Command::new("task-service")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Keeps each person's tasks, private to their owner, over gRPC");
-    let command_line = CommandLine::new::<Config>(command, std::env::args_os());
+    let command_line = CommandLine::with_tasks::<Config>(command, std::env::args_os());
     match command_line.task_or_exit() {
         Task::Serve => program::exit_code(serve(command_line.settings_or_exit()).await),
         Task::Migrate => {

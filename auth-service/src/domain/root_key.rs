@@ -29,7 +29,7 @@ impl RootKey {
         sealed
     }
 
-    /// Decrypts what [`seal`](Self::seal) made; `None` if it was changed or sealed with another key.
+    /// Decrypts what [`seal`](Self::seal) made; `None` if it was changed or this is another key.
     pub(crate) fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

@@ -18,10 +18,10 @@ pub(super) fn registration(
 ) -> Result<(Username, Password), FieldViolations> {
     let mut bad = FieldViolations::new();
     let pb::RegisterRequest { username, password } = request;
+    let name = bad.check("username", Username::parse(&username));
     let password = bad.check("password", Password::choose(password, &username));
-    let username = bad.check("username", Username::parse(&username));
-    let (Some(username), Some(password)) = (username, password) else { return Err(bad) };
-    Ok((username, password))
+    let (Some(name), Some(password)) = (name, password) else { return Err(bad) };
+    Ok((name, password))
 }
 
 /// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.

@@ -38,9 +38,9 @@ pub(crate) async fn insert(
 pub(crate) async fn find(db: &PgPool, id: UserId) -> Result<Option<User>, Error> {
     let row = sqlx::query_as!(
         User,
-        "select id as \"id: UserId\", username as \"username: Username\", create_time, update_time
+        r#"select id as "id: UserId", username as "username: Username", create_time, update_time
          from auth.users
-         where id = $1",
+         where id = $1"#,
         id as _,
     );
     Ok(row.fetch_optional(db).await?)
@@ -52,14 +52,14 @@ pub(crate) async fn find_by_username(
     username: &Username,
 ) -> Result<Option<(User, String)>, Error> {
     let row = sqlx::query!(
-        "select
-            id as \"id: UserId\",
-            username as \"username: Username\",
+        r#"select
+            id as "id: UserId",
+            username as "username: Username",
             password_hash,
             create_time,
             update_time
          from auth.users
-         where username = $1",
+         where username = $1"#,
         username as _,
     )
     .fetch_optional(db)

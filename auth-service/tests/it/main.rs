@@ -1,4 +1,19 @@
 //! The tests of auth-service: the real server on a real socket, a database for each test.
 
+mod configuration;
+mod current_user;
+mod drain;
+mod faults;
+mod health;
+mod keys;
+mod keys_at_rest;
+mod log;
+mod login;
+mod outage;
+mod overload;
+mod program;
+mod reflection;
 mod register;
 mod support;
+mod token;
+mod wire;

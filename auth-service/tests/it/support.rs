@@ -1,33 +1,84 @@
 //! The harness: a running auth-service with a database of its own, and a client.
 
+use std::sync::Arc;
+
 use auth_service::Config;
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
-use shared::config::CommandLine;
-use test_support::{Service, TestDatabase};
-use tonic::{Request, transport::Channel};
+use shared::{config::CommandLine, error::Error, server};
+use sqlx::AssertSqlSafe;
+use test_support::{Service, TestDatabase, eventually};
+use tokio::task::JoinHandle;
+use tonic::{Request, Response, Status, transport::Channel};
+
+mod program;
+mod sabotage;
+mod token;
+
+pub(crate) use program::{Program, healthcheck, migrate, run, settings};
+pub(crate) use sabotage::UsersLock;
+pub(crate) use token::{TokenParts, bearer, with_authorization, with_token};
 
 /// A password that every rule accepts.
 pub(crate) const PASSWORD: &str = "quiet-otter-sails-north";
-const ROOT_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+pub(crate) const ROOT_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+pub(crate) const OTHER_ROOT_KEY: &str = "b3RoZXItcm9vdC1rZXktb3RoZXItcm9vdC1rZXktMTI=";
+
+/// What a call comes to.
+pub(crate) type Answer<T> = Result<Response<T>, Status>;
 
 /// A running auth-service.
 pub(crate) struct App {
-    pub(crate) database: TestDatabase,
+    pub(crate) database: Arc<TestDatabase>,
     pub(crate) service: Service,
 }
 
 impl App {
     /// With a database of its own, ready for calls.
     pub(crate) async fn start() -> Self {
-        Self::start_on(TestDatabase::create().await, &[]).await
+        Self::with(&[]).await
+    }
+
+    /// With a database of its own and with these flags, ready for calls.
+    pub(crate) async fn with(flags: &[&str]) -> Self {
+        Self::on(&database().await, flags).await
+    }
+
+    /// With a database that can be halted, ready for calls.
+    pub(crate) async fn with_own_server(flags: &[&str]) -> Self {
+        Self::on(&Arc::new(TestDatabase::create_on_own_server().await), flags).await
     }
 
     /// On this database and with these flags, ready for calls.
-    pub(crate) async fn start_on(database: TestDatabase, flags: &[&str]) -> Self {
-        let config = config(&database, flags);
+    pub(crate) async fn on(database: &Arc<TestDatabase>, flags: &[&str]) -> Self {
+        Self::launch(database, flags).await.ready().await
+    }
+
+    /// On this database and with these flags, ready or not.
+    pub(crate) async fn launch(database: &Arc<TestDatabase>, flags: &[&str]) -> Self {
+        let config = config(database, flags);
         let run = |listener, shutdown| auth_service::run(config, listener, shutdown);
-        let service = Service::start(run).await.ready().await;
-        Self { database, service }
+        Self { database: database.clone(), service: Service::start(run).await }
+    }
+
+    pub(crate) async fn ready(self) -> Self {
+        Self { service: self.service.ready().await, ..self }
+    }
+
+    pub(crate) async fn is_ready(&self) -> bool {
+        server::is_ready(self.service.address()).await
+    }
+
+    pub(crate) async fn eventually_not_ready(&self) {
+        eventually("the service is not ready", async || !self.is_ready().await).await;
+    }
+
+    pub(crate) async fn eventually_ready(&self) {
+        eventually("the service is ready", async || self.is_ready().await).await;
+    }
+
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        self.service.stop().await
     }
 
     pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
@@ -36,35 +87,110 @@ impl App {
 
     /// Registers somebody with [`PASSWORD`].
     pub(crate) async fn register(&self, username: &str) -> pb::User {
-        let request = pb::RegisterRequest { username: username.into(), password: PASSWORD.into() };
-        let answer = self.client().register(request).await.expect("the user is registered");
+        let answer = self.try_register(username, PASSWORD).await.expect("the user is registered");
         answer.into_inner().user.expect("a user is returned")
+    }
+
+    pub(crate) async fn try_register(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Answer<pb::RegisterResponse> {
+        let request = pb::RegisterRequest { username: username.into(), password: password.into() };
+        self.client().register(request).await
     }
 
     /// Logs somebody in with [`PASSWORD`] and returns the access token.
     pub(crate) async fn log_in(&self, username: &str) -> String {
-        let request = pb::LoginRequest { username: username.into(), password: PASSWORD.into() };
-        let answer = self.client().login(request).await.expect("the user is logged in");
+        let answer = self.try_log_in(username, PASSWORD).await.expect("the user is logged in");
         answer.into_inner().tokens.expect("tokens are returned").access_token
+    }
+
+    /// Registers somebody, logs them in and returns the access token.
+    pub(crate) async fn new_token(&self, username: &str) -> String {
+        self.register(username).await;
+        self.log_in(username).await
+    }
+
+    pub(crate) async fn try_log_in(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Answer<pb::LoginResponse> {
+        let request = pb::LoginRequest { username: username.into(), password: password.into() };
+        self.client().login(request).await
+    }
+
+    /// Begins to log in somebody with [`PASSWORD`], and goes on in the background.
+    pub(crate) fn spawn_log_in(&self, username: &str) -> JoinHandle<Answer<pb::LoginResponse>> {
+        let request = pb::LoginRequest { username: username.into(), password: PASSWORD.into() };
+        let mut client = self.client();
+        tokio::spawn(async move { client.login(request).await })
+    }
+
+    /// Begins to register somebody with [`PASSWORD`], and goes on in the background.
+    pub(crate) fn spawn_register(&self, username: &str) -> JoinHandle<Answer<pb::RegisterResponse>> {
+        let request = pb::RegisterRequest { username: username.into(), password: PASSWORD.into() };
+        let mut client = self.client();
+        tokio::spawn(async move { client.register(request).await })
+    }
+
+    pub(crate) async fn current_user(&self, token: &str) -> Answer<pb::GetCurrentUserResponse> {
+        self.client().get_current_user(with_token(token, pb::GetCurrentUserRequest {})).await
+    }
+
+    pub(crate) async fn key_set(&self) -> Answer<pb::GetJsonWebKeySetResponse> {
+        self.client().get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await
+    }
+
+    /// The one published key.
+    pub(crate) async fn key(&self) -> pb::JsonWebKey {
+        let mut keys = self.key_set().await.expect("the keys are there").into_inner().keys;
+        let key = keys.pop().expect("a key is published");
+        assert!(keys.is_empty(), "one key signs");
+        key
+    }
+
+    /// Looks into the database: the one value that a query finds, as text.
+    pub(crate) async fn query(&self, sql: &str) -> String {
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        query.fetch_one(&self.database.pool().await).await.expect("the query finds a text")
+    }
+
+    /// How many users there are.
+    pub(crate) async fn users(&self) -> String {
+        self.query("select count(*)::text from auth.users").await
     }
 }
 
+/// A database with the newest schema.
+pub(crate) async fn database() -> Arc<TestDatabase> {
+    Arc::new(TestDatabase::create().await)
+}
+
+/// A database without any schema of ours.
+pub(crate) async fn empty_database() -> Arc<TestDatabase> {
+    let database = database().await;
+    database.execute("drop schema auth cascade; drop schema task cascade").await;
+    database.execute("drop table _sqlx_migrations").await;
+    database
+}
+
 /// The settings of a service on this database, with a cheap bcrypt and these flags.
-pub(crate) fn config(database: &TestDatabase, flags: &[&str]) -> Config {
-    let mut args = vec!["auth-service", "--database-url", database.url()];
-    args.extend(["--bcrypt-cost", "4", "--server-drain-delay-seconds", "0"]);
-    if !flags.contains(&"--root-key") {
-        args.extend(["--root-key", ROOT_KEY]);
+fn config(database: &TestDatabase, flags: &[&str]) -> Config {
+    let defaults = [
+        ("--database-url", database.url()),
+        ("--root-key", ROOT_KEY),
+        ("--bcrypt-cost", "4"),
+        ("--server-drain-delay-seconds", "0"),
+    ];
+    let mut args = vec!["auth-service"];
+    for (flag, value) in defaults {
+        if !flags.contains(&flag) {
+            args.extend([flag, value]);
+        }
     }
     args.extend(flags);
     let command_line = CommandLine::new::<Config>(clap::Command::new("auth-service"), args);
     command_line.settings().expect("the test's flags are good")
-}
-
-/// A request with an access token.
-pub(crate) fn with_token<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Bearer {token}").parse().expect("a token is ASCII");
-    request.metadata_mut().insert("authorization", value);
-    request
 }

@@ -31,7 +31,8 @@ impl Verifier {
     #[must_use]
     pub fn new(keys: Arc<Keys>, config: &TokenConfig) -> Self {
         // jsonwebtoken's checks of claims read the clock themselves, make most claims optional and
-        // let wrong types pass: it decodes and verifies the signature, `check_claims` does the rest.
+        // let wrong types pass: it decodes and verifies the signature, `check_claims` does the
+        // rest.
         let mut signature_only = Validation::new(Algorithm::ES256);
         signature_only.required_spec_claims.clear();
         signature_only.validate_exp = false;

@@ -33,15 +33,22 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// The command line of a service's program, whose settings all stand in `S`.
+    /// The command line of a service's program: one of its tasks, and the settings in `S`.
+    pub fn with_tasks<S: Args>(
+        command: Command,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self::new::<S>(TaskArgument::augment_args(command), args)
+    }
+
+    /// The command line of a program that does one thing, with the settings in `S`.
     pub fn new<S: Args>(
         command: Command,
         args: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Self {
-        let about = command.get_about().cloned().unwrap_or_default();
         // The comment on a struct of settings would take the place of the program's description.
-        let command = S::augment_args(TaskArgument::augment_args(command));
-        let command = command.about(about).long_about(None);
+        let about = command.get_about().cloned().unwrap_or_default();
+        let command = S::augment_args(command).about(about).long_about(None);
         Self { command, args: args.into_iter().map(Into::into).collect() }
     }
 
@@ -91,6 +98,20 @@ impl ConfigError {
             }
         }
     }
+
+    /// Every mistake of two readings, each once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Mistakes(mut mistakes), Self::Mistakes(more)) => {
+                mistakes.extend(more);
+                let mut seen = HashSet::new();
+                mistakes.retain(|mistake| seen.insert(mistake.clone()));
+                Self::Mistakes(mistakes)
+            }
+            (usage @ Self::Usage(_), _) | (_, usage @ Self::Usage(_)) => usage,
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -107,6 +128,8 @@ impl fmt::Display for ConfigError {
         }
     }
 }
+
+impl std::error::Error for ConfigError {}
 
 /// clap stops at the first mistake: note it, let the argument pass, and parse again.
 fn parse(mut command: Command, args: &[OsString]) -> Result<ArgMatches, ConfigError> {

@@ -24,7 +24,7 @@ impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Not the parser's own words: they may repeat a part of the URL, and that may be the password.
+        // Not the parser's own words: they may repeat a part of the URL, such as the password.
         let malformed = || "expected postgres://user:password@host:port/database".to_owned();
         let url = Url::parse(text).map_err(|_| malformed())?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {

@@ -37,16 +37,16 @@ pub(crate) async fn insert(db: &PgPool, owner: UserId, task: &Task) -> Result<()
 pub(crate) async fn get(db: &PgPool, owner: UserId, id: TaskId) -> Result<Task, Error> {
     let row = sqlx::query_as!(
         Task,
-        "select
-            id as \"id: TaskId\",
-            title as \"title: Title\",
-            description as \"description: Description\",
+        r#"select
+            id as "id: TaskId",
+            title as "title: Title",
+            description as "description: Description",
             is_complete,
             create_time,
             update_time,
             complete_time
          from task.tasks
-         where owner_id = $1 and id = $2",
+         where owner_id = $1 and id = $2"#,
         owner as _,
         id as _,
     );
@@ -63,10 +63,10 @@ pub(crate) async fn list(
     // Compared as a row, the condition is the beginning of the index scan on every page.
     let rows = sqlx::query_as!(
         Task,
-        "select
-            id as \"id: TaskId\",
-            title as \"title: Title\",
-            description as \"description: Description\",
+        r#"select
+            id as "id: TaskId",
+            title as "title: Title",
+            description as "description: Description",
             is_complete,
             create_time,
             update_time,
@@ -74,7 +74,7 @@ pub(crate) async fn list(
          from task.tasks
          where owner_id = $1 and (create_time, id) < ($2, $3)
          order by create_time desc, id desc
-         limit $4",
+         limit $4"#,
         owner as _,
         cursor.create_time,
         cursor.id,
@@ -97,7 +97,7 @@ pub(crate) async fn update(
 ) -> Result<Task, Error> {
     let row = sqlx::query_as!(
         Task,
-        "update task.tasks
+        r#"update task.tasks
          set title = coalesce($3, title),
              description = coalesce($4, description),
              is_complete = coalesce($5, is_complete),
@@ -112,13 +112,13 @@ pub(crate) async fn update(
              end
          where owner_id = $1 and id = $2
          returning
-             id as \"id: TaskId\",
-             title as \"title: Title\",
-             description as \"description: Description\",
+             id as "id: TaskId",
+             title as "title: Title",
+             description as "description: Description",
              is_complete,
              create_time,
              update_time,
-             complete_time",
+             complete_time"#,
         owner as _,
         id as _,
         &patch.title as _,
@@ -136,16 +136,16 @@ pub(crate) async fn update(
 pub(crate) async fn delete(db: &PgPool, owner: UserId, id: TaskId) -> Result<Task, Error> {
     let row = sqlx::query_as!(
         Task,
-        "delete from task.tasks
+        r#"delete from task.tasks
          where owner_id = $1 and id = $2
          returning
-             id as \"id: TaskId\",
-             title as \"title: Title\",
-             description as \"description: Description\",
+             id as "id: TaskId",
+             title as "title: Title",
+             description as "description: Description",
              is_complete,
              create_time,
              update_time,
-             complete_time",
+             complete_time"#,
         owner as _,
         id as _,
     );

@@ -1,0 +1,136 @@
+//! Login: who gets in, and that the others learn nothing.
+
+use std::time::{Duration, Instant};
+
+use test_support::{Refusal, refusal};
+use tonic::Code;
+
+use crate::support::{App, PASSWORD};
+
+fn credentials_invalid() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "CREDENTIALS_INVALID")
+}
+
+#[tokio::test]
+async fn the_right_password_gives_a_token_and_says_who_logged_in() {
+    let app = App::start().await;
+    let user = app.register("ada").await;
+    let answer = app.try_log_in("ada", PASSWORD).await.unwrap().into_inner();
+    assert_eq!(answer.user, Some(user));
+    assert!(!answer.tokens.unwrap().access_token.is_empty());
+}
+
+#[tokio::test]
+async fn the_name_is_known_in_any_case() {
+    let app = App::start().await;
+    let user = app.register("ada-1815").await;
+    for name in ["ADA-1815", "Ada-1815", "ada-1815"] {
+        let answer = app.try_log_in(name, PASSWORD).await.unwrap().into_inner();
+        assert_eq!(answer.user.as_ref(), Some(&user), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_name_and_password_gets_the_same_answer_byte_for_byte() {
+    let app = App::start().await;
+    app.register("ada").await;
+    let overlong = "x".repeat(100);
+    let prolonged = format!("{PASSWORD}{}", "x".repeat(100));
+    let mut answers = Vec::new();
+    for (name, password) in [
+        ("ada", "wrong-password"),
+        ("ada", &PASSWORD.to_uppercase()),
+        ("ada", &format!("{PASSWORD} ")),
+        ("ada", &overlong),
+        ("ada", &prolonged),
+        ("ada", "quiet\0otter"),
+        ("ada", &format!("{PASSWORD}\0")),
+        ("ada", "\0"),
+        ("bob", PASSWORD),
+        ("bob", &overlong),
+        ("no such!", PASSWORD),
+        ("ada\0", PASSWORD),
+        (&"a".repeat(5000), PASSWORD),
+        ("admin", PASSWORD),
+    ] {
+        let answer = app.try_log_in(name, password).await;
+        let status = answer.as_ref().unwrap_err();
+        answers.push((status.message().to_owned(), status.details().to_owned()));
+        assert_eq!(refusal(answer), credentials_invalid(), "{name:?} {password:?}");
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+}
+
+#[tokio::test]
+async fn empty_fields_are_named() {
+    let app = App::start().await;
+    for (name, password, fields) in [
+        ("", "", ["username", "password"].as_slice()),
+        ("", PASSWORD, &["username"]),
+        ("ada", "", &["password"]),
+    ] {
+        let answer = app.try_log_in(name, password).await;
+        assert_eq!(refusal(answer), Refusal::invalid(fields), "{name:?} {password:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_or_absurd_stored_hash_lets_nobody_in_and_nothing_wait() {
+    let app = App::start().await;
+    app.register("ada").await;
+    let hash = app.query("select password_hash from auth.users").await;
+    for stored in [
+        String::new(),
+        "x".to_owned(),
+        PASSWORD.to_owned(),
+        hash.replace("$04$", "$31$"),
+        hash.replace("$04$", "$16$"),
+        hash.replace("$04$", "$xx$"),
+        hash[..hash.len() - 1].to_owned(),
+    ] {
+        app.store_password_hash(&stored).await;
+        let begun = Instant::now();
+        let answer = app.try_log_in("ada", PASSWORD).await;
+        assert_eq!(refusal(answer), credentials_invalid(), "{stored}");
+        assert!(begun.elapsed() < Duration::from_secs(2), "{stored}");
+    }
+    app.store_password_hash(&hash).await;
+    app.log_in("ada").await;
+}
+
+#[tokio::test]
+async fn a_hash_of_another_cost_still_lets_its_user_in() {
+    let app = App::start().await;
+    app.register("ada").await;
+    app.store_password_hash(&bcrypt::non_truncating_hash(PASSWORD, 6).unwrap()).await;
+    app.log_in("ada").await;
+}
+
+#[tokio::test]
+async fn an_unknown_name_takes_as_long_as_a_wrong_password() {
+    let app = App::with(&["--bcrypt-cost", "8"]).await;
+    app.register("ada").await;
+    let time = async |name, password| {
+        let begun = Instant::now();
+        app.try_log_in(name, password).await.unwrap_err();
+        begun.elapsed().as_secs_f64()
+    };
+    let overlong = "x".repeat(100);
+    let (mut wrong, mut others) = (Vec::new(), [const { Vec::new() }; 3]);
+    for _ in 0..25 {
+        wrong.push(time("ada", "wrong-password").await);
+        others[0].push(time("bob", "wrong-password").await);
+        others[1].push(time("no such!", "wrong-password").await);
+        others[2].push(time("bob", &overlong).await);
+    }
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let wrong = median(wrong);
+    for (other, who) in others.into_iter().zip(["unknown", "impossible", "unknown, overlong"]) {
+        let ratio = median(other) / wrong;
+        assert!((0.5..2.0).contains(&ratio), "{who}: {ratio} times the time of a wrong password");
+    }
+}

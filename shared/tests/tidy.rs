@@ -1,0 +1,202 @@
+//! Holds the invariants of ARCHITECTURE.md by reading the sources.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use walkdir::WalkDir;
+
+/// A file of the workspace: its path from the root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The text without comments and unit tests: what runs in production.
+    fn code(&self) -> String {
+        let production = self.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = production.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn is_under(&self, dirs: &[&str]) -> bool {
+        dirs.iter().any(|dir| self.path.starts_with(dir))
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// All files under these folders with this extension; each folder must have some.
+fn sources(dirs: &[&str], extension: &str) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for dir in dirs {
+        let before = sources.len();
+        for entry in WalkDir::new(root().join(dir)) {
+            let path = entry.unwrap().into_path();
+            if path.extension().is_some_and(|found| found == extension) {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                sources.push(Source { path, text });
+            }
+        }
+        assert!(sources.len() > before, "{dir} has no .{extension} files: has it moved?");
+    }
+    sources
+}
+
+const SERVICES: [&str; 2] = ["auth-service/src", "task-service/src"];
+const PRODUCTION: [&str; 4] = ["auth-service/src", "task-service/src", "shared/src", "tandem/src"];
+const STORES: [&str; 2] = ["auth-service/src/store", "task-service/src/store"];
+const DOMAINS: [&str; 2] = ["auth-service/src/domain", "task-service/src/domain"];
+
+fn production_outside(dirs: &[&str]) -> Vec<Source> {
+    let mut sources = sources(&PRODUCTION, "rs");
+    sources.retain(|source| !source.is_under(dirs));
+    sources
+}
+
+/// Fails with every line of code in `sources` that holds one of `words`.
+fn forbid(rule: &str, sources: Vec<Source>, words: &[&str]) {
+    let mut found = Vec::new();
+    for source in &sources {
+        let code = source.code();
+        let guilty = code.lines().filter(|line| words.iter().any(|word| line.contains(word)));
+        found.extend(guilty.map(|line| format!("{}: {}", source.path, line.trim())));
+    }
+    assert!(!sources.is_empty(), "{rule}: no file was looked at");
+    assert!(found.is_empty(), "{rule}\n{}", found.join("\n"));
+}
+
+#[test]
+fn sql_stands_only_under_store() {
+    let sql =
+        ["sqlx::query", "select ", "insert into", "update auth.", "update task.", "delete from"];
+    forbid("SQL belongs to store/", production_outside(&STORES), &sql);
+}
+
+#[test]
+fn a_status_code_is_named_only_by_the_error() {
+    let mut elsewhere = production_outside(&["shared/src/error"]);
+    for source in &mut elsewhere {
+        // HTTP's status codes and exit codes are others.
+        source.text = source.text.replace("StatusCode::", "").replace("ExitCode::", "");
+    }
+    let words = ["tonic::Code", "Code::", "Status::new", "Status::internal", "Status::with_"];
+    forbid("status codes belong to shared/src/error.rs", elsewhere, &words);
+}
+
+#[test]
+fn layers_import_only_what_they_may() {
+    let impure = [
+        "tonic",
+        "proto::",
+        "pb::",
+        "crate::store",
+        "crate::service",
+        "crate::config",
+        "now()",
+        "PgPool",
+        "tokio",
+        "async ",
+    ];
+    forbid("domain/ does no I/O and knows no wire", sources(&DOMAINS, "rs"), &impure);
+    let wire = ["tonic", "proto::", "pb::", "crate::service", "now()"];
+    forbid("store/ knows no wire and no clock", sources(&STORES, "rs"), &wire);
+    let services = ["auth_service", "task_service"];
+    forbid("shared/ knows no service", sources(&["shared/src"], "rs"), &services);
+}
+
+#[test]
+fn task_service_cannot_sign_and_neither_reads_the_other_s_tables() {
+    let signing = ["EncodingKey", "EcdsaKeyPair", "jsonwebtoken::encode", "auth_service"];
+    forbid("task-service holds no signing key", sources(&["task-service/src"], "rs"), &signing);
+    let tasks = ["task.tasks", "task.page_token_keys", "task_service"];
+    forbid("auth-service reads no task", sources(&["auth-service/src"], "rs"), &tasks);
+    let users = ["auth.users", "auth.signing_keys"];
+    forbid("task-service reads no user", sources(&["task-service/src"], "rs"), &users);
+}
+
+#[test]
+fn every_statement_on_tasks_is_scoped_to_the_owner() {
+    let source = fs::read_to_string(root().join("task-service/src/store/tasks.rs")).unwrap();
+    let statements: Vec<_> = source.split("sqlx::query").skip(1).collect();
+    assert!(!statements.is_empty());
+    for statement in statements {
+        let sql = statement.split([';', '}']).next().unwrap();
+        let scoped = sql.contains("where owner_id = $1") || sql.contains("values ($1");
+        assert!(scoped, "not scoped to the owner: {sql}");
+    }
+}
+
+#[test]
+fn no_transaction_is_held_across_an_await() {
+    let words = [".begin(", "begin_with(", "Transaction<"];
+    forbid("sqlx's begin is not cancel-safe", production_outside(&[]), &words);
+}
+
+#[test]
+fn settings_and_bcrypt_have_one_place_each() {
+    forbid("variables are read by clap", production_outside(&[]), &["env::var"]);
+    let bcrypt = ["auth-service/src/hashing.rs", "auth-service/src/domain/password.rs"];
+    forbid("only hashing.rs calls bcrypt", production_outside(&bcrypt), &["bcrypt::"]);
+}
+
+#[test]
+fn a_migration_stays_in_the_schema_of_the_service_that_owns_it() {
+    for Source { path, text } in sources(&["migrations"], "sql") {
+        let (own, foreign) = match text.lines().next() {
+            Some(line) if line.starts_with("-- Owner: auth-service.") => ("auth.", "task."),
+            Some(line) if line.starts_with("-- Owner: task-service.") => ("task.", "auth."),
+            line => panic!("{path}: the first line must name the owner, not {line:?}"),
+        };
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("--")) {
+            assert!(!line.contains(foreign), "{path}: {line}");
+            if let Some((_, table)) = line.split_once("create table ") {
+                assert!(table.starts_with(own), "{path}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unique_keys_of_tasks_begin_with_the_owner() {
+    let migrations = sources(&["migrations"], "sql");
+    let all: String = migrations.iter().map(|migration| migration.text.as_str()).collect();
+    let table = all.split("create table task.tasks (").nth(1).unwrap();
+    let table = table.split("\n);").next().unwrap();
+    let is_key = |line: &&str| line.contains("primary key") || line.contains("unique");
+    assert!(table.lines().any(|line| is_key(&line)));
+    for key in table.lines().filter(is_key) {
+        assert!(key.contains("(owner_id"), "{key}");
+    }
+    for line in all.lines().filter(|line| line.contains("create unique index")) {
+        let on_tasks = line.contains(" on task.tasks ");
+        assert!(!on_tasks || line.contains("task.tasks (owner_id"), "{line}");
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let everything = [&PRODUCTION[..], &["local-postgres", "test-support", "proto/src"]].concat();
+    for Source { path, text } in sources(&everything, "rs") {
+        assert!(text.starts_with("//! "), "{path} does not say what lives in it");
+        let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        assert!(lines <= 300, "{path} has {lines} lines: is it still one room?");
+        let long = text.lines().filter(|line| line.chars().count() > 100);
+        assert_eq!(long.collect::<Vec<_>>(), [""; 0], "{path} has lines of over 100 characters");
+    }
+}
+
+#[test]
+fn both_services_look_alike() {
+    for service in SERVICES {
+        for file in ["main.rs", "lib.rs", "config.rs", "service.rs", "service/convert.rs"] {
+            let path = root().join(service).join(file);
+            assert!(path.is_file(), "{} is missing", path.display());
+        }
+    }
+}

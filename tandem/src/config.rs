@@ -1,0 +1,100 @@
+//! The settings of the combined program, and those of the services that follow from them. Every
+//! variable of the services counts here too.
+
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use shared::config::{CommandLine, ConfigError, TelemetryConfig};
+
+/// All settings.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Config {
+    /// Where everything is kept [default: .tandem in this workspace or the current directory].
+    #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Use this database, and start none.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+
+    /// Where auth-service answers calls.
+    #[arg(
+        long,
+        env = "AUTH_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:50051",
+        value_name = "IP:PORT"
+    )]
+    pub(crate) auth_listen_address: SocketAddr,
+
+    /// Where task-service answers calls.
+    #[arg(
+        long,
+        env = "TASK_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:50052",
+        value_name = "IP:PORT"
+    )]
+    pub(crate) task_listen_address: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryConfig,
+
+    /// Set by `cargo run`.
+    #[arg(long, env = "CARGO_MANIFEST_DIR", hide = true)]
+    cargo_manifest_dir: Option<PathBuf>,
+
+    #[arg(long, env = "AUTH_ROOT_KEY", hide = true, hide_env_values = true)]
+    root_key: Option<OsString>,
+
+    #[arg(long, env = "AUTH_ROOT_KEY_FILE", hide = true)]
+    root_key_file: Option<OsString>,
+}
+
+impl Config {
+    /// Where everything should be kept, if PostgreSQL's user may go there.
+    pub(crate) fn preferred_data_dir(&self) -> PathBuf {
+        let workspace = self.cargo_manifest_dir.as_deref().and_then(Path::parent);
+        self.data_dir
+            .clone()
+            .unwrap_or_else(|| workspace.unwrap_or_else(|| Path::new(".")).join(".tandem"))
+    }
+
+    /// Whether the root key is given, so that none needs to be made.
+    pub(crate) fn has_root_key(&self) -> bool {
+        self.root_key.is_some() || self.root_key_file.is_some()
+    }
+
+    /// The settings of the services on this database; auth-service reads the root key from this
+    /// file unless it is given, and task-service trusts auth-service.
+    pub(crate) fn of_services(
+        &self,
+        database_url: &str,
+        root_key_file: &Path,
+    ) -> Result<(auth_service::Config, task_service::Config), ConfigError> {
+        let issuer = shared::server::reachable(self.auth_listen_address);
+        let jwks_url = format!("http://{issuer}/.well-known/jwks.json");
+        let flags = |listen: SocketAddr| -> Vec<OsString> {
+            let listen = listen.to_string();
+            let flags = ["tandem", "--database-url", database_url, "--listen-address", &listen];
+            // Nobody balances load here: end at once.
+            let flags = flags.into_iter().chain(["--server-drain-delay-seconds", "0"]);
+            flags.map(Into::into).collect()
+        };
+        let mut auth = flags(self.auth_listen_address);
+        if !self.has_root_key() {
+            auth.extend(["--root-key-file".into(), root_key_file.into()]);
+        }
+        let mut task = flags(self.task_listen_address);
+        task.extend(["--jwks-url".into(), jwks_url.into()]);
+        let command = || clap::Command::new("tandem");
+        let auth = CommandLine::new::<auth_service::Config>(command(), auth);
+        let task = CommandLine::new::<task_service::Config>(command(), task);
+        match (auth.settings(), task.settings()) {
+            (Ok(auth), Ok(task)) => Ok((auth, task)),
+            (Err(auth), Err(task)) => Err(auth.and(task)),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Both services and a private PostgreSQL in one process: what `cargo run` starts.
+
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use shared::{
+    config::{CommandLine, ConfigError},
+    server, telemetry,
+};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+mod config;
+mod postgres;
+mod root_key;
+mod session;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = clap::Command::new("tandem")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs auth-service, task-service and a private PostgreSQL in one process");
+    let config: Config =
+        CommandLine::new::<Config>(command, std::env::args_os()).settings_or_exit();
+    telemetry::init(&config.telemetry);
+    let Err(error) = run(&config).await else { return ExitCode::SUCCESS };
+    if let Some(mistakes) = error.downcast_ref::<ConfigError>() {
+        mistakes.exit();
+    }
+    tracing::error!("{error:#}");
+    ExitCode::FAILURE
+}
+
+/// Starts all, in the order in which they need each other, and ends all in the opposite order.
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let shutdown = server::shutdown_on_signal();
+    let auth = listen(config.auth_listen_address, "AUTH_LISTEN_ADDRESS").await?;
+    let task = listen(config.task_listen_address, "TASK_LISTEN_ADDRESS").await?;
+    let data_dir = local_postgres::durable_dir(&config.preferred_data_dir())?;
+
+    if let Some(url) = &config.database_url {
+        std::fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
+        return serve(config, url, &data_dir, auth, task, shutdown).await;
+    }
+    say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
+    let postgres = postgres::start(&data_dir).await?;
+    let url = postgres.url("postgres");
+    let stop = CancellationToken::new();
+    let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));
+    let served = serve(config, &url, &data_dir, auth, task, shutdown).await;
+    stop.cancel();
+    let stopped = keeping.await?;
+    served.and(stopped)
+}
+
+async fn serve(
+    config: &Config,
+    database_url: &str,
+    data_dir: &Path,
+    auth: TcpListener,
+    task: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let root_key = data_dir.join("root.key");
+    if !config.has_root_key() {
+        root_key::ensure(&root_key)
+            .with_context(|| format!("cannot make {}", root_key.display()))?;
+    }
+    let (auth_config, task_config) = config.of_services(database_url, &root_key)?;
+    let auth_address = server::reachable(auth.local_addr()?);
+    let task_address = server::reachable(task.local_addr()?);
+
+    let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
+    let task = tokio::spawn(async move {
+        // Its keys come from auth-service.
+        shutdown.run_until_cancelled(ready(auth_address)).await;
+        task_service::run(task_config, task, shutdown).await
+    });
+    let welcome = session::welcome(auth_address, task_address, data_dir);
+    let welcoming = tokio::spawn(async move {
+        ready(task_address).await;
+        say(&welcome);
+    });
+    let ended = tokio::try_join!(end_of("auth-service", auth), end_of("task-service", task));
+    welcoming.abort();
+    ended.map(|_| ())
+}
+
+async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    server::listen(address, variable).await.map_err(|error| anyhow::anyhow!(error.causes()))
+}
+
+async fn end_of(
+    service: &str,
+    running: JoinHandle<Result<(), shared::error::Error>>,
+) -> anyhow::Result<()> {
+    running.await?.map_err(|error| anyhow::anyhow!("{service}: {}", error.causes()))
+}
+
+async fn ready(address: SocketAddr) {
+    while !server::is_ready(address).await {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a program that talks to a person")]
+fn say(text: &str) {
+    println!("{text}");
+}
