@@ -12,12 +12,7 @@
 use std::sync::Arc;
 
 use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
-use shared::{
-    db::{self, Probe},
-    error::Error,
-    readiness::Readiness,
-    server,
-};
+use shared::{db, error::Error, readiness::Readiness, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -46,7 +41,7 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let db = db::pool(&config.database, "auth-service");
+    let (db, probe) = db::connect(&config.database, "auth-service");
     let keys = Arc::new(SigningKeys::default());
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let auth = Auth::new(db.clone(), keys.clone(), &config);
@@ -57,8 +52,8 @@ pub async fn run(
         if config.database.migrate_on_start {
             db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
+        readiness.wait_for(|| probe.check()).await;
         db::retry_until_available(|| keys.load(&db, config.root_key.get())).await?;
-        let probe = Probe::new(&config.database);
         readiness.follow(|| probe.check()).await;
         Ok(())
     };

@@ -1,6 +1,9 @@
 //! The connection pool, the migrations, and what the database must be like before it is used.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     Connection as _, PgConnection, PgPool,
@@ -27,28 +30,35 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long to wait before the database is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A pool that connects when it is first used, so that a service starts while its database is away.
+/// A pool that connects when it is first used, so that a service starts while its database is away;
+/// and a probe that watches the database for it.
 #[must_use]
-pub fn pool(config: &DatabaseConfig, application_name: &str) -> PgPool {
+pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Probe) {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let connect = config.url.connect_options().application_name(application_name).options([
+    let connect = config.url.connect_options().application_name(application_name);
+    let probe = Probe::new(connect.clone());
+    let connect = connect.options([
         ("statement_timeout", milliseconds(config.statement_timeout)),
         ("lock_timeout", milliseconds(config.lock_timeout)),
         ("idle_in_transaction_session_timeout", milliseconds(config.idle_in_transaction_timeout)),
         ("synchronous_commit", "on".to_owned()),
     ]);
-    PgPoolOptions::new()
+    let outage = probe.last_outage.clone();
+    let pool = PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
         .idle_timeout(config.idle_timeout)
         .max_lifetime(config.max_lifetime)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let outlived = outage.was_within(meta.age);
             Box::pin(async move {
-                Ok(meta.idle_for <= TRUSTED_IDLE_TIME || connection.ping().await.is_ok())
+                let trusted = meta.idle_for <= TRUSTED_IDLE_TIME;
+                Ok(!outlived && (trusted || connection.ping().await.is_ok()))
             })
         })
-        .connect_lazy_with(connect)
+        .connect_lazy_with(connect);
+    (pool, probe)
 }
 
 /// Brings the database to the newest schema. Instances that do so at once wait for each other; a
@@ -85,26 +95,29 @@ where
 pub struct Probe {
     connect: PgConnectOptions,
     connection: Mutex<Option<PgConnection>>,
+    last_outage: LastOutage,
 }
 
 impl Probe {
-    /// A probe that connects when it is first asked.
-    #[must_use]
-    pub fn new(config: &DatabaseConfig) -> Self {
-        Self { connect: config.url.connect_options(), connection: Mutex::default() }
+    fn new(connect: PgConnectOptions) -> Self {
+        Self { connect, connection: Mutex::default(), last_outage: LastOutage::default() }
     }
 
     /// Whether the database answers and has every migration that this program knows; if not, what
     /// is missing.
     pub async fn check(&self) -> Result<(), Arc<str>> {
         let mut connection = self.connection.lock().await;
-        match timeout(PROBE_TIMEOUT, self.reuse_or_connect(connection.take())).await {
-            Ok(Ok(alive)) => *connection = Some(alive),
+        let reason = match timeout(PROBE_TIMEOUT, self.reuse_or_connect(connection.take())).await {
+            Ok(Ok(alive)) => {
+                *connection = Some(alive);
+                return Ok(());
+            }
             Ok(Err(Error::Internal(reason))) => return Err(reason.to_string().into()),
-            Ok(Err(_)) => return Err("the database cannot be reached".into()),
-            Err(_) => return Err("the database does not answer".into()),
-        }
-        Ok(())
+            Ok(Err(_)) => "the database cannot be reached",
+            Err(_) => "the database does not answer",
+        };
+        self.last_outage.is_now();
+        Err(reason.into())
     }
 
     async fn reuse_or_connect(
@@ -120,6 +133,22 @@ impl Probe {
             return Err(Error::Internal("the database schema is too old: run `migrate`".into()));
         }
         Ok(connection)
+    }
+}
+
+/// When the database was last found away: the pool's connections from before are broken, whether
+/// or not they know it, and a call should not be the one to find out.
+#[derive(Clone, Default)]
+struct LastOutage(Arc<std::sync::Mutex<Option<Instant>>>);
+
+impl LastOutage {
+    fn is_now(&self) {
+        *self.0.lock().expect("nobody panics while holding it") = Some(Instant::now());
+    }
+
+    fn was_within(&self, past: Duration) -> bool {
+        let last = *self.0.lock().expect("nobody panics while holding it");
+        last.is_some_and(|outage| outage.elapsed() < past)
     }
 }
 

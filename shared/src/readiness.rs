@@ -28,6 +28,22 @@ impl Readiness {
         (readiness, server)
     }
 
+    /// Waits until `check` finds nothing missing, which does not make the service ready yet. What is
+    /// missing goes to the log.
+    pub async fn wait_for<F>(&self, check: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), Arc<str>>>,
+    {
+        let mut last = None;
+        while let Err(reason) = check().await {
+            if last.as_ref() != Some(&reason) {
+                tracing::warn!(service = self.service, %reason, "not ready");
+                last = Some(reason);
+            }
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        }
+    }
+
     /// Follows `check` until it is dropped. `check` says what is missing, in words for the log,
     /// which gets a line at each change.
     pub async fn follow<F>(&self, check: impl Fn() -> F)

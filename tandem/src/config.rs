@@ -66,21 +66,22 @@ impl Config {
         self.root_key.is_some() || self.root_key_file.is_some()
     }
 
-    /// The settings of the services on this database; auth-service reads the root key from this
-    /// file unless it is given, and task-service trusts auth-service.
+    /// The settings of the services on this database. auth-service answers at `auth` and reads the
+    /// root key from this file unless it is given; task-service trusts it.
     pub(crate) fn of_services(
         &self,
         database_url: &str,
+        auth: SocketAddr,
         root_key_file: &Path,
     ) -> Result<(auth_service::Config, task_service::Config), ConfigError> {
-        let issuer = shared::server::reachable(self.auth_listen_address);
-        let jwks_url = format!("http://{issuer}/.well-known/jwks.json");
+        let jwks_url = format!("http://{auth}/.well-known/jwks.json");
         let flags = |listen: SocketAddr| -> Vec<OsString> {
             let listen = listen.to_string();
             let flags = ["tandem", "--database-url", database_url, "--listen-address", &listen];
-            // Nobody balances load here: end at once.
-            let flags = flags.into_iter().chain(["--server-drain-delay-seconds", "0"]);
-            flags.map(Into::into).collect()
+            // Nobody balances load here, and somebody waits at the terminal.
+            let at_once =
+                ["--server-drain-delay-seconds", "0", "--server-drain-timeout-seconds", "3"];
+            flags.into_iter().chain(at_once).map(Into::into).collect()
         };
         let mut auth = flags(self.auth_listen_address);
         if !self.has_root_key() {

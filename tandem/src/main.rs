@@ -1,6 +1,6 @@
 //! Both services and a private PostgreSQL in one process: what `cargo run` starts.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use shared::{
@@ -68,9 +68,9 @@ async fn serve(
         root_key::ensure(&root_key)
             .with_context(|| format!("cannot make {}", root_key.display()))?;
     }
-    let (auth_config, task_config) = config.of_services(database_url, &root_key)?;
     let auth_address = server::reachable(auth.local_addr()?);
     let task_address = server::reachable(task.local_addr()?);
+    let (auth_config, task_config) = config.of_services(database_url, auth_address, &root_key)?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {
@@ -105,7 +105,7 @@ async fn ready(address: SocketAddr) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a program that talks to a person")]
+/// Tells a person. That nobody listens is no reason to end.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

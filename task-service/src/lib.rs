@@ -13,7 +13,7 @@ use axum::middleware;
 use proto::task::v1::{self as pb, task_service_server::TaskServiceServer};
 use shared::{
     auth::{self, Verifier},
-    db::{self, Probe},
+    db,
     error::Error,
     readiness::Readiness,
     server,
@@ -45,7 +45,7 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let db = db::pool(&config.database, "task-service");
+    let (db, probe) = db::connect(&config.database, "task-service");
     let issuer = Arc::new(Issuer::new(&config.issuer));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
@@ -58,7 +58,7 @@ pub async fn run(
             db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
         issuer.refresh().await;
-        let (probe, keys) = (Probe::new(&config.database), issuer.keys());
+        let keys = issuer.keys();
         let check = || async {
             probe.check().await?;
             let fetched = keys.load().is_some();

@@ -72,10 +72,9 @@ async fn of_ten_who_want_one_name_at_once_exactly_one_gets_it() {
     for call in calls {
         match call.await.unwrap() {
             Ok(_) => winners += 1,
-            refused => assert_eq!(
-                refusal(refused),
-                Refusal::new(Code::AlreadyExists, "USERNAME_TAKEN"),
-            ),
+            refused => {
+                assert_eq!(refusal(refused), Refusal::new(Code::AlreadyExists, "USERNAME_TAKEN"),)
+            }
         }
     }
     assert_eq!(winners, 1);

@@ -8,14 +8,13 @@ use shared::{config::CommandLine, error::Error, server};
 use sqlx::AssertSqlSafe;
 use test_support::{Service, TestDatabase, eventually};
 use tokio::task::JoinHandle;
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Response, Status, transport::Channel};
 
 mod program;
 mod sabotage;
 mod token;
 
 pub(crate) use program::{Program, healthcheck, migrate, run, settings};
-pub(crate) use sabotage::UsersLock;
 pub(crate) use token::{TokenParts, bearer, with_authorization, with_token};
 
 /// A password that every rule accepts.
@@ -129,7 +128,10 @@ impl App {
     }
 
     /// Begins to register somebody with [`PASSWORD`], and goes on in the background.
-    pub(crate) fn spawn_register(&self, username: &str) -> JoinHandle<Answer<pb::RegisterResponse>> {
+    pub(crate) fn spawn_register(
+        &self,
+        username: &str,
+    ) -> JoinHandle<Answer<pb::RegisterResponse>> {
         let request = pb::RegisterRequest { username: username.into(), password: PASSWORD.into() };
         let mut client = self.client();
         tokio::spawn(async move { client.register(request).await })

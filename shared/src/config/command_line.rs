@@ -145,7 +145,7 @@ fn parse(mut command: Command, args: &[OsString]) -> Result<ArgMatches, ConfigEr
             return Err(ConfigError::Usage(error));
         }
         for args in culprits {
-            mistakes.push(format!("{}: {}", names(&args), rule(&args[0], &error)));
+            mistakes.push(format!("{}: {}", names(&args), rule(&command, &args[0], &error)));
             command = args.iter().map(Arg::get_id).fold(command, tolerate);
         }
     }
@@ -161,9 +161,14 @@ fn culprits(command: &Command, error: &clap::Error) -> Vec<Vec<Arg>> {
             | ErrorKind::MissingRequiredArgument
             | ErrorKind::ArgumentConflict
     );
-    let usages = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(usage)) if about_a_value => std::slice::from_ref(usage),
-        Some(ContextValue::Strings(usages)) if about_a_value => usages,
+    if about_a_value { named(command, error.get(ContextKind::InvalidArg)) } else { Vec::new() }
+}
+
+/// The arguments that a part of an error names, by their usage.
+fn named(command: &Command, part: Option<&ContextValue>) -> Vec<Vec<Arg>> {
+    let usages = match part {
+        Some(ContextValue::String(usage)) => std::slice::from_ref(usage),
+        Some(ContextValue::Strings(usages)) => usages,
         _ => &[],
     };
     // An argument knows its usage once the command is built. A group's usage holds its members':
@@ -190,7 +195,7 @@ fn names(args: &[Arg]) -> String {
 }
 
 /// The rule that an argument breaks.
-fn rule(arg: &Arg, error: &clap::Error) -> String {
+fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
     let value = match error.get(ContextKind::InvalidValue) {
         Some(ContextValue::String(value)) if !arg.is_hide_env_values_set() => {
             format!("invalid value '{value}'")
@@ -199,10 +204,12 @@ fn rule(arg: &Arg, error: &clap::Error) -> String {
     };
     match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
         (ErrorKind::MissingRequiredArgument, ..) => "is required".to_owned(),
-        (ErrorKind::ArgumentConflict, ..) => match error.get(ContextKind::PriorArg) {
-            Some(prior) => format!("cannot be set together with {prior}"),
-            None => "is set twice".to_owned(),
-        },
+        (ErrorKind::ArgumentConflict, ..) => {
+            match named(command, error.get(ContextKind::PriorArg)).concat().as_slice() {
+                [] => "is set twice".to_owned(),
+                others => format!("cannot be set together with {}", names(others)),
+            }
+        }
         (_, Some(rule), _) => format!("{value}: {rule}"),
         (_, None, Some(ContextValue::Strings(choices))) => {
             format!("{value}: expected one of {}", choices.join(", "))

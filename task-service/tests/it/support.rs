@@ -1,15 +1,25 @@
 //! The harness: a running task-service with a database of its own, an issuer whose keys the test
 //! holds, and users with a client each.
 
+mod user;
+mod wire;
+
 use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
 use shared::{config::CommandLine, ids::UserId};
 use task_service::Config;
-use test_support::{Service, TestDatabase, TestIssuer, TestKey};
+use test_support::{Refusal, Service, TestDatabase, TestIssuer, TestKey, refusal};
 use tonic::{
-    Request, Status,
+    Code, Request, Response, Status,
+    metadata::AsciiMetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
 };
+
+pub(crate) use user::{User, titled};
+pub(crate) use wire::{METHODS, call_with_bytes};
+
+/// A well-formed id that no task has.
+pub(crate) const ABSENT_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// A running task-service.
 pub(crate) struct App {
@@ -19,14 +29,8 @@ pub(crate) struct App {
     pub(crate) service: Service,
 }
 
-/// A client whose every call carries an access token.
-pub(crate) type Client = TaskServiceClient<InterceptedService<Channel, Token>>;
-
-/// Somebody with tasks.
-pub(crate) struct User {
-    pub(crate) id: UserId,
-    pub(crate) client: Client,
-}
+/// A client whose every call carries what a test says as `authorization`.
+pub(crate) type Client = TaskServiceClient<InterceptedService<Channel, Authorization>>;
 
 impl App {
     /// With a database of its own, ready for calls.
@@ -34,14 +38,22 @@ impl App {
         Self::start_on(TestDatabase::create().await, &[]).await
     }
 
+    /// With a database of its own and these flags, ready for calls.
+    pub(crate) async fn start_with(flags: &[&str]) -> Self {
+        Self::start_on(TestDatabase::create().await, flags).await
+    }
+
     /// On this database and with these flags, ready for calls.
     pub(crate) async fn start_on(database: TestDatabase, flags: &[&str]) -> Self {
         let key = TestKey::generate("first");
         let issuer = TestIssuer::start(&[&key]).await;
-        let config = config(&database, &issuer, flags);
-        let run = |listener, shutdown| task_service::run(config, listener, shutdown);
-        let service = Service::start(run).await.ready().await;
+        let service = run(&database, &issuer, flags).await.ready().await;
         Self { database, key, issuer, service }
+    }
+
+    /// Another service on the same database with the same issuer, ready for calls.
+    pub(crate) async fn replica(&self) -> Service {
+        run(&self.database, &self.issuer, &[]).await.ready().await
     }
 
     /// New users: `let [alice, bob] = app.users();`
@@ -54,18 +66,14 @@ impl App {
 
     /// A client that sends this token.
     pub(crate) fn client(&self, token: &str) -> Client {
-        TaskServiceClient::with_interceptor(self.service.channel(), Token(token.to_owned()))
+        client_of(&self.service, &[&format!("Bearer {token}")])
     }
 }
 
-impl User {
-    /// Creates a task with this title and nothing else.
-    pub(crate) async fn create(&self, title: &str) -> pb::Task {
-        let task = pb::Task { title: title.into(), ..Default::default() };
-        let request = pb::CreateTaskRequest { task: Some(task) };
-        let answer = self.client.clone().create_task(request).await.expect("it is created");
-        answer.into_inner().task.expect("a task is returned")
-    }
+/// Runs a service on this database that trusts this issuer, with these flags; it need not be ready.
+pub(crate) async fn run(database: &TestDatabase, issuer: &TestIssuer, flags: &[&str]) -> Service {
+    let config = config(database, issuer, flags);
+    Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await
 }
 
 /// The settings of a service on this database that trusts this issuer, with these flags.
@@ -77,14 +85,76 @@ pub(crate) fn config(database: &TestDatabase, issuer: &TestIssuer, flags: &[&str
     command_line.settings().expect("the test's flags are good")
 }
 
-/// Puts an access token into every call.
-#[derive(Clone)]
-pub(crate) struct Token(String);
+/// A client of this service that sends these `authorization` entries.
+pub(crate) fn client_of(service: &Service, entries: &[&str]) -> Client {
+    let parse = |entry: &&str| entry.parse().expect("the test's entries are ASCII");
+    let authorization = Authorization(entries.iter().map(parse).collect());
+    TaskServiceClient::with_interceptor(service.channel(), authorization)
+}
 
-impl Interceptor for Token {
+/// Puts `authorization` entries into every call: none, one or more.
+#[derive(Clone)]
+pub(crate) struct Authorization(Vec<AsciiMetadataValue>);
+
+impl Interceptor for Authorization {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let value = format!("Bearer {}", self.0).parse().expect("a token is ASCII");
-        request.metadata_mut().insert("authorization", value);
+        for entry in &self.0 {
+            request.metadata_mut().append("authorization", entry.clone());
+        }
         Ok(request)
     }
+}
+
+/// A call's method and its outcome without the content.
+pub(crate) type Outcome = (&'static str, Result<Response<()>, Status>);
+
+/// Calls each RPC that takes a task's id, about this one.
+pub(crate) async fn call_each_about(client: &Client, id: &str) -> [Outcome; 3] {
+    let mut client = client.clone();
+    let task_id = id.to_owned();
+    let get = client.get_task(pb::GetTaskRequest { task_id: task_id.clone() }).await;
+    let task = pb::Task { id: task_id.clone(), title: "changed".into(), ..Default::default() };
+    let update = pb::UpdateTaskRequest { task: Some(task), update_mask: None };
+    let update = client.update_task(update).await;
+    let delete = client.delete_task(pb::DeleteTaskRequest { task_id }).await;
+    [
+        ("GetTask", get.map(without_content)),
+        ("UpdateTask", update.map(without_content)),
+        ("DeleteTask", delete.map(without_content)),
+    ]
+}
+
+/// Calls each RPC with a good request, about a task that is not there where it takes an id.
+pub(crate) async fn call_each(client: &Client) -> [Outcome; 5] {
+    let create = pb::CreateTaskRequest { task: Some(titled("new")) };
+    let create = client.clone().create_task(create).await.map(without_content);
+    let list = client.clone().list_tasks(pb::ListTasksRequest::default()).await;
+    let [get, update, delete] = call_each_about(client, ABSENT_ID).await;
+    [("CreateTask", create), get, ("ListTasks", list.map(without_content)), update, delete]
+}
+
+/// Checks that each RPC refuses a good request in the same way.
+pub(crate) async fn assert_each_refuses(client: &Client, expected: &Refusal, case: &str) {
+    for (method, answer) in call_each(client).await {
+        assert_eq!(refusal(answer), *expected, "{method}: {case}");
+    }
+}
+
+/// Whether the service takes the token of this client now.
+pub(crate) async fn accepts(client: &Client) -> bool {
+    client.clone().list_tasks(pb::ListTasksRequest::default()).await.is_ok()
+}
+
+/// What a call without a good access token gets.
+pub(crate) fn unauthenticated(reason: &str) -> Refusal {
+    Refusal::new(Code::Unauthenticated, reason)
+}
+
+/// What a call about an absent task gets.
+pub(crate) fn task_not_found() -> Refusal {
+    Refusal::new(Code::NotFound, "TASK_NOT_FOUND")
+}
+
+fn without_content<T>(response: Response<T>) -> Response<()> {
+    response.map(|_| ())
 }

@@ -1,0 +1,178 @@
+//! The program's settings: flags, variables, and what it says of mistakes in them.
+
+use std::fs;
+
+use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
+
+/// Every variable and its default.
+const SETTINGS: [(&str, &str); 26] = [
+    ("AUTH_LISTEN_ADDRESS", "127.0.0.1:50051"),
+    ("AUTH_MAX_REQUEST_BYTES", "16384"),
+    ("AUTH_ROOT_KEY", ""),
+    ("AUTH_ROOT_KEY_FILE", ""),
+    ("AUTH_ACCESS_TOKEN_LIFETIME_SECONDS", "600"),
+    ("AUTH_BCRYPT_COST", "12"),
+    ("AUTH_HASHING_THREADS", "the number of cores less one, at least 1"),
+    ("AUTH_HASHING_QUEUE", "32"),
+    ("AUTH_HASHING_WAIT_MS", "2000"),
+    ("TOKEN_ISSUER", "http://127.0.0.1:50051"),
+    ("TOKEN_AUDIENCE", "tandem"),
+    ("TOKEN_LEEWAY_SECONDS", "30"),
+    ("DATABASE_URL", ""),
+    ("DATABASE_MAX_CONNECTIONS", "10"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "2000"),
+    ("DATABASE_IDLE_TIMEOUT_SECONDS", "600"),
+    ("DATABASE_MAX_LIFETIME_SECONDS", "1800"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "3000"),
+    ("DATABASE_LOCK_TIMEOUT_MS", "1000"),
+    ("DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS", "5000"),
+    ("DATABASE_MIGRATE_ON_START", "true"),
+    ("SERVER_MAX_STREAMS_PER_CONNECTION", "200"),
+    ("SERVER_DRAIN_DELAY_SECONDS", "5"),
+    ("SERVER_DRAIN_TIMEOUT_SECONDS", "20"),
+    ("LOG_FORMAT", "text"),
+    ("RUST_LOG", "info"),
+];
+
+#[tokio::test]
+async fn the_version_is_told() {
+    let ended = run(&["--version"], &[]).await;
+    let version = concat!("auth-service ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), version, ""));
+}
+
+#[tokio::test]
+async fn help_lists_every_variable_and_its_default() {
+    let ended = run(&["--help"], &[]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // A setting's text goes on until the next flag.
+    let texts: Vec<_> = ended.stdout.split("\n      --").collect();
+    for (variable, default) in SETTINGS {
+        let forms = [format!("[env: {variable}="), format!("[env: {variable}]")];
+        let is_its = |text: &&&str| forms.iter().any(|form| text.contains(form));
+        let text = texts.iter().find(is_its).unwrap_or_else(|| panic!("{variable}: {ended:?}"));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(default.is_empty() || text.contains(&format!("[default: {default}")), "{text}");
+    }
+    for command in ["serve", "migrate", "healthcheck"] {
+        assert!(ended.stdout.contains(command), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn help_shows_no_secret() {
+    let url = "postgres://tandem:hunter2@127.0.0.1/tandem";
+    for flag in ["--help", "-h"] {
+        let ended = run(&[flag], &[("AUTH_ROOT_KEY", ROOT_KEY), ("DATABASE_URL", url)]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(!ended.stdout.contains(ROOT_KEY) && !ended.stdout.contains("hunter2"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_is_reported_at_once_by_its_variable() {
+    let mistakes = [
+        ("AUTH_LISTEN_ADDRESS", "localhost"),
+        ("AUTH_BCRYPT_COST", "3"),
+        ("AUTH_HASHING_THREADS", "0"),
+        ("AUTH_ACCESS_TOKEN_LIFETIME_SECONDS", "901"),
+        ("AUTH_ROOT_KEY", "too-short"),
+        ("DATABASE_URL", "mysql://root:hunter2@127.0.0.1/tandem"),
+        ("DATABASE_MAX_CONNECTIONS", "many"),
+        ("DATABASE_MIGRATE_ON_START", "perhaps"),
+        ("TOKEN_ISSUER", ""),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "auth=loud"),
+    ];
+    let ended = run(&[], &mistakes).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    for (variable, _) in mistakes {
+        assert!(ended.stderr.contains(&format!("{variable} (--")), "{variable}: {ended:?}");
+    }
+    for secret in ["too-short", "hunter2"] {
+        assert!(!ended.stderr.contains(secret), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_required_is_named() {
+    let ended = run(&["serve"], &[]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    for variable in ["DATABASE_URL", "AUTH_ROOT_KEY ", "AUTH_ROOT_KEY_FILE "] {
+        assert!(ended.stderr.contains(variable), "{variable}: {ended:?}");
+    }
+    let ended = run(&["migrate"], &[]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("DATABASE_URL"), "{ended:?}");
+    assert!(!ended.stderr.contains("AUTH_ROOT_KEY"), "migrate needs no root key: {ended:?}");
+}
+
+#[tokio::test]
+async fn a_root_key_that_is_wrong_is_not_repeated() {
+    let database = database().await;
+    let almost = &OTHER_ROOT_KEY[4..];
+    let mut variables = settings(&database);
+    variables.retain(|(name, _)| *name != "AUTH_ROOT_KEY");
+    for (args, variable) in [(vec!["--root-key", almost], None), (vec![], Some(almost))] {
+        let mut variables = variables.clone();
+        variables.extend(variable.map(|value| ("AUTH_ROOT_KEY", value)));
+        let ended = run(&args, &variables).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains("AUTH_ROOT_KEY"), "{ended:?}");
+        assert!(!ended.stderr.contains(almost), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_root_key_and_its_file_are_not_both_accepted() {
+    let file = std::env::temp_dir().join(format!("auth-root-key-{}", uuid::Uuid::now_v7()));
+    fs::write(&file, ROOT_KEY).unwrap();
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.push(("AUTH_ROOT_KEY_FILE", file.to_str().unwrap()));
+    let ended = run(&["serve"], &variables).await;
+    fs::remove_file(&file).unwrap();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    for variable in ["AUTH_ROOT_KEY (", "AUTH_ROOT_KEY_FILE ("] {
+        assert!(ended.stderr.contains(variable), "{ended:?}");
+    }
+    assert!(!ended.stderr.contains(ROOT_KEY), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_root_key_file_that_cannot_be_used_is_named_and_not_repeated() {
+    let file = std::env::temp_dir().join(format!("auth-root-key-{}", uuid::Uuid::now_v7()));
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.retain(|(name, _)| *name != "AUTH_ROOT_KEY");
+    variables.push(("AUTH_ROOT_KEY_FILE", file.to_str().unwrap()));
+    for content in [None, Some("hunter2")] {
+        if let Some(content) = content {
+            fs::write(&file, content).unwrap();
+        }
+        let ended = run(&["serve"], &variables).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("AUTH_ROOT_KEY_FILE"), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
+    }
+    fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_flag_wins_over_its_variable() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let flag = ["healthcheck", "--listen-address", &nobody.to_string()];
+    let ended = run(&flag, &[("AUTH_LISTEN_ADDRESS", "127.0.0.1:1")]).await;
+    assert!(ended.stderr.contains(&nobody.to_string()), "{ended:?}");
+    let ended = healthcheck(nobody).await;
+    assert!(ended.stderr.contains(&nobody.to_string()), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_flag_or_command_is_refused() {
+    for args in [["--no-such-flag"], ["destroy"]] {
+        let ended = run(&args, &[]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(args[0]), "{ended:?}");
+    }
+}

@@ -1,0 +1,108 @@
+//! The log: what stands in it, and what never does.
+
+use proto::auth::v1::{
+    GetCurrentUserRequest, LoginRequest, RegisterRequest, auth_service_client::AuthServiceClient,
+};
+use serde_json::Value;
+
+use crate::support::{
+    OTHER_ROOT_KEY, PASSWORD, Program, ROOT_KEY, TokenParts, database, run, settings, with_token,
+};
+
+#[tokio::test]
+async fn no_secret_is_logged_even_when_all_else_is() {
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.extend([("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]);
+    let mut program = Program::start(&variables);
+    program.eventually_ready().await;
+
+    let url = format!("http://{}", program.address().await);
+    let mut client = AuthServiceClient::connect(url).await.unwrap();
+    let request = RegisterRequest { username: "ada".into(), password: PASSWORD.into() };
+    client.register(request.clone()).await.unwrap();
+    client.register(request).await.unwrap_err();
+    let bad = RegisterRequest { username: "no such!".into(), password: "bad-secret".into() };
+    client.register(bad).await.unwrap_err();
+    let request = LoginRequest { username: "ada".into(), password: PASSWORD.into() };
+    let answer = client.login(request).await.unwrap().into_inner();
+    let token = answer.tokens.unwrap().access_token;
+    let wrong = LoginRequest { username: "ada".into(), password: "wrong-secret".into() };
+    client.login(wrong).await.unwrap_err();
+    client.get_current_user(with_token(&token, GetCurrentUserRequest {})).await.unwrap();
+    let bad = format!("{token}bad-signature");
+    client.get_current_user(with_token(&bad, GetCurrentUserRequest {})).await.unwrap_err();
+    let pool = database.pool().await;
+    let hash: String =
+        sqlx::query_scalar("select password_hash from auth.users").fetch_one(&pool).await.unwrap();
+    database.execute("drop table auth.users").await;
+    client.get_current_user(with_token(&token, GetCurrentUserRequest {})).await.unwrap_err();
+
+    assert_eq!(program.terminate().await, Some(0));
+    program.eventually_logs("auth-service has ended").await;
+    let log = program.log();
+    assert!(log.contains("call failed") && log.contains("\"level\":\"TRACE\""));
+    let TokenParts { signature, .. } = TokenParts::of(&token);
+    for secret in
+        [PASSWORD, "bad-secret", "wrong-secret", "bad-signature", &signature, ROOT_KEY, &hash]
+    {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is logged");
+    }
+}
+
+#[tokio::test]
+async fn each_line_is_a_json_object_where_that_is_the_format() {
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.push(("LOG_FORMAT", "json"));
+    let mut program = Program::start(&variables);
+    program.eventually_ready().await;
+    program.terminate().await;
+    program.eventually_logs("auth-service has ended").await;
+    for line in program.log().lines() {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(event[field].is_string(), "{field}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_that_no_terminal_shows_has_no_colours() {
+    let database = database().await;
+    let mut program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+    program.terminate().await;
+    assert!(!program.log().contains('\x1b'), "{}", program.log());
+}
+
+#[tokio::test]
+async fn why_a_service_does_not_start_is_logged_without_its_secrets() {
+    let database = database().await;
+    let mut program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+    program.terminate().await;
+
+    let mut variables = settings(&database);
+    variables.push(("AUTH_ROOT_KEY", OTHER_ROOT_KEY));
+    let ended = run(&["serve"], &variables).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains("AUTH_ROOT_KEY"), "{ended:?}");
+    assert!(!ended.stderr.contains(OTHER_ROOT_KEY), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_logged_without_its_password() {
+    let url = "postgres://tandem:hunter2@127.0.0.1:1/tandem";
+    let variables = [
+        ("AUTH_LISTEN_ADDRESS", "127.0.0.1:0"),
+        ("AUTH_ROOT_KEY", ROOT_KEY),
+        ("DATABASE_URL", url),
+        ("DATABASE_ACQUIRE_TIMEOUT_MS", "100"),
+        ("RUST_LOG", "trace"),
+    ];
+    let program = Program::start(&variables);
+    program.eventually_logs("the database is away").await;
+    assert!(!program.log().contains("hunter2"), "{}", program.log());
+}

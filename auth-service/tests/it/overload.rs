@@ -1,0 +1,125 @@
+//! More passwords than can be hashed in time.
+
+use std::time::{Duration, Instant};
+
+use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
+use test_support::{Refusal, eventually, refusal};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+use tonic::{Code, transport::Channel};
+
+use crate::support::{Answer, App, PASSWORD};
+
+fn overloaded() -> Refusal {
+    Refusal::retryable(Code::ResourceExhausted, "OVERLOADED")
+}
+
+/// One hash at once, which takes long, and so many that wait for it.
+async fn with_queue(length: &str, cost: &str) -> App {
+    let flags = ["--hashing-threads", "1", "--hashing-queue", length, "--bcrypt-cost", cost];
+    let app = App::with(&flags).await;
+    app.register("ada").await;
+    app
+}
+
+/// How many of six logins at once succeed, and how long those took and the refused ones did.
+async fn log_in_six_times(app: &App) -> (usize, Duration, Duration) {
+    let mut calls = JoinSet::new();
+    for _ in 0..6 {
+        let call = app.spawn_log_in("ada");
+        calls.spawn(async move {
+            let begun = Instant::now();
+            let answer = call.await.expect("the call does not panic");
+            (answer, begun.elapsed())
+        });
+    }
+    let (mut succeeded, mut success, mut refused) = (0, Duration::MAX, Duration::ZERO);
+    while let Some(call) = calls.join_next().await {
+        match call.unwrap() {
+            (Ok(_), took) => (succeeded, success) = (succeeded + 1, success.min(took)),
+            (answer, took) => {
+                assert_eq!(refusal(answer), overloaded());
+                refused = refused.max(took);
+            }
+        }
+    }
+    (succeeded, success, refused)
+}
+
+#[tokio::test]
+async fn what_cannot_be_hashed_or_wait_is_refused_at_once() {
+    let app = with_queue("0", "12").await;
+    let (succeeded, success, refused) = log_in_six_times(&app).await;
+    assert_eq!(succeeded, 1);
+    assert!(refused < success / 2, "refused after {refused:?}, hashed after {success:?}");
+    app.log_in("ada").await;
+}
+
+#[tokio::test]
+async fn what_has_a_place_in_the_queue_is_hashed_in_turn() {
+    let app = with_queue("5", "8").await;
+    let (succeeded, ..) = log_in_six_times(&app).await;
+    assert_eq!(succeeded, 6);
+}
+
+#[tokio::test]
+async fn what_waits_too_long_is_refused() {
+    let flags = ["--hashing-threads", "1", "--hashing-wait-ms", "1", "--bcrypt-cost", "12"];
+    let app = App::with(&flags).await;
+    app.register("ada").await;
+    let (succeeded, success, refused) = log_in_six_times(&app).await;
+    assert_eq!(succeeded, 1);
+    assert!(refused < success / 2, "refused after {refused:?}, hashed after {success:?}");
+}
+
+#[tokio::test]
+async fn a_registration_that_is_refused_leaves_nothing_behind() {
+    let app = with_queue("0", "12").await;
+    let client = app.client();
+    let [first, second] = ["bob", "cleo"].map(|name| spawn_register(&client, name));
+    assert_eq!(refusal(second.await.unwrap()), overloaded());
+    first.await.unwrap().unwrap();
+    assert_eq!(app.query("select string_agg(username, ' ') from auth.users").await, "ada bob");
+}
+
+#[tokio::test]
+async fn other_calls_are_answered_while_passwords_are_hashed() {
+    let app = with_queue("0", "12").await;
+    let token = app.log_in("ada").await;
+    let mut client = app.client();
+    let running = app.spawn_log_in("ada");
+    for i in 0..20 {
+        client.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
+        assert!(!running.is_finished(), "the keys came {i} times");
+    }
+    app.current_user(&token).await.unwrap();
+    assert!(!running.is_finished());
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_its_place_to_another() {
+    let app = with_queue("1", "13").await;
+    let client = app.client();
+    let [running, waiting] = ["bob", "cleo"].map(|name| spawn_register(&client, name));
+    assert_eq!(refusal(spawn_register(&client, "dora").await.unwrap()), overloaded());
+    waiting.abort();
+    eventually("a place is free", async || {
+        timeout(Duration::from_millis(50), spawn_register(&client, "dora")).await.is_err()
+    })
+    .await;
+    assert!(!running.is_finished(), "the place was free only when the first was hashed");
+    running.await.unwrap().unwrap();
+}
+
+/// Begins to register somebody. What is begun over one connection arrives in order.
+fn spawn_register(
+    client: &AuthServiceClient<Channel>,
+    username: &str,
+) -> JoinHandle<Answer<pb::RegisterResponse>> {
+    let request = pb::RegisterRequest { username: username.into(), password: PASSWORD.into() };
+    let mut client = client.clone();
+    tokio::spawn(async move { client.register(request).await })
+}

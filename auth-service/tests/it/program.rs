@@ -1,0 +1,113 @@
+//! The program's life: `migrate`, `serve`, `healthcheck`, signals and exit codes.
+
+use std::{fs, net::TcpListener, sync::Arc};
+
+use test_support::TestDatabase;
+
+use crate::support::{
+    Program, ROOT_KEY, database, empty_database, healthcheck, migrate, run, settings,
+};
+
+#[tokio::test]
+async fn migrate_may_be_run_at_once_and_again() {
+    let database = empty_database().await;
+    let (one, two) = tokio::join!(migrate(&database), migrate(&database));
+    let again = migrate(&database).await;
+    for ended in [one, two, again] {
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    }
+    let program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+}
+
+#[tokio::test]
+async fn migrate_fails_when_the_database_is_away() {
+    let url = "postgres://tandem:hunter2@127.0.0.1:1/tandem";
+    let variables = [("DATABASE_URL", url), ("DATABASE_ACQUIRE_TIMEOUT_MS", "100")];
+    let ended = run(&["migrate"], &variables).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(!ended.stderr.contains("hunter2") && !ended.stderr.is_empty(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn serve_migrates_by_itself() {
+    let database = empty_database().await;
+    let program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+}
+
+#[tokio::test]
+async fn where_serve_may_not_migrate_it_says_who_does_and_waits() {
+    let database = empty_database().await;
+    let mut variables = settings(&database);
+    variables.push(("DATABASE_MIGRATE_ON_START", "false"));
+    let program = Program::start(&variables);
+    program.eventually_logs("run `migrate`").await;
+    assert_eq!(healthcheck(program.address().await).await.code, Some(1));
+    assert_eq!(migrate(&database).await.code, Some(0));
+    program.eventually_ready().await;
+}
+
+#[tokio::test]
+async fn healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
+    let database = database().await;
+    let mut program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+    let address = program.address().await;
+    let ended = healthcheck(address).await;
+    let silent = (Some(0), "", "");
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), silent);
+    program.terminate().await;
+    let ended = healthcheck(address).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains(&address.to_string()), "{ended:?}");
+}
+
+#[tokio::test]
+async fn sigterm_ends_the_program_well() {
+    let database = database().await;
+    let mut program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+    assert_eq!(program.terminate().await, Some(0));
+    program.eventually_logs("auth-service has ended").await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_a_program_that_waits_for_its_database() {
+    let database = Arc::new(TestDatabase::create_on_own_server().await);
+    database.halt();
+    let mut program = Program::start(&settings(&database));
+    program.eventually_logs("the database is away").await;
+    assert_eq!(program.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_address_that_is_in_use_is_named_with_its_variable() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.push(("AUTH_LISTEN_ADDRESS", &address));
+    let ended = run(&["serve"], &variables).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    for part in [address.as_str(), "AUTH_LISTEN_ADDRESS"] {
+        assert!(ended.stderr.contains(part), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_root_key_from_a_file_is_the_same_as_from_its_variable() {
+    let database = database().await;
+    let mut program = Program::start(&settings(&database));
+    program.eventually_ready().await;
+    program.terminate().await;
+
+    let file = std::env::temp_dir().join(format!("auth-root-key-{}", uuid::Uuid::now_v7()));
+    fs::write(&file, format!("{ROOT_KEY}\n")).unwrap();
+    let mut variables = settings(&database);
+    variables.retain(|(name, _)| *name != "AUTH_ROOT_KEY");
+    variables.push(("AUTH_ROOT_KEY_FILE", file.to_str().unwrap()));
+    let program = Program::start(&variables);
+    program.eventually_ready().await;
+    fs::remove_file(&file).unwrap();
+}

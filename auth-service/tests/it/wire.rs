@@ -1,0 +1,128 @@
+//! Requests that no handler sees: too large, not protobuf, to no method.
+
+use std::time::Duration;
+
+use test_support::{Refusal, refusal};
+use tonic::{Code, Response, Status, client::Grpc, codegen::http::uri::PathAndQuery};
+use tonic_prost::ProstCodec;
+
+use crate::support::{App, PASSWORD};
+
+const REGISTER: &str = "/tandem.auth.v1.AuthService/Register";
+
+/// How a call with this body, byte for byte, is refused.
+async fn post(app: &App, body: &[u8]) -> Refusal {
+    post_with(app, body, &[]).await
+}
+
+async fn post_with(app: &App, body: &[u8], headers: &[(&str, &str)]) -> Refusal {
+    let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build();
+    let url = format!("{}{REGISTER}", app.service.url());
+    let mut request = client.expect("a client is built").post(url).body(body.to_vec());
+    for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
+        request = request.header(name, value);
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.expect("the service answers");
+    let status = Status::from_header_map(response.headers()).expect("the answer has a status");
+    refusal(Err::<Response<()>, _>(status))
+}
+
+/// A message as gRPC frames it.
+fn frame(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("it is short");
+    [&[0], &length.to_be_bytes()[..], message].concat()
+}
+
+/// The message with this text as field 1.
+fn field_1(text: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 128);
+    [&[0x0a, length.expect("it is short")], text].concat()
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE")
+}
+
+#[tokio::test]
+async fn a_message_of_more_than_16_kib_is_too_large() {
+    let app = App::start().await;
+    let answer = app.try_register(&"a".repeat(16 * 1024), PASSWORD).await;
+    assert_eq!(refusal(answer), too_large());
+    let answer = app.try_log_in("ada", &"a".repeat(100_000)).await;
+    assert_eq!(refusal(answer), too_large());
+}
+
+#[tokio::test]
+async fn a_message_of_16_kib_is_looked_at() {
+    let app = App::start().await;
+    let name = "a".repeat(16 * 1024 - PASSWORD.len() - 2 - 4);
+    let answer = app.try_register(&name, PASSWORD).await;
+    assert_eq!(refusal(answer), Refusal::invalid(&["username"]));
+}
+
+#[tokio::test]
+async fn the_largest_message_is_as_configured() {
+    let app = App::with(&["--max-request-bytes", "1024"]).await;
+    let answer = app.try_register(&"a".repeat(1024), PASSWORD).await;
+    assert_eq!(refusal(answer), too_large());
+}
+
+#[tokio::test]
+async fn a_message_that_says_it_is_huge_is_refused_before_it_comes() {
+    let app = App::start().await;
+    assert_eq!(post(&app, &[0, 0xff, 0xff, 0xff, 0xff]).await, too_large());
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_the_callers_fault() {
+    let app = App::start().await;
+    for (what, body) in [
+        ("not protobuf", frame(b"GET / HTTP/1.1")),
+        ("a number for a text", frame(&[0x08, 0x01])),
+        ("a field that ends early", frame(&[0x0a, 0x7f, b'a'])),
+        ("a text that is not UTF-8", frame(&field_1(b"\xff\xfe"))),
+        ("a frame that ends early", vec![0, 0, 0, 0, 9, 1]),
+        ("a frame of an unknown kind", vec![7, 0, 0, 0, 0]),
+        ("no frame", vec![]),
+    ] {
+        assert_eq!(post(&app, &body).await, Refusal::invalid(&["request"]), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_known_is_ignored() {
+    let app = App::start().await;
+    let body = frame(&[field_1(b"ada"), vec![0x98, 0x06, 0x01]].concat());
+    assert_eq!(post(&app, &body).await, Refusal::invalid(&["password"]));
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_there_is_not_found() {
+    let app = App::start().await;
+    for path in [
+        "/tandem.auth.v1.AuthService/Unregister",
+        "/tandem.auth.v1.AuthService/register",
+        "/tandem.auth.v9.AuthService/Register",
+        "/nothing",
+    ] {
+        let mut grpc = Grpc::new(app.service.channel());
+        grpc.ready().await.unwrap();
+        let codec = ProstCodec::<(), ()>::default();
+        let path = PathAndQuery::from_static(path);
+        let answer = grpc.unary(tonic::Request::new(()), path, codec).await;
+        assert_eq!(refusal(answer), Refusal::new(Code::Unimplemented, "METHOD_NOT_FOUND"));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_has_taken_as_long_as_its_caller_waits_is_ended() {
+    let app = App::start().await;
+    let _lock = app.lock_users().await;
+    let body = frame(&[field_1(b"ada"), vec![0x12, 23], PASSWORD.into()].concat());
+    let call = post_with(&app, &body, &[("grpc-timeout", "50m")]);
+    let refused = tokio::time::timeout(Duration::from_millis(900), call).await.unwrap();
+    assert_eq!(refused, Refusal::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+}

@@ -1,0 +1,86 @@
+//! Start, end, and what survives them.
+
+use std::net::TcpListener;
+
+use nix::sys::signal::{Signal, kill};
+use test_support::eventually;
+
+use crate::support::{Program, command, directory, failure, postgres};
+
+#[tokio::test]
+async fn a_restart_keeps_users_tasks_and_tokens() {
+    let dir = directory();
+    let mut program = Program::start(dir.path());
+    let name = program.register().await;
+    let token = program.log_in(&name).await;
+    program.create(&token, "Water the plants").await;
+    assert!(program.end(Signal::SIGINT).await.success());
+    assert_eq!(postgres(dir.path()), None, "Ctrl-C ends PostgreSQL too");
+
+    let program = Program::start(dir.path());
+    assert_eq!(program.titles(&token).await.unwrap(), ["Water the plants"]);
+    program.log_in(&name).await;
+}
+
+#[tokio::test]
+async fn a_killed_program_leaves_no_postgres_and_loses_nothing() {
+    let dir = directory();
+    let mut program = Program::start(dir.path());
+    let name = program.register().await;
+    let token = program.log_in(&name).await;
+    program.create(&token, "Water the plants").await;
+    let server = postgres(dir.path()).unwrap();
+    program.end(Signal::SIGKILL).await;
+    eventually("PostgreSQL has ended", async || kill(server, None).is_err()).await;
+
+    let program = Program::start(dir.path());
+    assert_eq!(program.titles(&token).await.unwrap(), ["Water the plants"]);
+}
+
+#[tokio::test]
+async fn a_postgres_that_ends_is_started_again_and_nobody_else_restarts() {
+    let dir = directory();
+    let program = Program::start(dir.path());
+    let name = program.register().await;
+    let token = program.log_in(&name).await;
+    program.create(&token, "Water the plants").await;
+    let server = postgres(dir.path()).unwrap();
+    kill(server, Signal::SIGINT).unwrap();
+    eventually("PostgreSQL has ended", async || kill(server, None).is_err()).await;
+
+    eventually("task-service answers again", async || {
+        program.titles(&token).await.is_ok_and(|titles| titles == ["Water the plants"])
+    })
+    .await;
+    eventually("auth-service answers again", async || program.try_log_in(&name).await.is_ok())
+        .await;
+}
+
+#[tokio::test]
+async fn a_second_program_on_the_same_data_says_who_has_them() {
+    let dir = directory();
+    let _first = Program::start(dir.path());
+    let (code, text) = failure(&mut command(dir.path()));
+    assert_eq!(code, Some(1));
+    assert!(text.contains("in use by process"), "{text}");
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_variable_that_chooses_another() {
+    let dir = directory();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = failure(command(dir.path()).env("TASK_LISTEN_ADDRESS", &address));
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&address) && text.contains("TASK_LISTEN_ADDRESS"), "{text}");
+}
+
+#[test]
+fn mistakes_in_the_settings_of_both_services_are_reported_at_once() {
+    let dir = directory();
+    let mut command = command(dir.path());
+    let command = command.env("AUTH_BCRYPT_COST", "99").env("TASK_JWKS_TIMEOUT_MS", "soon");
+    let (code, text) = failure(command);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("AUTH_BCRYPT_COST") && text.contains("TASK_JWKS_TIMEOUT_MS"), "{text}");
+}

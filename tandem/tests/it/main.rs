@@ -1,0 +1,6 @@
+//! The tests of the combined program: the real binary, from outside, and the documents that
+//! describe it.
+
+mod documents;
+mod life;
+mod support;

@@ -1,0 +1,72 @@
+//! Calls that their clients give up at any moment.
+
+use std::time::Duration;
+
+use proto::task::v1 as pb;
+use test_support::eventually;
+use tokio::time::timeout;
+
+use crate::support::{App, User, titled};
+
+/// Starts each kind of call and drops it after a moment.
+async fn give_up_calls(alice: &User, task: &pb::Task, random: &mut fastrand::Rng) {
+    let mut patience = || Duration::from_micros(random.u64(0..3_000));
+    let changed = pb::Task { title: "given up".into(), ..task.clone() };
+    let _ = timeout(patience(), alice.try_create(titled("given up"))).await;
+    let _ = timeout(patience(), alice.try_get(&task.id)).await;
+    let _ = timeout(patience(), alice.try_update(changed, &["title"])).await;
+    let _ = timeout(patience(), alice.try_page(0, "")).await;
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_leave_no_transaction_open() {
+    let app = App::start_with(&["--database-max-connections", "1"]).await;
+    let [alice] = app.users();
+    let task = alice.create("x").await;
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..100 {
+        give_up_calls(&alice, &task, &mut random).await;
+    }
+    let pool = app.database.pool().await;
+    eventually("no backend of the service is busy", async || {
+        let busy: i64 = sqlx::query_scalar(
+            "select count(*)
+             from pg_stat_activity
+             where application_name = 'task-service'
+                 and datname = current_database()
+                 and state = 'active'",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        busy == 0
+    })
+    .await;
+    let open: i64 = sqlx::query_scalar(
+        "select count(*)
+         from pg_stat_activity
+         where datname = current_database() and state like 'idle in transaction%'",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(open, 0);
+}
+
+#[tokio::test]
+async fn a_write_after_calls_that_were_given_up_is_there_for_everybody() {
+    let app = App::start_with(&["--database-max-connections", "1"]).await;
+    let [alice] = app.users();
+    let task = alice.create("x").await;
+    let mut random = fastrand::Rng::with_seed(8);
+    for _ in 0..20 {
+        give_up_calls(&alice, &task, &mut random).await;
+        let created = alice.create("kept").await;
+        // Not over the service's own connection: what it alone can see is not written.
+        let sql = format!("select title from task.tasks where id = '{}'", created.id);
+        let pool = app.database.pool().await;
+        let title: String =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&pool).await.unwrap();
+        assert_eq!(title, "kept");
+    }
+}

@@ -1,0 +1,98 @@
+//! The program: its command line, its exit codes.
+
+use std::process::{Command, Output};
+
+use clap::Args as _;
+use task_service::Config;
+
+/// Runs the program with these arguments and variables, and nothing else in its environment.
+fn task_service(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_task-service"));
+    command.args(args).env_clear().envs(variables.iter().copied());
+    command.output().expect("the program runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_version_is_told() {
+    let output = task_service(&["--version"], &[]);
+    assert!(output.status.success());
+    let version = concat!("task-service ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(stdout(&output).trim_end(), version);
+}
+
+#[test]
+fn the_help_names_every_variable_and_its_default() {
+    let output = task_service(&["--help"], &[]);
+    assert!(output.status.success());
+    let help = stdout(&output);
+    let command = Config::augment_args(clap::Command::new("task-service"));
+    for arg in command.get_arguments() {
+        let variable = arg.get_env().unwrap().to_str().unwrap();
+        assert!(help.contains(&format!("[env: {variable}")), "{variable}");
+        for default in arg.get_default_values() {
+            let default = default.to_str().unwrap();
+            assert!(help.contains(&format!("[default: {default}]")), "{variable}: {default}");
+        }
+    }
+    for task in ["serve", "migrate", "healthcheck"] {
+        assert!(help.contains(task), "{task}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let variables = [
+        ("TASK_JWKS_URL", "ftp://x"),
+        ("TASK_LISTEN_ADDRESS", "x"),
+        ("TASK_MAX_REQUEST_BYTES", "1"),
+        ("DATABASE_MAX_CONNECTIONS", "0"),
+        ("LOG_FORMAT", "xml"),
+    ];
+    let output = task_service(&[], &variables);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).is_empty());
+    let told = stderr(&output);
+    for name in variables.map(|(name, _)| name).into_iter().chain(["DATABASE_URL"]) {
+        assert!(told.contains(name), "{name} in {told}");
+    }
+    assert!(!told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn a_password_in_a_bad_database_url_is_not_repeated() {
+    for url in ["mysql://tandem:hunter2@db/tandem", "postgres://tandem:hunter2@db:port/tandem"] {
+        let output = task_service(&[], &[("DATABASE_URL", url)]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_healthcheck_fails_when_nothing_listens() {
+    // Port 1 is nobody's. It needs no database.
+    let output = task_service(&["healthcheck"], &[("TASK_LISTEN_ADDRESS", "127.0.0.1:1")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("127.0.0.1:1"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_with_the_variable_that_chooses_another() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let variables = [
+        ("TASK_LISTEN_ADDRESS", address.as_str()),
+        ("DATABASE_URL", "postgres://127.0.0.1:1/tandem"),
+    ];
+    let output = task_service(&["serve"], &variables);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(told.contains(&address) && told.contains("TASK_LISTEN_ADDRESS"), "{told}");
+}

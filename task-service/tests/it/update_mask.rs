@@ -1,0 +1,124 @@
+//! UpdateTask: which fields a mask sets, clears and leaves.
+
+use proto::task::v1 as pb;
+use test_support::{Refusal, refusal};
+
+use crate::support::{App, User};
+
+/// A complete task with odd bytes in it.
+async fn stored(alice: &User) -> pb::Task {
+    let task = pb::Task {
+        title: " e\u{301} 🧀 ".into(),
+        description: "\tone\n\n".into(),
+        is_complete: true,
+        ..Default::default()
+    };
+    alice.try_create(task).await.unwrap().into_inner().task.unwrap()
+}
+
+/// What a client sends: the id and these values.
+fn body(id: &str, title: &str, description: &str, is_complete: bool) -> pb::Task {
+    let (id, title, description) = (id.into(), title.into(), description.into());
+    pb::Task { id, title, description, is_complete, ..Default::default() }
+}
+
+/// The fields that a client may set.
+fn values(task: &pb::Task) -> (&str, &str, bool) {
+    (&task.title, &task.description, task.is_complete)
+}
+
+#[tokio::test]
+async fn a_mask_says_what_is_set_and_what_is_cleared() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let (old_title, old_text) = (" e\u{301} 🧀 ", "\tone\n\n");
+    for (mask, (title, description, is_complete), expected) in [
+        // Without a mask, what is populated is set.
+        (&[][..], ("new", "", false), ("new", old_text, true)),
+        (&[], ("", "new", false), (old_title, "new", true)),
+        (&[], ("", "", true), (old_title, old_text, true)),
+        (&[], ("", "", false), (old_title, old_text, true)),
+        // What is named is set, and nothing else is touched.
+        (&["title"], ("new", "not this", false), ("new", old_text, true)),
+        (&["description"], ("not this", "new", false), (old_title, "new", true)),
+        (&["is_complete"], ("not this", "nor this", false), (old_title, old_text, false)),
+        (&["title", "description"], ("new", "too", false), ("new", "too", true)),
+        // What is not named need not be good.
+        (&["description"], ("\0", "new", false), (old_title, "new", true)),
+        (&["title"], ("new", "\0", false), ("new", old_text, true)),
+        // What is named and absent is cleared.
+        (&["description"], ("", "", true), (old_title, "", true)),
+        (&["is_complete"], ("", "", false), (old_title, old_text, false)),
+        (&["*"], ("new", "", false), ("new", "", false)),
+        (&["*"], ("new", "too", true), ("new", "too", true)),
+        // Naming a path twice is naming it.
+        (&["title", "title"], ("new", "not this", false), ("new", old_text, true)),
+        (&["title"; 32], ("new", "not this", false), ("new", old_text, true)),
+    ] {
+        let id = stored(&alice).await.id;
+        let updated = alice.update(body(&id, title, description, is_complete), mask).await;
+        assert_eq!(values(&updated), expected, "{mask:?} {title:?} {description:?}");
+        assert_eq!(alice.get(&id).await, updated);
+    }
+}
+
+#[tokio::test]
+async fn a_title_cannot_be_cleared() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = stored(&alice).await;
+    for mask in [&["title"][..], &["*"], &["description", "title"]] {
+        let answer = alice.try_update(body(&task.id, "", "new", false), mask).await;
+        assert_eq!(refusal(answer), Refusal::invalid(&["task.title"]), "{mask:?}");
+    }
+    assert_eq!(alice.get(&task.id).await, task);
+}
+
+#[tokio::test]
+async fn a_path_that_may_not_be_set_is_refused_and_nothing_changes() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = stored(&alice).await;
+    let too_many = ["title"; 33];
+    for mask in [
+        &["*", "title"][..],
+        &["title", "*"],
+        &["*", "*"],
+        &["unknown"],
+        &["title", "unknown"],
+        &["id"],
+        &["create_time"],
+        &["update_time"],
+        &["complete_time"],
+        &["create_time.seconds"],
+        &["etag"],
+        &["owner_id"],
+        &["task.title"],
+        &["title.x"],
+        &["isComplete"],
+        &["Title"],
+        &[" title"],
+        &["title,description"],
+        &[""],
+        &["title", ""],
+        &["title\0"],
+        &too_many,
+    ] {
+        let answer = alice.try_update(body(&task.id, "new", "new", false), mask).await;
+        assert_eq!(refusal(answer), Refusal::invalid(&["update_mask"]), "{mask:?}");
+    }
+    assert_eq!(alice.get(&task.id).await, task);
+}
+
+#[tokio::test]
+async fn output_only_fields_in_the_body_are_ignored() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = stored(&alice).await;
+    let long_ago = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    let (create_time, update_time, complete_time) = (long_ago, long_ago, long_ago);
+    let times = pb::Task { create_time, update_time, complete_time, ..task.clone() };
+    for mask in [&[][..], &["*"]] {
+        assert_eq!(alice.update(times.clone(), mask).await, task, "{mask:?}");
+    }
+}

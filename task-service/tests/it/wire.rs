@@ -1,0 +1,146 @@
+//! Messages that no generated client sends.
+
+use prost::Message as _;
+use proto::task::v1 as pb;
+use shared::ids::UserId;
+use test_support::{Refusal, refusal};
+use tonic::Code;
+
+use crate::support::{ABSENT_ID, App, METHODS, User, accepts, call_with_bytes, titled};
+
+/// Field 1, a message or text of these bytes; at most 127.
+fn field_1(bytes: &[u8]) -> Vec<u8> {
+    [&[0x0a, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+}
+
+/// A `Task` whose field of this number has these bytes, as field 1 of a request.
+fn request_with_task_field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut task = field_1(bytes);
+    task[0] = number << 3 | 2;
+    field_1(&task)
+}
+
+fn caller(app: &App) -> (User, String) {
+    let id = UserId::generate();
+    let token = app.key.token(id);
+    (User { id, client: app.client(&token) }, token)
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_is_invalid() {
+    let app = App::start().await;
+    let (alice, token) = caller(&app);
+    for bytes in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"ok\x80"] {
+        for (method, message) in [
+            ("CreateTask", request_with_task_field(2, bytes)),
+            ("CreateTask", request_with_task_field(3, bytes)),
+            ("UpdateTask", request_with_task_field(1, bytes)),
+            ("GetTask", field_1(bytes)),
+            ("DeleteTask", field_1(bytes)),
+        ] {
+            let answer = call_with_bytes(&app.service, &token, method, message).await;
+            assert_eq!(refusal(answer), Refusal::invalid(&["request"]), "{method} {bytes:?}");
+        }
+    }
+    assert_eq!(alice.count(&app.database).await, 0);
+}
+
+#[tokio::test]
+async fn control_characters_are_invalid() {
+    let app = App::start().await;
+    let (_, token) = caller(&app);
+    for bytes in [&b"\0"[..], b"a\0b", b"\x01", b"\x7f", b"\xc2\x80"] {
+        let message = request_with_task_field(2, bytes);
+        let answer = call_with_bytes(&app.service, &token, "CreateTask", message).await;
+        assert_eq!(refusal(answer), Refusal::invalid(&["task.title"]), "{bytes:?}");
+        let answer = call_with_bytes(&app.service, &token, "GetTask", field_1(bytes)).await;
+        assert_eq!(refusal(answer), Refusal::invalid(&["task_id"]), "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn fields_that_the_service_does_not_know_are_ignored() {
+    let app = App::start().await;
+    let (alice, token) = caller(&app);
+    let known = pb::CreateTaskRequest { task: Some(titled("x")) }.encode_to_vec();
+    // Field 1000, a text: of a newer client, maybe.
+    let message = [known, vec![0xc2, 0x3e, 0x03, b'n', b'e', b'w']].concat();
+    call_with_bytes(&app.service, &token, "CreateTask", message).await.unwrap();
+    assert_eq!(alice.page(0, "").await.tasks[0].title, "x");
+}
+
+#[tokio::test]
+async fn a_message_over_256_kib_is_too_large() {
+    let app = App::start().await;
+    let (alice, _) = caller(&app);
+    let too_large = Refusal::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    let with_description = |bytes| pb::Task { description: "x".repeat(bytes), ..titled("x") };
+    // 262,144 and what the fields' own bytes take.
+    for (bytes, expected) in [
+        (262_130, Refusal::invalid(&["task.description"])),
+        (262_144, too_large),
+    ] {
+        let answer = alice.try_create(with_description(bytes)).await;
+        assert_eq!(refusal(answer), expected, "{bytes}");
+    }
+    assert!(accepts(&alice.client).await);
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_not_found() {
+    let app = App::start().await;
+    let (_, token) = caller(&app);
+    for method in ["NoSuchMethod", "", "createtask", "CreateTask/"] {
+        let answer = call_with_bytes(&app.service, &token, method, Vec::new()).await;
+        let expected = Refusal::new(Code::Unimplemented, "METHOD_NOT_FOUND");
+        assert_eq!(refusal(answer), expected, "{method}");
+    }
+}
+
+/// Good messages of each method, to be spoiled.
+fn good_messages() -> [(&'static str, Vec<u8>); 5] {
+    let task = pb::Task { id: ABSENT_ID.into(), is_complete: true, ..titled("title") };
+    let task_id = ABSENT_ID.to_owned();
+    let mask = prost_types::FieldMask { paths: vec!["title".into(), "description".into()] };
+    let list = pb::ListTasksRequest { page_size: 10, page_token: "token".into() };
+    let update = pb::UpdateTaskRequest { task: Some(task.clone()), update_mask: Some(mask) };
+    let create = pb::CreateTaskRequest { task: Some(task) }.encode_to_vec();
+    let get = pb::GetTaskRequest { task_id: task_id.clone() }.encode_to_vec();
+    let delete = pb::DeleteTaskRequest { task_id }.encode_to_vec();
+    let [create_task, get_task, list_tasks, update_task, delete_task] = METHODS;
+    [
+        (create_task, create),
+        (get_task, get),
+        (list_tasks, list.encode_to_vec()),
+        (update_task, update.encode_to_vec()),
+        (delete_task, delete),
+    ]
+}
+
+#[tokio::test]
+async fn no_bytes_make_the_service_fail() {
+    let app = App::start().await;
+    let (alice, token) = caller(&app);
+    let mut random = fastrand::Rng::with_seed(1);
+    for round in 0..100 {
+        for (method, mut message) in good_messages() {
+            if round % 2 == 0 {
+                message = (0..random.usize(..64)).map(|_| random.u8(..)).collect();
+            } else {
+                for _ in 0..random.usize(1..4) {
+                    let position = random.usize(..message.len());
+                    message[position] = random.u8(..);
+                }
+                message.truncate(random.usize(1..=message.len()));
+            }
+            let sent = format!("{method} {message:02x?}");
+            let answer = call_with_bytes(&app.service, &token, method, message).await;
+            if let Err(status) = &answer {
+                let fault = matches!(status.code(), Code::Internal | Code::Unknown);
+                assert!(!fault, "{sent}: {status:?}");
+                refusal(answer);
+            }
+        }
+    }
+    assert!(accepts(&alice.client).await);
+}
