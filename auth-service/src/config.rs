@@ -6,7 +6,10 @@ use shared::config::{
     DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
 };
 
-use crate::domain::root_key::{RootKey, RootKeyFile};
+use crate::domain::{
+    root_key::{RootKey, RootKeyFile},
+    session::SessionPolicy,
+};
 
 /// All settings of auth-service.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +21,8 @@ pub struct Config {
     pub root_key: RootKeyConfig,
     #[command(flatten)]
     pub login: LoginConfig,
+    #[command(flatten)]
+    pub session: SessionConfig,
     #[command(flatten)]
     pub token: TokenConfig,
     #[command(flatten)]
@@ -129,6 +134,60 @@ pub struct LoginConfig {
         value_parser = milliseconds(1..=60_000)
     )]
     pub hashing_wait: Duration,
+}
+
+/// How long a login lasts.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Sessions")]
+pub struct SessionConfig {
+    /// When a session ends that is not refreshed.
+    #[arg(
+        long = "session-idle-seconds",
+        env = "AUTH_SESSION_IDLE_SECONDS",
+        default_value = "604800",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=31_536_000)
+    )]
+    idle: Duration,
+
+    /// When a session ends in any case.
+    #[arg(
+        long = "session-absolute-seconds",
+        env = "AUTH_SESSION_ABSOLUTE_SECONDS",
+        default_value = "2592000",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=315_360_000)
+    )]
+    absolute: Duration,
+
+    /// For how long a refresh token that was just replaced gives the same next one again, so that
+    /// retries and several tabs agree.
+    #[arg(
+        long = "session-reuse-window-seconds",
+        env = "AUTH_SESSION_REUSE_WINDOW_SECONDS",
+        default_value = "30",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=3600)
+    )]
+    reuse: Duration,
+
+    /// How many sessions a user may have; one more ends the one that was not refreshed for the
+    /// longest time.
+    #[arg(
+        long = "sessions-per-user",
+        env = "AUTH_SESSIONS_PER_USER",
+        default_value = "50",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    max_per_user: u32,
+}
+
+impl SessionConfig {
+    pub(crate) fn policy(&self) -> SessionPolicy {
+        let Self { idle, absolute, reuse, max_per_user } = *self;
+        SessionPolicy { idle, absolute, reuse, max_per_user }
+    }
 }
 
 impl LoginConfig {

@@ -6,6 +6,7 @@
 //! - `service`: one function per RPC, `convert` between the wire and the domain, the keys over HTTP
 //! - `domain`: types that cannot hold a wrong value, and rules
 //! - `hashing`: bcrypt, off the runtime and bounded
+//! - `events`: what is logged of what matters to security
 //! - `keys`: the signing key of this process
 //! - `store`: the SQL, one file per table
 
@@ -19,6 +20,7 @@ use tonic::service::Routes;
 
 mod config;
 mod domain;
+mod events;
 mod hashing;
 mod keys;
 mod service;

@@ -5,26 +5,34 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
-    auth::{Audience, Claims, Verifier},
-    config::TokenConfig,
+    auth::{Caller, Verifier},
     error::{Error, RpcResult},
-    ids::{SessionId, UserId},
+    page::{self, PageTokenKey},
     time,
 };
 use sqlx::PgPool;
 use tonic::{Request, Response};
-use uuid::Uuid;
 
 use crate::{
     config::Config,
-    domain::{password::PasswordHash, user::User},
+    domain::{
+        password::PasswordHash,
+        session::{NewSession, Session, SessionPolicy},
+        user::User,
+    },
+    events::{self, Event},
     hashing::Hashing,
     keys::SigningKeys,
-    store::users,
+    service::tokens::Tokens,
+    store::{sessions, users},
 };
 
 mod convert;
 pub(crate) mod jwks;
+mod tokens;
+
+/// What page tokens are for.
+const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
 
 /// The state behind the service.
 pub(crate) struct Auth {
@@ -32,38 +40,40 @@ pub(crate) struct Auth {
     hashing: Hashing,
     keys: Arc<SigningKeys>,
     verifier: Verifier,
-    token: TokenConfig,
-    access_token_lifetime: chrono::Duration,
+    tokens: Tokens,
+    sessions: SessionPolicy,
+    page_tokens: PageTokenKey,
 }
 
 impl Auth {
     pub(crate) fn new(db: PgPool, keys: Arc<SigningKeys>, config: &Config) -> Self {
+        let page_token_key = config.root_key.get().derive("tandem: page tokens, v1");
         Self {
             db,
             hashing: Hashing::new(&config.login),
             verifier: Verifier::new(keys.verifying(), &config.token),
+            tokens: Tokens::new(keys.clone(), config),
             keys,
-            token: config.token.clone(),
-            access_token_lifetime: chrono::Duration::from_std(config.login.access_token_lifetime)
-                .expect("it is at most 15 minutes"),
+            sessions: config.session.policy(),
+            page_tokens: PageTokenKey::new(&*page_token_key, SESSIONS),
         }
     }
 
-    fn issue_tokens(&self, user: UserId, now: DateTime<Utc>) -> Result<pb::TokenPair, Error> {
-        let issued_at = now.timestamp();
-        let expires_at = issued_at + self.access_token_lifetime.num_seconds();
-        let access_token = self.keys.sign(&Claims {
-            iss: self.token.issuer.clone(),
-            aud: Audience::One(self.token.audience.clone()),
-            sub: user,
-            sid: SessionId::generate(),
-            iat: issued_at,
-            nbf: issued_at,
-            exp: expires_at,
-            jti: Uuid::now_v7().to_string(),
-        })?;
-        let access_token_expire_time = Some(convert::seconds(expires_at));
-        Ok(pb::TokenPair { access_token, access_token_expire_time })
+    /// Who calls, by their token alone.
+    fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
+        self.verifier.authenticate(request.metadata(), now)
+    }
+
+    /// Who calls in a session that goes on, and the stored text of their password's hash.
+    async fn user<T>(
+        &self,
+        request: &Request<T>,
+        now: DateTime<Utc>,
+    ) -> Result<(Caller, User, String), Error> {
+        let caller = self.caller(request, now)?;
+        let found = users::find_by_session(&self.db, caller.id, caller.session_id, now).await?;
+        let (user, password_hash) = found.ok_or(Error::AccessTokenInvalid)?;
+        Ok((caller, user, password_hash))
     }
 }
 
@@ -73,32 +83,131 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> RpcResult<pb::RegisterResponse> {
+        let source = convert::source(&request);
         let (username, password) = convert::registration(request.into_inner())?;
         let password_hash = self.hashing.hash(password).await?;
         let user = User::new(username, time::now());
         users::insert(&self.db, &user, &password_hash).await?;
+        events::record(Event::Registered, Some(user.id), None, &source);
         Ok(Response::new(pb::RegisterResponse { user: Some(user.into()) }))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> RpcResult<pb::LoginResponse> {
+        let source = convert::source(&request);
         let (username, password) = convert::credentials(request.into_inner())?;
         let found = match username {
             Some(username) => users::find_by_username(&self.db, &username).await?,
             None => None,
         };
         let (user, stored) = found.unzip();
-        let known = self.hashing.verify(password, stored.and_then(PasswordHash::stored)).await?;
-        let user = user.filter(|_| known).ok_or(Error::CredentialsInvalid)?;
-        let tokens = Some(self.issue_tokens(user.id, time::now())?);
+        let hash = stored.clone().and_then(PasswordHash::stored);
+        let known = self.hashing.verify(password, hash).await?;
+        let (Some(user), Some(stored), true) = (user.clone(), stored, known) else {
+            events::record(Event::LoginFailed, user.map(|user| user.id), None, &source);
+            return Err(Error::CredentialsInvalid.into());
+        };
+        let now = time::now();
+        let session = NewSession::begin(user.id, source.clone());
+        let continued = sessions::insert(&self.db, &session, &stored, self.sessions, now).await?;
+        events::record(Event::LoginSucceeded, Some(user.id), Some(session.id), &source);
+        let tokens = Some(self.tokens.issue(&continued, now)?);
         Ok(Response::new(pb::LoginResponse { tokens, user: Some(user.into()) }))
+    }
+
+    async fn refresh_token(
+        &self,
+        request: Request<pb::RefreshTokenRequest>,
+    ) -> RpcResult<pb::RefreshTokenResponse> {
+        let source = convert::source(&request);
+        let token = self.tokens.open(&request.get_ref().refresh_token)?;
+        let now = time::now();
+        let continued = sessions::refresh(&self.db, token, self.sessions, now).await;
+        if let Err(Error::RefreshTokenReused) = continued {
+            events::record(Event::RefreshTokenReused, None, Some(token.session_id), &source);
+        }
+        let tokens = Some(self.tokens.issue(&continued?, now)?);
+        Ok(Response::new(pb::RefreshTokenResponse { tokens }))
+    }
+
+    async fn logout(&self, request: Request<pb::LogoutRequest>) -> RpcResult<pb::LogoutResponse> {
+        let caller = self.caller(&request, time::now())?;
+        if sessions::delete(&self.db, caller.id, caller.session_id).await? {
+            let source = convert::source(&request);
+            events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);
+        }
+        Ok(Response::new(pb::LogoutResponse {}))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<pb::ChangePasswordRequest>,
+    ) -> RpcResult<pb::ChangePasswordResponse> {
+        let (caller, user, stored) = self.user(&request, time::now()).await?;
+        let source = convert::source(&request);
+        let (current, new) = convert::password_change(request.into_inner(), &user)?;
+        let record = |event| {
+            events::record(event, Some(caller.id), Some(caller.session_id), &source);
+        };
+        if !self.hashing.verify(current, PasswordHash::stored(stored.clone())).await? {
+            record(Event::PasswordChangeFailed);
+            return Err(Error::CredentialsInvalid.into());
+        }
+        let new = self.hashing.hash(new).await?;
+        users::change_password(&self.db, &caller, &stored, &new, time::now()).await?;
+        record(Event::PasswordChanged);
+        Ok(Response::new(pb::ChangePasswordResponse {}))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> RpcResult<pb::ListSessionsResponse> {
+        let now = time::now();
+        let (caller, ..) = self.user(&request, now).await?;
+        let req = request.into_inner();
+        let page_size = convert::page_size(req.page_size)?;
+        let cursor = self.page_tokens.open_or_start(caller.id, &req.page_token)?;
+        let limit = page_size.get() + 1;
+        let sessions = sessions::list(&self.db, caller.id, cursor, limit, now).await?;
+        let (sessions, next) = page::cut(sessions, page_size, Session::cursor);
+        let sessions = sessions.into_iter().map(|session| convert::session(session, &caller));
+        Ok(Response::new(pb::ListSessionsResponse {
+            sessions: sessions.collect(),
+            next_page_token: next.map_or_else(String::new, |c| self.page_tokens.seal(caller.id, c)),
+        }))
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<pb::RevokeSessionRequest>,
+    ) -> RpcResult<pb::RevokeSessionResponse> {
+        let (caller, ..) = self.user(&request, time::now()).await?;
+        let id = convert::session_id(&request.get_ref().session_id)?;
+        if !sessions::delete(&self.db, caller.id, id).await? {
+            return Err(Error::SessionNotFound.into());
+        }
+        let source = convert::source(&request);
+        events::record(Event::SessionRevoked, Some(caller.id), Some(id), &source);
+        Ok(Response::new(pb::RevokeSessionResponse {}))
+    }
+
+    async fn revoke_other_sessions(
+        &self,
+        request: Request<pb::RevokeOtherSessionsRequest>,
+    ) -> RpcResult<pb::RevokeOtherSessionsResponse> {
+        let (caller, ..) = self.user(&request, time::now()).await?;
+        let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
+        let source = convert::source(&request);
+        events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
+        let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
+        Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }
 
     async fn get_current_user(
         &self,
         request: Request<pb::GetCurrentUserRequest>,
     ) -> RpcResult<pb::GetCurrentUserResponse> {
-        let caller = self.verifier.authenticate(request.metadata(), time::now())?;
-        let user = users::find(&self.db, caller.id).await?.ok_or(Error::AccessTokenInvalid)?;
+        let (_, user, _) = self.user(&request, time::now()).await?;
         Ok(Response::new(pb::GetCurrentUserResponse { user: Some(user.into()) }))
     }
 

@@ -1,4 +1,5 @@
 //! The SQL of auth-service: one file per table, one statement per function.
 
+pub(crate) mod sessions;
 pub(crate) mod signing_keys;
 pub(crate) mod users;

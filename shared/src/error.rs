@@ -29,12 +29,20 @@ pub enum Error {
     PageTokenInvalid,
     #[error("send an access token as metadata: `authorization: Bearer <access token>`")]
     AccessTokenMissing,
-    #[error("the access token is not valid; log in again")]
+    #[error("the access token is not valid; refresh it or log in again")]
     AccessTokenInvalid,
-    #[error("the access token has expired; log in again")]
+    #[error("the access token has expired; refresh it or log in again")]
     AccessTokenExpired,
     #[error("unknown username or wrong password")]
     CredentialsInvalid,
+    #[error("the refresh token is not valid; log in again")]
+    RefreshTokenInvalid,
+    #[error("the session has expired; log in again")]
+    RefreshTokenExpired,
+    #[error("the refresh token was used before; the session was ended, log in again")]
+    RefreshTokenReused,
+    #[error("no such session")]
+    SessionNotFound,
     #[error("no such task")]
     TaskNotFound,
     #[error("this username is taken; choose another")]
@@ -64,8 +72,11 @@ impl Error {
             Self::AccessTokenMissing
             | Self::AccessTokenInvalid
             | Self::AccessTokenExpired
-            | Self::CredentialsInvalid => Code::Unauthenticated,
-            Self::TaskNotFound => Code::NotFound,
+            | Self::CredentialsInvalid
+            | Self::RefreshTokenInvalid
+            | Self::RefreshTokenExpired
+            | Self::RefreshTokenReused => Code::Unauthenticated,
+            Self::SessionNotFound | Self::TaskNotFound => Code::NotFound,
             Self::UsernameTaken => Code::AlreadyExists,
             Self::Conflict(_) => Code::Aborted,
             Self::Overloaded | Self::MessageTooLarge => Code::ResourceExhausted,
@@ -84,6 +95,10 @@ impl Error {
             Self::AccessTokenInvalid => ErrorReason::AccessTokenInvalid,
             Self::AccessTokenExpired => ErrorReason::AccessTokenExpired,
             Self::CredentialsInvalid => ErrorReason::CredentialsInvalid,
+            Self::RefreshTokenInvalid => ErrorReason::RefreshTokenInvalid,
+            Self::RefreshTokenExpired => ErrorReason::RefreshTokenExpired,
+            Self::RefreshTokenReused => ErrorReason::RefreshTokenReused,
+            Self::SessionNotFound => ErrorReason::SessionNotFound,
             Self::TaskNotFound => ErrorReason::TaskNotFound,
             Self::UsernameTaken => ErrorReason::UsernameTaken,
             Self::Conflict(_) => ErrorReason::Conflict,

@@ -5,7 +5,7 @@
 //! - [`telemetry`]: the log
 //! - [`db`]: the connection pool and the migrations
 //! - [`error`]: the one error type and its way to a gRPC status
-//! - [`ids`], [`time`]: small types that cross the services
+//! - [`ids`], [`page`], [`time`]: small types that both use
 //! - [`auth`]: access tokens, their verification, the caller
 //! - [`readiness`]: when a service may be called, shown by the health service
 //! - [`server`]: the listener, its limits and its end
@@ -16,6 +16,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod ids;
+pub mod page;
 pub mod program;
 pub mod readiness;
 pub mod server;

@@ -1,4 +1,3 @@
 //! Types that cannot hold a wrong value, and rules. No I/O, no clock.
 
-pub(crate) mod page;
 pub(crate) mod task;

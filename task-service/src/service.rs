@@ -5,6 +5,7 @@ use shared::{
     auth::Caller,
     error::{Error, RpcResult},
     ids::UserId,
+    page::{self, Cursor, PageTokenKey},
     time,
 };
 use sqlx::PgPool;
@@ -12,7 +13,7 @@ use tokio::sync::OnceCell;
 use tonic::{Request, Response};
 
 use crate::{
-    domain::page::{Cursor, PageTokenKey},
+    domain::task::Task,
     store::{page_token_keys, tasks},
 };
 
@@ -42,8 +43,7 @@ impl Tasks {
         if token.is_empty() {
             return Ok(Cursor::START);
         }
-        let cursor = self.page_token_key().await?.open(owner, token);
-        cursor.ok_or(Error::PageTokenInvalid)
+        self.page_token_key().await?.open_or_start(owner, token)
     }
 }
 
@@ -76,16 +76,14 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::ListTasksResponse> {
         let caller = Caller::of(&request)?;
         let req = request.into_inner();
-        let page_size = convert::page_size(req.page_size)?.get();
+        let page_size = convert::page_size(req.page_size)?;
         let cursor = self.open_page_token(caller.id, &req.page_token).await?;
-        // One more than is shown: it tells whether there is another page.
-        let mut tasks = tasks::list(&self.db, caller.id, cursor, page_size + 1).await?;
-        let mut next_page_token = String::new();
-        if tasks.len() > page_size {
-            tasks.truncate(page_size);
-            let last = tasks.last().expect("a page holds at least one");
-            next_page_token = self.page_token_key().await?.seal(caller.id, last.cursor());
-        }
+        let tasks = tasks::list(&self.db, caller.id, cursor, page_size.get() + 1).await?;
+        let (tasks, next) = page::cut(tasks, page_size, Task::cursor);
+        let next_page_token = match next {
+            Some(next) => self.page_token_key().await?.seal(caller.id, next),
+            None => String::new(),
+        };
         let tasks = tasks.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::ListTasksResponse { tasks, next_page_token }))
     }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use shared::error::DOMAIN;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 /// What a failed call says.
@@ -41,7 +41,7 @@ impl Refusal {
 }
 
 /// How a call was refused, after checking what every refusal must have.
-pub fn refusal<T: Debug>(answer: Result<Response<T>, Status>) -> Refusal {
+pub fn refusal<T: Debug>(answer: Result<T, Status>) -> Refusal {
     let status = answer.expect_err("the call must be refused");
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));

@@ -9,9 +9,6 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-/// Binds the derived key to its one purpose (RFC 5869, `info`).
-const SEAL_PURPOSE: &[u8] = b"tandem: seal signing keys, v1";
-
 /// 32 random bytes from outside the database. It is never printed, and wiped when it is dropped.
 #[derive(Clone)]
 pub(crate) struct RootKey(Zeroizing<[u8; 32]>);
@@ -40,13 +37,20 @@ impl RootKey {
         Some(secret)
     }
 
-    fn sealing_key(&self) -> RandomizedNonceKey {
+    /// A key for one purpose, of which nobody learns another by knowing it (RFC 5869; the purpose
+    /// is `info`).
+    pub(crate) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         Salt::new(HKDF_SHA256, &[])
             .extract(&*self.0)
-            .expand(&[SEAL_PURPOSE], &AES_256_GCM)
+            .expand(&[purpose.as_bytes()], HKDF_SHA256)
             .and_then(|okm| okm.fill(&mut *key))
             .expect("HKDF gives 32 bytes");
+        key
+    }
+
+    fn sealing_key(&self) -> RandomizedNonceKey {
+        let key = self.derive("tandem: seal signing keys, v1");
         RandomizedNonceKey::new(&AES_256_GCM, &*key).expect("the key has 32 bytes")
     }
 }

@@ -2,13 +2,17 @@
 
 use proto::auth::v1 as pb;
 use shared::{
-    auth::Jwk,
+    auth::{Caller, Jwk},
     error::{FieldViolations, Invalid},
+    ids::SessionId,
+    page::PageSize,
     time,
 };
+use tonic::Request;
 
 use crate::domain::{
     password::Password,
+    session::{self, Session, Source, UserAgent},
     user::{User, Username},
 };
 
@@ -40,9 +44,52 @@ fn not_empty(text: String) -> Result<String, Invalid> {
     if text.is_empty() { Err("must not be empty".into()) } else { Ok(text) }
 }
 
-/// A time in seconds since 1970.
-pub(super) fn seconds(seconds: i64) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds, nanos: 0 }
+/// The passwords of somebody who wants to change theirs.
+pub(super) fn password_change(
+    request: pb::ChangePasswordRequest,
+    user: &User,
+) -> Result<(Password, Password), FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let pb::ChangePasswordRequest { current_password, new_password } = request;
+    let new = Password::choose(new_password, &user.username.to_string());
+    let current = bad.check("current_password", not_empty(current_password));
+    let new = bad.check("new_password", new);
+    let (Some(current), Some(new)) = (current, new) else { return Err(bad) };
+    Ok((Password::typed(current), new))
+}
+
+/// Where a call comes from.
+pub(super) fn source<T>(request: &Request<T>) -> Source {
+    let user_agent = request.metadata().get("user-agent").and_then(|value| value.to_str().ok());
+    Source {
+        user_agent: UserAgent::printable(user_agent.unwrap_or_default()),
+        ip_address: request.remote_addr().map_or_else(String::new, |peer| peer.ip().to_string()),
+    }
+}
+
+/// The id in a request for one session.
+pub(super) fn session_id(text: &str) -> Result<SessionId, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    bad.check("session_id", session::parse_id(text)).ok_or(bad)
+}
+
+/// The size of the page that is asked for.
+pub(super) fn page_size(size: i32) -> Result<PageSize, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    bad.check("page_size", PageSize::parse(size)).ok_or(bad)
+}
+
+/// A session as `caller` sees it.
+pub(super) fn session(session: Session, caller: &Caller) -> pb::Session {
+    pb::Session {
+        id: session.id.to_string(),
+        create_time: Some(time::timestamp(session.create_time)),
+        last_refresh_time: Some(time::timestamp(session.last_refresh_time)),
+        expire_time: Some(time::timestamp(session.expire_time)),
+        user_agent: session.user_agent.into(),
+        ip_address: session.ip_address,
+        is_current: session.id == caller.session_id,
+    }
 }
 
 impl From<User> for pb::User {

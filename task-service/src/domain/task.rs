@@ -3,10 +3,8 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use shared::error::Invalid;
+use shared::{error::Invalid, page::Cursor};
 use uuid::Uuid;
-
-use super::page::Cursor;
 
 /// Something to be done. Whose it is stands beside it wherever it goes.
 #[derive(Clone, Debug)]

@@ -4,13 +4,11 @@ use prost_types::FieldMask;
 use proto::task::v1 as pb;
 use shared::{
     error::{FieldViolations, Invalid},
+    page::PageSize,
     time,
 };
 
-use crate::domain::{
-    page::PageSize,
-    task::{Description, NewTask, Task, TaskId, TaskPatch, Title},
-};
+use crate::domain::task::{Description, NewTask, Task, TaskId, TaskPatch, Title};
 
 /// The most paths that a mask may name.
 const MAX_PATHS: usize = 32;

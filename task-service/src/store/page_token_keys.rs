@@ -1,9 +1,10 @@
 //! `task.page_token_keys`: the one key that all replicas authenticate page tokens with.
 
-use shared::error::Error;
+use shared::{error::Error, page::PageTokenKey};
 use sqlx::PgPool;
 
-use crate::domain::page::PageTokenKey;
+/// What the tokens are for.
+const LIST: &str = "tandem: tasks by create_time desc, v1";
 
 /// The key that is stored, or `candidate`, which is stored if there was none.
 pub(crate) async fn find_or_insert(
@@ -18,5 +19,5 @@ pub(crate) async fn find_or_insert(
          returning key",
         candidate,
     );
-    Ok(PageTokenKey::new(&key.fetch_one(db).await?))
+    Ok(PageTokenKey::new(&key.fetch_one(db).await?, LIST))
 }

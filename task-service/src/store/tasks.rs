@@ -1,13 +1,10 @@
 //! `task.tasks`: every statement is scoped to the owner, so that a task of another is not there.
 
 use chrono::{DateTime, Utc};
-use shared::{error::Error, ids::UserId};
+use shared::{error::Error, ids::UserId, page::Cursor};
 use sqlx::PgPool;
 
-use crate::domain::{
-    page::Cursor,
-    task::{Description, Task, TaskId, TaskPatch, Title},
-};
+use crate::domain::task::{Description, Task, TaskId, TaskPatch, Title};
 
 /// Keeps a new task.
 pub(crate) async fn insert(db: &PgPool, owner: UserId, task: &Task) -> Result<(), Error> {

@@ -80,10 +80,7 @@ async fn a_task_that_another_transaction_holds_is_a_conflict() {
     let task = alice.create("x").await;
     let pool = app.database.pool().await;
     let mut other = pool.acquire().await.unwrap();
-    sqlx::raw_sql("begin; select * from task.tasks for update")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    sqlx::raw_sql("begin; select * from task.tasks for update").execute(&mut *other).await.unwrap();
     let [(_, read), updated, deleted] = call_each_about(&alice.client, &task.id).await;
     assert!(read.is_ok());
     for (method, answer) in [updated, deleted] {

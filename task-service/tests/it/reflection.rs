@@ -9,7 +9,8 @@ use crate::support::App;
 const AUTH_SERVICE: &str = "tandem.auth.v1.AuthService";
 
 async fn ask(app: &App, question: v1::server_reflection_request::MessageRequest) -> Answer {
-    let mut client = v1::server_reflection_client::ServerReflectionClient::new(app.service.channel());
+    let mut client =
+        v1::server_reflection_client::ServerReflectionClient::new(app.service.channel());
     let request =
         v1::ServerReflectionRequest { host: String::new(), message_request: Some(question) };
     let mut answers = client.server_reflection_info(once(request)).await.unwrap().into_inner();

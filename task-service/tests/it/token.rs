@@ -104,11 +104,8 @@ async fn the_token_is_checked_before_the_request_is_looked_at() {
 #[tokio::test]
 async fn a_token_is_refused_once_it_has_expired() {
     let app = App::start_with(&["--token-leeway-seconds", "0"]).await;
-    let client = app.client(&with_claim(
-        &app.key,
-        "exp",
-        json!(shared::time::now().timestamp() + 2),
-    ));
+    let client =
+        app.client(&with_claim(&app.key, "exp", json!(shared::time::now().timestamp() + 2)));
     assert!(accepts(&client).await);
     test_support::eventually("the token expires", async || !accepts(&client).await).await;
     assert_each_refuses(&client, &unauthenticated("ACCESS_TOKEN_EXPIRED"), "later").await;

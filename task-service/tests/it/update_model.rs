@@ -90,8 +90,7 @@ fn updates() -> impl Strategy<Value = Vec<Update>> {
 /// Applies the updates to a new task and to the model, and compares every answer.
 async fn check(alice: &User, updates: &[Update]) -> Result<(), TestCaseError> {
     let mut task = alice.create("first").await;
-    let mut model =
-        Model { title: "first".into(), description: String::new(), is_complete: false };
+    let mut model = Model { title: "first".into(), description: String::new(), is_complete: false };
     for update in updates {
         let Model { title, description, is_complete } = update.body.clone();
         let body =

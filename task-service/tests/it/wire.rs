@@ -76,10 +76,9 @@ async fn a_message_over_256_kib_is_too_large() {
     let too_large = Refusal::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
     let with_description = |bytes| pb::Task { description: "x".repeat(bytes), ..titled("x") };
     // 262,144 and what the fields' own bytes take.
-    for (bytes, expected) in [
-        (262_130, Refusal::invalid(&["task.description"])),
-        (262_144, too_large),
-    ] {
+    for (bytes, expected) in
+        [(262_130, Refusal::invalid(&["task.description"])), (262_144, too_large)]
+    {
         let answer = alice.try_create(with_description(bytes)).await;
         assert_eq!(refusal(answer), expected, "{bytes}");
     }

@@ -3,22 +3,25 @@
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use shared::{error::Invalid, ids::UserId};
 use uuid::Uuid;
 
-/// What the authenticated text begins with; a change of a token's meaning changes it.
-const PURPOSE: &[u8] = b"tandem: tasks by create_time desc, v1";
+use crate::{
+    error::{Error, Invalid},
+    ids::UserId,
+};
+
 const PAYLOAD_BYTES: usize = 24;
 
 /// How many items a page may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PageSize(i32);
+pub struct PageSize(i32);
 
 impl PageSize {
     const DEFAULT: i32 = 50;
     const MAX: i32 = 200;
 
-    pub(crate) fn parse(size: i32) -> Result<Self, Invalid> {
+    /// Reads `page_size`: 0 is the default of 50, more than 200 is 200, negative is refused.
+    pub fn parse(size: i32) -> Result<Self, Invalid> {
         match size {
             ..0 => Err("must not be negative".into()),
             0 => Ok(Self(Self::DEFAULT)),
@@ -26,46 +29,68 @@ impl PageSize {
         }
     }
 
-    pub(crate) fn get(self) -> usize {
+    /// As a number of items.
+    pub fn get(self) -> usize {
         usize::try_from(self.0).expect("it is positive")
     }
 }
 
-/// The place behind a task in the order of a list, newest first.
+/// The place behind an item in a list, the newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    pub(crate) create_time: DateTime<Utc>,
-    pub(crate) id: Uuid,
+pub struct Cursor {
+    /// Of the last item that was shown.
+    pub create_time: DateTime<Utc>,
+    /// Of the last item that was shown: it breaks ties.
+    pub id: Uuid,
 }
 
 impl Cursor {
-    /// The place before all tasks.
-    pub(crate) const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
+    /// The place before all items.
+    pub const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
 }
 
-/// The key that authenticates page tokens.
-pub(crate) struct PageTokenKey(hmac::Key);
+/// Cuts a page from what was read for it, which is one item more if there is another page; and says
+/// where that begins.
+pub fn cut<T>(
+    mut items: Vec<T>,
+    size: PageSize,
+    cursor: impl Fn(&T) -> Cursor,
+) -> (Vec<T>, Option<Cursor>) {
+    if items.len() <= size.get() {
+        return (items, None);
+    }
+    items.truncate(size.get());
+    let next = items.last().map(cursor);
+    (items, next)
+}
+
+/// The key that authenticates the page tokens of one list.
+pub struct PageTokenKey {
+    key: hmac::Key,
+    list: &'static str,
+}
 
 impl PageTokenKey {
-    pub(crate) fn new(key: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    /// `list` says what is listed and in which order: a token of one list is no good for another.
+    pub fn new(key: &[u8], list: &'static str) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), list }
     }
 
     /// Writes a token for the page behind `cursor`, good for `owner` only.
-    pub(crate) fn seal(&self, owner: UserId, cursor: Cursor) -> String {
+    pub fn seal(&self, owner: UserId, cursor: Cursor) -> String {
         let mut token = Vec::with_capacity(PAYLOAD_BYTES + 32);
         token.extend_from_slice(&cursor.create_time.timestamp_micros().to_be_bytes());
         token.extend_from_slice(cursor.id.as_bytes());
-        let tag = hmac::sign(&self.0, &Self::authenticated(owner, &token));
+        let tag = hmac::sign(&self.key, &self.authenticated(owner, &token));
         token.extend_from_slice(tag.as_ref());
         URL_SAFE_NO_PAD.encode(token)
     }
 
     /// Reads a token that [`seal`](Self::seal) wrote for this owner; `None` for any other text.
-    pub(crate) fn open(&self, owner: UserId, token: &str) -> Option<Cursor> {
+    pub fn open(&self, owner: UserId, token: &str) -> Option<Cursor> {
         let token = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (payload, tag) = token.split_at_checked(PAYLOAD_BYTES)?;
-        hmac::verify(&self.0, &Self::authenticated(owner, payload), tag).ok()?;
+        hmac::verify(&self.key, &self.authenticated(owner, payload), tag).ok()?;
         let (micros, id) = payload.split_first_chunk()?;
         Some(Cursor {
             create_time: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
@@ -73,8 +98,19 @@ impl PageTokenKey {
         })
     }
 
-    fn authenticated(owner: UserId, payload: &[u8]) -> Vec<u8> {
-        [PURPOSE, owner.0.as_bytes(), payload].concat()
+    /// Reads `page_token`: empty is the first page.
+    ///
+    /// # Errors
+    /// [`Error::PageTokenInvalid`] for anything that was not sealed for this owner and list.
+    pub fn open_or_start(&self, owner: UserId, token: &str) -> Result<Cursor, Error> {
+        if token.is_empty() {
+            return Ok(Cursor::START);
+        }
+        self.open(owner, token).ok_or(Error::PageTokenInvalid)
+    }
+
+    fn authenticated(&self, owner: UserId, payload: &[u8]) -> Vec<u8> {
+        [self.list.as_bytes(), &[0], owner.0.as_bytes(), payload].concat()
     }
 }
 
@@ -100,13 +136,14 @@ mod tests {
             byte in 0_usize..56,
             bit in 0..8,
         ) {
-            let (key, owner) = (PageTokenKey::new(&[1; 32]), UserId::generate());
+            let (key, owner) = (PageTokenKey::new(&[1; 32], "a"), UserId::generate());
             let create_time = DateTime::from_timestamp_micros(micros).expect("a year below 9999");
             let cursor = Cursor { create_time, id: Uuid::from_bytes(id) };
             let token = key.seal(owner, cursor);
             prop_assert_eq!(key.open(owner, &token), Some(cursor));
             prop_assert_eq!(key.open(UserId::generate(), &token), None);
-            prop_assert_eq!(PageTokenKey::new(&[2; 32]).open(owner, &token), None);
+            prop_assert_eq!(PageTokenKey::new(&[2; 32], "a").open(owner, &token), None);
+            prop_assert_eq!(PageTokenKey::new(&[1; 32], "b").open(owner, &token), None);
             let mut changed = URL_SAFE_NO_PAD.decode(&token).expect("it is base64");
             changed[byte] ^= 1_u8 << bit;
             prop_assert_eq!(key.open(owner, &URL_SAFE_NO_PAD.encode(changed)), None);
@@ -114,7 +151,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_opening_panic(token in any::<String>()) {
-            prop_assert_eq!(PageTokenKey::new(&[1; 32]).open(UserId::generate(), &token), None);
+            prop_assert_eq!(PageTokenKey::new(&[1; 32], "a").open(UserId::generate(), &token), None);
         }
     }
 }

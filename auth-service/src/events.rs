@@ -1,0 +1,53 @@
+//! Security events: one line in the log for each, with a stable name and never a secret.
+
+use shared::ids::{SessionId, UserId};
+
+use crate::domain::session::Source;
+
+/// What has happened. The names in the log are stable: alerts are built on them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    Registered,
+    LoginSucceeded,
+    LoginFailed,
+    RefreshTokenReused,
+    LoggedOut,
+    SessionRevoked,
+    OtherSessionsRevoked,
+    PasswordChanged,
+    PasswordChangeFailed,
+}
+
+impl Event {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::LoginSucceeded => "login_succeeded",
+            Self::LoginFailed => "login_failed",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::LoggedOut => "logged_out",
+            Self::SessionRevoked => "session_revoked",
+            Self::OtherSessionsRevoked => "other_sessions_revoked",
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordChangeFailed => "password_change_failed",
+        }
+    }
+}
+
+/// Logs an event: whose account and which session it is about, as far as that is known, and where
+/// the call came from.
+pub(crate) fn record(
+    event: Event,
+    user_id: Option<UserId>,
+    session_id: Option<SessionId>,
+    source: &Source,
+) {
+    tracing::info!(
+        target: "tandem::security",
+        event = event.name(),
+        user_id = user_id.map(tracing::field::display),
+        session_id = session_id.map(tracing::field::display),
+        source = source.ip_address,
+        "security event"
+    );
+}

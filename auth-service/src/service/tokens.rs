@@ -1,0 +1,77 @@
+//! The tokens of a session: what a login and a refresh give.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use proto::auth::v1 as pb;
+use shared::{
+    auth::{Audience, Claims},
+    config::TokenConfig,
+    error::Error,
+    time,
+};
+use uuid::Uuid;
+
+use crate::{
+    config::Config,
+    domain::{
+        refresh_token::{RefreshToken, RefreshTokens},
+        session::Continued,
+    },
+    keys::SigningKeys,
+};
+
+/// Makes access tokens and refresh tokens.
+pub(super) struct Tokens {
+    keys: Arc<SigningKeys>,
+    refresh: RefreshTokens,
+    config: TokenConfig,
+    access_token_lifetime: chrono::Duration,
+}
+
+impl Tokens {
+    pub(super) fn new(keys: Arc<SigningKeys>, config: &Config) -> Self {
+        Self {
+            keys,
+            refresh: RefreshTokens::new(config.root_key.get()),
+            config: config.token.clone(),
+            access_token_lifetime: chrono::Duration::from_std(config.login.access_token_lifetime)
+                .expect("it is at most 15 minutes"),
+        }
+    }
+
+    /// Reads a refresh token.
+    pub(super) fn open(&self, refresh_token: &str) -> Result<RefreshToken, Error> {
+        self.refresh.open(refresh_token).ok_or(Error::RefreshTokenInvalid)
+    }
+
+    /// The pair that is current for a session.
+    pub(super) fn issue(
+        &self,
+        session: &Continued,
+        now: DateTime<Utc>,
+    ) -> Result<pb::TokenPair, Error> {
+        let issued_at = now.timestamp();
+        let expires_at = issued_at + self.access_token_lifetime.num_seconds();
+        let access_token = self.keys.sign(&Claims {
+            iss: self.config.issuer.clone(),
+            aud: Audience::One(self.config.audience.clone()),
+            sub: session.user_id,
+            sid: session.session_id,
+            iat: issued_at,
+            nbf: issued_at,
+            exp: expires_at,
+            jti: Uuid::now_v7().to_string(),
+        })?;
+        let (session_id, generation) = (session.session_id, session.generation);
+        Ok(pb::TokenPair {
+            access_token,
+            access_token_expire_time: Some(prost_types::Timestamp {
+                seconds: expires_at,
+                nanos: 0,
+            }),
+            refresh_token: self.refresh.seal(RefreshToken { session_id, generation }),
+            refresh_token_expire_time: Some(time::timestamp(session.expire_time)),
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! `auth.sessions`: one row per login. A session that is ended is deleted, so that its tokens find
+//! nothing.
+
+use chrono::{DateTime, Utc};
+use shared::{
+    error::Error,
+    ids::{SessionId, UserId},
+    page::Cursor,
+};
+use sqlx::PgPool;
+
+use crate::domain::{
+    refresh_token::RefreshToken,
+    session::{Continued, NewSession, Session, SessionPolicy, UserAgent},
+};
+
+/// Of the first refresh token of a session. There is none before it.
+const FIRST_GENERATION: i64 = 1;
+/// How often a refresh is tried again when another one of the same session was faster.
+const ATTEMPTS: usize = 3;
+
+/// Begins a session of the user whose password's hash is `password_hash`. The user's sessions that
+/// have expired are forgotten, and those that were not refreshed for the longest time where there
+/// would be too many.
+///
+/// # Errors
+/// [`Error::CredentialsInvalid`] if the password was changed meanwhile.
+pub(crate) async fn insert(
+    db: &PgPool,
+    session: &NewSession,
+    password_hash: &str,
+    policy: SessionPolicy,
+    now: DateTime<Utc>,
+) -> Result<Continued, Error> {
+    let expire_time = now + policy.idle.min(policy.absolute);
+    let inserted = sqlx::query!(
+        "with forgotten as (
+             delete from auth.sessions
+             where user_id = $2
+                 and (
+                     expire_time <= $4
+                     or id in (
+                         select id
+                         from auth.sessions
+                         where user_id = $2 and expire_time > $4
+                         order by last_refresh_time desc, id desc
+                         offset $9
+                     )
+                 )
+         )
+         insert into auth.sessions (
+             id, user_id, password_version, generation, previous_generation, rotate_time,
+             create_time, last_refresh_time, expire_time, absolute_expire_time, user_agent,
+             ip_address
+         )
+         select $1, id, password_version, $3, 0, $4, $4, $4, $5, $6, $7, $8
+         from auth.users
+         where id = $2 and password_hash = $10",
+        session.id as _,
+        session.user_id as _,
+        FIRST_GENERATION,
+        now,
+        expire_time,
+        now + policy.absolute,
+        &session.source.user_agent as _,
+        session.source.ip_address,
+        i64::from(policy.max_per_user) - 1,
+        password_hash,
+    )
+    .execute(db)
+    .await?;
+    if inserted.rows_affected() == 0 {
+        return Err(Error::CredentialsInvalid);
+    }
+    let (user_id, session_id) = (session.user_id, session.id);
+    Ok(Continued { user_id, session_id, generation: FIRST_GENERATION, expire_time })
+}
+
+/// Takes a session one step further, or ends it if its token was replaced before.
+///
+/// # Errors
+/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`], [`Error::RefreshTokenReused`];
+/// [`Error::Conflict`] if others were faster again and again.
+pub(crate) async fn refresh(
+    db: &PgPool,
+    token: RefreshToken,
+    policy: SessionPolicy,
+    now: DateTime<Utc>,
+) -> Result<Continued, Error> {
+    for _ in 0..ATTEMPTS {
+        if let Some(continued) = try_refresh(db, token, policy, now).await? {
+            return Ok(continued);
+        }
+    }
+    Err(Error::Conflict("other refreshes of the session were faster".into()))
+}
+
+/// With the token's generation `g`, under the lock of the row:
+/// 1. `g` is current: the next becomes current.
+/// 2. `g` is the one before, and was replaced a moment ago: the current one again.
+/// 3. `g` is the one before, and was replaced longer ago: the answer was lost. The next becomes
+///    current, and the one that was lost never becomes the one before.
+/// 4. Any other: somebody has a copy. The session ends.
+///
+/// `None` if the row changed between the statement's snapshot and its lock.
+async fn try_refresh(
+    db: &PgPool,
+    token: RefreshToken,
+    policy: SessionPolicy,
+    now: DateTime<Utc>,
+) -> Result<Option<Continued>, Error> {
+    let row = sqlx::query!(
+        r#"with refreshed as (
+             update auth.sessions as s
+             set generation = s.generation + (s.generation = $2 or s.rotate_time <= $4)::int,
+                 previous_generation = $2,
+                 rotate_time = case
+                     when s.generation = $2 or s.rotate_time <= $4 then $3
+                     else s.rotate_time
+                 end,
+                 last_refresh_time = $3,
+                 expire_time = least($5, s.absolute_expire_time)
+             from auth.users as u
+             where s.id = $1
+                 and s.expire_time > $3
+                 and $2 in (s.generation, s.previous_generation)
+                 and u.id = s.user_id
+                 and u.password_version = s.password_version
+             returning s.generation, s.expire_time
+         ),
+         ended as (
+             delete from auth.sessions
+             where id = $1 and expire_time > $3 and $2 not in (generation, previous_generation)
+             returning id
+         )
+         select
+             s.user_id as "user_id: UserId",
+             refreshed.generation as "generation?",
+             refreshed.expire_time as "expire_time?",
+             exists (select from ended) as "is_reused!",
+             s.expire_time <= $3 as "is_expired!",
+             u.password_version <> s.password_version as "is_revoked!"
+         from auth.sessions as s
+         join auth.users as u on u.id = s.user_id
+         left join refreshed on true
+         where s.id = $1"#,
+        token.session_id as _,
+        token.generation,
+        now,
+        now - policy.reuse,
+        now + policy.idle,
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::RefreshTokenInvalid)?;
+    match row.generation.zip(row.expire_time) {
+        Some((generation, expire_time)) => {
+            let (user_id, session_id) = (row.user_id, token.session_id);
+            Ok(Some(Continued { user_id, session_id, generation, expire_time }))
+        }
+        None if row.is_reused => Err(Error::RefreshTokenReused),
+        None if row.is_expired => Err(Error::RefreshTokenExpired),
+        None if row.is_revoked => Err(Error::RefreshTokenInvalid),
+        None => Ok(None),
+    }
+}
+
+/// The user's sessions behind `cursor`, the newest first, at most `limit`.
+pub(crate) async fn list(
+    db: &PgPool,
+    user_id: UserId,
+    cursor: Cursor,
+    limit: usize,
+    now: DateTime<Utc>,
+) -> Result<Vec<Session>, Error> {
+    let rows = sqlx::query_as!(
+        Session,
+        r#"select
+            s.id as "id: SessionId",
+            s.create_time,
+            s.last_refresh_time,
+            s.expire_time,
+            s.user_agent as "user_agent: UserAgent",
+            s.ip_address
+         from auth.sessions as s
+         join auth.users as u on u.id = s.user_id and u.password_version = s.password_version
+         where s.user_id = $1 and (s.create_time, s.id) < ($2, $3) and s.expire_time > $5
+         order by s.create_time desc, s.id desc
+         limit $4"#,
+        user_id as _,
+        cursor.create_time,
+        cursor.id,
+        i64::try_from(limit).expect("a page is small"),
+        now,
+    );
+    Ok(rows.fetch_all(db).await?)
+}
+
+/// Ends one of the user's sessions, if they have it. Returns whether they had.
+pub(crate) async fn delete(db: &PgPool, user_id: UserId, id: SessionId) -> Result<bool, Error> {
+    let deleted = sqlx::query!(
+        "delete from auth.sessions
+         where user_id = $1 and id = $2",
+        user_id as _,
+        id as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// Ends all of the user's sessions but `kept`, and returns how many.
+pub(crate) async fn delete_others(
+    db: &PgPool,
+    user_id: UserId,
+    kept: SessionId,
+) -> Result<u64, Error> {
+    let deleted = sqlx::query!(
+        "delete from auth.sessions
+         where user_id = $1 and id <> $2",
+        user_id as _,
+        kept as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}

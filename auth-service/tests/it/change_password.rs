@@ -1,0 +1,77 @@
+//! ChangePassword.
+
+use proto::auth::v1 as pb;
+use test_support::{Refusal, refusal};
+use tonic::Code;
+
+use crate::support::{App, PASSWORD};
+
+const NEW_PASSWORD: &str = "seven-paper-lanterns-tonight";
+
+#[tokio::test]
+async fn the_new_password_is_good_and_the_old_one_is_not() {
+    let app = App::start().await;
+    let ada = app.new_login("ada").await;
+    ada.change_password(PASSWORD, NEW_PASSWORD).await.unwrap();
+    let log_in = async |password: &str| {
+        let request = pb::LoginRequest { username: "ada".into(), password: password.into() };
+        app.client().login(request).await
+    };
+    let wrong = Refusal::new(Code::Unauthenticated, "CREDENTIALS_INVALID");
+    assert_eq!(refusal(log_in(PASSWORD).await), wrong);
+    assert!(log_in(NEW_PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_other_session_ends_and_this_one_goes_on() {
+    let app = App::start().await;
+    let ada = app.new_login("ada").await;
+    let bob = app.new_login("bob").await;
+    let thief = app.begin_session("ada").await;
+    ada.change_password(PASSWORD, NEW_PASSWORD).await.unwrap();
+    let over = Refusal::new(Code::Unauthenticated, "REFRESH_TOKEN_INVALID");
+    assert_eq!(refusal(thief.refresh().await), over);
+    assert_eq!(ada.sessions().await.unwrap().len(), 1);
+    ada.refresh().await.unwrap();
+    bob.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_current_password_changes_nothing() {
+    let app = App::start().await;
+    let ada = app.new_login("ada").await;
+    let other = app.begin_session("ada").await;
+    let answer = ada.change_password("not-the-password", NEW_PASSWORD).await;
+    assert_eq!(refusal(answer), Refusal::new(Code::Unauthenticated, "CREDENTIALS_INVALID"));
+    app.begin_session("ada").await;
+    other.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn both_fields_are_checked_at_once() {
+    let app = App::start().await;
+    let ada = app.new_login("ada").await;
+    for (current, new, fields) in [
+        ("", "short", &["current_password", "new_password"][..]),
+        (PASSWORD, "password1", &["new_password"]),
+        ("", NEW_PASSWORD, &["current_password"]),
+    ] {
+        let answer = ada.change_password(current, new).await;
+        assert_eq!(refusal(answer), Refusal::invalid(fields), "{current} {new}");
+    }
+    app.begin_session("ada").await;
+}
+
+#[tokio::test]
+async fn a_session_that_began_with_the_old_password_meanwhile_is_over() {
+    let app = App::start().await;
+    let ada = app.new_login("ada").await;
+    let late = app.begin_session("ada").await;
+    // As if it had begun between the statement that changed the password and its commit.
+    app.database
+        .execute("update auth.users set password_version = password_version + 1")
+        .await;
+    let over = Refusal::new(Code::Unauthenticated, "REFRESH_TOKEN_INVALID");
+    assert_eq!(refusal(late.refresh().await), over);
+    assert!(ada.sessions().await.is_err());
+}
