@@ -1,9 +1,9 @@
-//! Hashes passwords off the async runtime, a bounded number at once, and refuses what would wait
-//! too long. Nothing else calls bcrypt.
+//! The work on passwords that takes long: done off the async runtime, a bounded number at once, and
+//! refused where it would wait too long. Nothing else calls bcrypt or rates a password.
 
 use std::{sync::Arc, time::Duration};
 
-use shared::error::Error;
+use shared::error::{Error, Invalid};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -14,6 +14,15 @@ use crate::{
     config::LoginConfig,
     domain::password::{Password, PasswordHash},
 };
+
+/// What a password turned out to be.
+pub(crate) enum Verified {
+    Wrong,
+    Right {
+        /// The same password at the cost that new hashes have, if the stored one has another.
+        upgrade: Option<PasswordHash>,
+    },
+}
 
 /// Admits passwords to be hashed.
 pub(crate) struct Hashing {
@@ -41,6 +50,16 @@ impl Hashing {
         }
     }
 
+    /// Rates a password that somebody chooses. Some take as long to rate as to hash.
+    pub(crate) async fn choose(
+        &self,
+        text: String,
+        username: &str,
+    ) -> Result<Result<Password, Invalid>, Error> {
+        let username = username.to_owned();
+        self.run(move || Password::choose(text, &username)).await
+    }
+
     /// Hashes a new password.
     pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
         let cost = self.cost;
@@ -48,20 +67,24 @@ impl Hashing {
     }
 
     /// Whether the password is the one that was hashed. Without a hash it never is, which takes as
-    /// long to find out.
+    /// long to find out. If it is, and the hash has another cost than new ones, a new one comes too.
     pub(crate) async fn verify(
         &self,
         password: Password,
         stored: Option<PasswordHash>,
-    ) -> Result<bool, Error> {
-        let known = stored.is_some();
-        let hash = stored.unwrap_or_else(|| self.dummy.clone());
-        let equal = self
-            .run(move || bcrypt::non_truncating_verify(password.as_str(), hash.as_str()))
-            .await?
-            // Too long for bcrypt: it was never accepted.
-            .unwrap_or(false);
-        Ok(known && equal)
+    ) -> Result<Verified, Error> {
+        let (known, cost) = (stored.is_some(), self.cost);
+        let old = stored.unwrap_or_else(|| self.dummy.clone());
+        self.run(move || {
+            // An error is a password too long for bcrypt: it was never accepted.
+            let equal = bcrypt::non_truncating_verify(password.as_str(), old.as_str());
+            if !(known && equal.unwrap_or(false)) {
+                return Ok(Verified::Wrong);
+            }
+            let upgrade = (old.cost() != cost).then(|| hash(&password, cost)).transpose()?;
+            Ok(Verified::Right { upgrade })
+        })
+        .await?
     }
 
     /// A caller that goes away while it waits is never run.

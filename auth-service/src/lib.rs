@@ -12,11 +12,13 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
 use shared::{db, error::Error, readiness::Readiness, server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
 
 mod config;
 mod domain;
@@ -47,8 +49,7 @@ pub async fn run(
     let keys = Arc::new(SigningKeys::default());
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let auth = Auth::new(db.clone(), keys.clone(), &config);
-    let routes = routes(auth, keys.clone(), config.listen.max_request_bytes as usize);
-    let routes = server::add_common_routes(routes, health, pb::FILE_DESCRIPTOR_SET);
+    let routes = routes(auth, keys.clone(), health, &config.listen);
 
     let prepare = async {
         if config.database.migrate_on_start {
@@ -66,7 +67,16 @@ pub async fn run(
     }
 }
 
-fn routes(auth: Auth, keys: Arc<SigningKeys>, max_request_bytes: usize) -> Routes {
-    let grpc = AuthServiceServer::new(auth).max_decoding_message_size(max_request_bytes);
-    service::jwks::add_to(Routes::new(grpc).into_axum_router(), keys).into()
+/// gRPC, and the public keys over HTTP.
+fn routes(
+    auth: Auth,
+    keys: Arc<SigningKeys>,
+    health: HealthServer<impl Health>,
+    config: &ListenConfig,
+) -> Router {
+    let grpc =
+        AuthServiceServer::new(auth).max_decoding_message_size(config.max_request_bytes as usize);
+    let descriptors = pb::FILE_DESCRIPTOR_SET;
+    let grpc = server::grpc_routes(Routes::new(grpc), health, descriptors, config.call_timeout);
+    service::jwks::add_to(grpc, keys)
 }

@@ -17,11 +17,11 @@ use crate::{
     config::Config,
     domain::{
         password::PasswordHash,
-        session::{NewSession, Session, SessionPolicy},
+        session::{NewSession, SessionPolicy},
         user::User,
     },
     events::{self, Event},
-    hashing::Hashing,
+    hashing::{Hashing, Verified},
     keys::SigningKeys,
     service::tokens::Tokens,
     store::{sessions, users},
@@ -59,6 +59,22 @@ impl Auth {
         }
     }
 
+    /// Keeps a session of a user whose password's hash is `stored`, and gives its first tokens. Then
+    /// the hash is replaced if it has another cost than new ones.
+    async fn begin_session(
+        &self,
+        session: &NewSession,
+        stored: &str,
+        upgrade: Option<PasswordHash>,
+    ) -> Result<pb::TokenPair, Error> {
+        let now = time::now();
+        let continued = sessions::insert(&self.db, session, stored, self.sessions, now).await?;
+        if let Some(hash) = upgrade {
+            users::upgrade_hash(&self.db, session.user_id, stored, &hash).await?;
+        }
+        self.tokens.issue(&continued, now)
+    }
+
     /// Who calls, by their token alone.
     fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
         self.verifier.authenticate(request.metadata(), now)
@@ -84,7 +100,9 @@ impl AuthService for Auth {
         request: Request<pb::RegisterRequest>,
     ) -> RpcResult<pb::RegisterResponse> {
         let source = convert::source(&request);
-        let (username, password) = convert::registration(request.into_inner())?;
+        let req = request.into_inner();
+        let password = self.hashing.choose(req.password, &req.username).await?;
+        let (username, password) = convert::registration(&req.username, password)?;
         let password_hash = self.hashing.hash(password).await?;
         let user = User::new(username, time::now());
         users::insert(&self.db, &user, &password_hash).await?;
@@ -99,18 +117,16 @@ impl AuthService for Auth {
             Some(username) => users::find_by_username(&self.db, &username).await?,
             None => None,
         };
-        let (user, stored) = found.unzip();
-        let hash = stored.clone().and_then(PasswordHash::stored);
-        let known = self.hashing.verify(password, hash).await?;
-        let (Some(user), Some(stored), true) = (user.clone(), stored, known) else {
-            events::record(Event::LoginFailed, user.map(|user| user.id), None, &source);
+        let hash = found.as_ref().and_then(|(_, stored)| PasswordHash::stored(stored.clone()));
+        let verified = self.hashing.verify(password, hash).await?;
+        let (Some((user, stored)), Verified::Right { upgrade }) = (&found, verified) else {
+            events::record(Event::LoginFailed, found.map(|(user, _)| user.id), None, &source);
             return Err(Error::CredentialsInvalid.into());
         };
-        let now = time::now();
         let session = NewSession::begin(user.id, source.clone());
-        let continued = sessions::insert(&self.db, &session, &stored, self.sessions, now).await?;
+        let tokens = self.begin_session(&session, stored, upgrade).await?;
         events::record(Event::LoginSucceeded, Some(user.id), Some(session.id), &source);
-        let tokens = Some(self.tokens.issue(&continued, now)?);
+        let (user, tokens) = (user.clone(), Some(tokens));
         Ok(Response::new(pb::LoginResponse { tokens, user: Some(user.into()) }))
     }
 
@@ -144,11 +160,14 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::ChangePasswordResponse> {
         let (caller, user, stored) = self.user(&request, time::now()).await?;
         let source = convert::source(&request);
-        let (current, new) = convert::password_change(request.into_inner(), &user)?;
+        let req = request.into_inner();
+        let new = self.hashing.choose(req.new_password, &user.username.to_string()).await?;
+        let (current, new) = convert::password_change(req.current_password, new)?;
         let record = |event| {
             events::record(event, Some(caller.id), Some(caller.session_id), &source);
         };
-        if !self.hashing.verify(current, PasswordHash::stored(stored.clone())).await? {
+        let hash = PasswordHash::stored(stored.clone());
+        if let Verified::Wrong = self.hashing.verify(current, hash).await? {
             record(Event::PasswordChangeFailed);
             return Err(Error::CredentialsInvalid.into());
         }
@@ -169,7 +188,7 @@ impl AuthService for Auth {
         let cursor = self.page_tokens.open_or_start(caller.id, &req.page_token)?;
         let limit = page_size.get() + 1;
         let sessions = sessions::list(&self.db, caller.id, cursor, limit, now).await?;
-        let (sessions, next) = page::cut(sessions, page_size, Session::cursor);
+        let (sessions, next) = page::cut(sessions, page_size);
         let sessions = sessions.into_iter().map(|session| convert::session(session, &caller));
         Ok(Response::new(pb::ListSessionsResponse {
             sessions: sessions.collect(),

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sys::statvfs::statvfs;
+use nix::{fcntl::OFlag, sys::statvfs::statvfs};
 use tempfile::TempDir;
 
 use crate::{Error, process::is_alive, run_as::RunAs};
@@ -52,6 +52,10 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
 /// The directory of a durable server: made if need be, and open to the user it runs as.
 pub(crate) fn prepare(run_as: &RunAs, dir: &Path) -> Result<(), Error> {
     create_passage(dir)?;
+    // What root keeps in a directory of somebody else is theirs.
+    if run_as.is_switched() {
+        check_trust(dir, 0, 0o022)?;
+    }
     run_as.check_reach(dir)
 }
 
@@ -89,6 +93,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
         .read(true)
         .write(true)
         .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(&path)
         .map_err(Error::io("open", &path))?;
     let start = Instant::now();

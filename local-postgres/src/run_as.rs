@@ -38,20 +38,21 @@ impl RunAs {
         Ok(Self { uid: user.uid, other: Some(user) })
     }
 
+    /// Whether it is another user than ours, which is root.
+    pub(crate) fn is_switched(&self) -> bool {
+        self.other.is_some()
+    }
+
     pub(crate) fn uid(&self) -> u32 {
         self.uid.as_raw()
     }
 
-    /// A command that this user runs, free of what our environment would tell PostgreSQL: its
-    /// settings, and the locale and time zone, which `initdb` would keep.
+    /// A command that this user runs, without our environment: it may hold secrets of ours, and
+    /// what it says of PostgreSQL, the locale and the time zone is not meant for this server.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"PG") {
-                command.env_remove(name);
-            }
-        }
-        command.envs([("LC_ALL", "C"), ("TZ", "UTC")]).current_dir("/");
+        let needed = env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH");
+        command.env_clear().envs(needed).envs([("LC_ALL", "C"), ("TZ", "UTC")]).current_dir("/");
         if let Some(user) = &self.other {
             // Also drops our supplementary groups.
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());

@@ -64,6 +64,7 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Prob
 /// Brings the database to the newest schema. Instances that do so at once wait for each other; a
 /// database that is newer than this program is left as it is.
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
+    tracing::info!("bringing the database to the newest schema");
     // Without the time-outs of calls: a migration may take long.
     let connect = config.url.connect_options();
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
@@ -79,10 +80,14 @@ pub async fn retry_until_available<T, F>(attempt: impl Fn() -> F) -> Result<T, E
 where
     F: Future<Output = Result<T, Error>>,
 {
+    let mut is_first = true;
     loop {
         match attempt().await {
             Err(error @ Error::DatabaseUnavailable(_)) => {
-                tracing::warn!(cause = error.causes(), "the database is away; trying again");
+                if is_first {
+                    tracing::warn!(cause = error.causes(), "the database is away; trying again");
+                }
+                is_first = false;
                 sleep(RETRY_INTERVAL).await;
             }
             result => return result,

@@ -11,6 +11,8 @@ use crate::{
 };
 
 const PAYLOAD_BYTES: usize = 24;
+/// A page ends before its items are larger than this.
+const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// How many items a page may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +51,30 @@ impl Cursor {
     pub const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
 }
 
+/// What can be listed in pages.
+pub trait Item {
+    /// The place behind it.
+    fn cursor(&self) -> Cursor;
+
+    /// About how many bytes it takes in an answer.
+    fn bytes(&self) -> usize;
+}
+
 /// Cuts a page from what was read for it, which is one item more if there is another page; and says
-/// where that begins.
-pub fn cut<T>(
-    mut items: Vec<T>,
-    size: PageSize,
-    cursor: impl Fn(&T) -> Cursor,
-) -> (Vec<T>, Option<Cursor>) {
-    if items.len() <= size.get() {
+/// where that begins. Large items make a page shorter, but never empty: an answer should stay well
+/// below the 4 MiB that gRPC clients accept.
+pub fn cut<T: Item>(mut items: Vec<T>, size: PageSize) -> (Vec<T>, Option<Cursor>) {
+    let mut bytes = 0;
+    let fits = items.iter().take(size.get()).take_while(|item| {
+        bytes += item.bytes();
+        bytes <= MAX_PAGE_BYTES
+    });
+    let fitting = fits.count().max(1);
+    if items.len() <= fitting {
         return (items, None);
     }
-    items.truncate(size.get());
-    let next = items.last().map(cursor);
+    items.truncate(fitting);
+    let next = items.last().map(Item::cursor);
     (items, next)
 }
 

@@ -7,7 +7,6 @@ use crate::{config::MigrateConfig, db, error::Error, server, telemetry};
 /// Brings the database to the newest schema.
 pub async fn migrate(config: MigrateConfig) -> Result<(), Error> {
     telemetry::init(&config.telemetry);
-    tracing::info!("migrating");
     db::migrate(&config.database).await?;
     tracing::info!("the database has the newest schema");
     Ok(())

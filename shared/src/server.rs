@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use axum::{Router, middleware};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -12,10 +13,16 @@ use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient, health_server};
+use tonic_health::pb::{
+    HealthCheckRequest,
+    health_client::HealthClient,
+    health_server::{Health, HealthServer},
+};
 use tower::util::MapResponseLayer;
 
 use crate::{config::ServerConfig, error, error::Error, readiness::Readiness};
+
+mod gate;
 
 /// How long `healthcheck` waits for an answer.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,13 +30,17 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Streams that the peer may make us reset before the connection is closed; tonic sets no limit.
 const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 
-/// Adds what every service has and no token is needed for: health, reflection (v1 and v1alpha).
-#[must_use]
-pub fn add_common_routes(
-    routes: Routes,
-    health: health_server::HealthServer<impl health_server::Health>,
+/// The largest request to health and reflection, in bytes.
+const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
+
+/// A service's gRPC routes with what every service has and no token is needed for: health and
+/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or earlier if its client wants.
+pub fn grpc_routes(
+    service: Routes,
+    health: HealthServer<impl Health>,
     descriptor_set: &'static [u8],
-) -> Routes {
+    call_timeout: Duration,
+) -> Router {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(descriptor_set)
@@ -37,17 +48,22 @@ pub fn add_common_routes(
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let built_in = "the descriptor sets are compiled in";
-    routes
-        .add_service(health)
-        .add_service(reflection().build_v1().expect(built_in))
-        .add_service(reflection().build_v1alpha().expect(built_in))
+    let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
+    let limit = MAX_COMMON_REQUEST_BYTES;
+    service
+        .add_service(health.max_decoding_message_size(limit))
+        .add_service(v1.expect(built_in).max_decoding_message_size(limit))
+        .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
+        .into_axum_router()
+        .layer(middleware::from_fn_with_state(call_timeout, gate::deadline))
+        .layer(middleware::from_fn(gate::only_grpc))
 }
 
 /// Answers calls on `listener` until `shutdown` is cancelled; then drains as `config` says, and
 /// returns even if a client holds on to its connection.
 pub async fn serve(
     listener: TcpListener,
-    routes: Routes,
+    routes: Router,
     config: &ServerConfig,
     readiness: Readiness,
     shutdown: CancellationToken,
@@ -62,7 +78,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(config.keepalive_timeout))
         .trace_fn(|request| tracing::info_span!("call", path = request.uri().path()))
         .layer(MapResponseLayer::new(error::complete))
-        .add_routes(routes)
+        .add_routes(routes.into())
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             drained,

@@ -47,6 +47,16 @@ pub struct ListenConfig {
         value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
     )]
     pub max_request_bytes: u32,
+
+    /// How long a call may take; a client may want its answer earlier.
+    #[arg(
+        long = "call-timeout-seconds",
+        env = "TASK_CALL_TIMEOUT_SECONDS",
+        default_value = "5",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=300)
+    )]
+    pub call_timeout: Duration,
 }
 
 /// Whose tokens are accepted, and how fresh the issuer's keys are kept.

@@ -75,16 +75,21 @@ impl Issuer {
     }
 
     /// Fetches the keys because a token names one that is not known. A flood of such tokens causes
-    /// one fetch in each interval, and all wait for it.
-    async fn fetch_unknown(&self) {
+    /// one fetch in each interval, and all wait for it. It goes on if the call that caused it is
+    /// cancelled: otherwise such a call could use up the interval for all others.
+    async fn fetch_unknown(self: Arc<Self>) {
         let arrived = Instant::now();
-        let mut last = self.last_fetch.lock().await;
-        let due = last.tried.is_none_or(|tried| {
-            tried < arrived && tried.elapsed() >= self.config.unknown_kid_interval
+        let fetching = tokio::spawn(async move {
+            let mut last = self.last_fetch.lock().await;
+            let due = last.tried.is_none_or(|tried| {
+                tried < arrived && tried.elapsed() >= self.config.unknown_kid_interval
+            });
+            if due {
+                self.fetch(&mut last).await;
+            }
         });
-        if due {
-            self.fetch(&mut last).await;
-        }
+        // It fails only if the runtime ends.
+        let _ = fetching.await;
     }
 
     async fn fetch(&self, last: &mut LastFetch) {

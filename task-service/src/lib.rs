@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use axum::middleware;
+use axum::{Router, middleware};
 use proto::task::v1::{self as pb, task_service_server::TaskServiceServer};
 use shared::{
     auth::{self, Verifier},
@@ -21,6 +21,7 @@ use shared::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
+use tonic_health::pb::health_server::{Health, HealthServer};
 
 mod config;
 mod domain;
@@ -49,9 +50,7 @@ pub async fn run(
     let issuer = Arc::new(Issuer::new(&config.issuer));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let routes =
-        routes(Tasks::new(db), &issuer, verifier, config.listen.max_request_bytes as usize);
-    let routes = server::add_common_routes(routes, health, pb::FILE_DESCRIPTOR_SET);
+    let routes = routes(Tasks::new(db), &issuer, verifier, health, &config.listen);
 
     let prepare = async {
         if config.database.migrate_on_start {
@@ -74,16 +73,19 @@ pub async fn run(
     }
 }
 
-/// The service behind its interceptor: every call needs a token.
+/// The service behind its interceptor, every call of which needs a token; and what needs none.
 fn routes(
     tasks: Tasks,
     issuer: &Arc<Issuer>,
     verifier: Arc<Verifier>,
-    max_request_bytes: usize,
-) -> Routes {
-    let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max_request_bytes);
+    health: HealthServer<impl Health>,
+    config: &ListenConfig,
+) -> Router {
+    let grpc =
+        TaskServiceServer::new(tasks).max_decoding_message_size(config.max_request_bytes as usize);
     let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
     let fetch =
         middleware::from_fn_with_state((issuer.clone(), verifier), issuer::fetch_unknown_keys);
-    Routes::new(grpc).into_axum_router().layer(fetch).into()
+    let grpc = Routes::new(grpc).into_axum_router().layer(fetch).into();
+    server::grpc_routes(grpc, health, pb::FILE_DESCRIPTOR_SET, config.call_timeout)
 }

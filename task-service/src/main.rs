@@ -32,7 +32,8 @@ async fn serve(config: Config) -> Result<(), Error> {
     telemetry::init(&config.telemetry);
     let shutdown = server::shutdown_on_signal();
     let listener = server::listen(config.listen.address, "TASK_LISTEN_ADDRESS").await?;
-    tracing::info!(address = %config.listen.address, "task-service listens");
+    let address = listener.local_addr().unwrap_or(config.listen.address);
+    tracing::info!(%address, "task-service listens");
     task_service::run(config, listener, shutdown).await?;
     tracing::info!("task-service has ended");
     Ok(())

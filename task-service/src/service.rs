@@ -12,10 +12,7 @@ use sqlx::PgPool;
 use tokio::sync::OnceCell;
 use tonic::{Request, Response};
 
-use crate::{
-    domain::task::Task,
-    store::{page_token_keys, tasks},
-};
+use crate::store::{page_token_keys, tasks};
 
 mod convert;
 
@@ -79,7 +76,7 @@ impl TaskService for Tasks {
         let page_size = convert::page_size(req.page_size)?;
         let cursor = self.open_page_token(caller.id, &req.page_token).await?;
         let tasks = tasks::list(&self.db, caller.id, cursor, page_size.get() + 1).await?;
-        let (tasks, next) = page::cut(tasks, page_size, Task::cursor);
+        let (tasks, next) = page::cut(tasks, page_size);
         let next_page_token = match next {
             Some(next) => self.page_token_key().await?.seal(caller.id, next),
             None => String::new(),

@@ -23,7 +23,8 @@ impl Password {
     }
 
     /// A password to be kept: at least 8 characters, at most 71 bytes, no NUL, and hard to guess
-    /// for somebody who knows the username.
+    /// for somebody who knows the username. It may take a second to say: zxcvbn tries every way to
+    /// read digits and signs as letters.
     pub(crate) fn choose(text: String, username: &str) -> Result<Self, Invalid> {
         let password = Self::typed(text);
         let text = password.as_str();
@@ -56,17 +57,25 @@ impl fmt::Debug for Password {
 
 /// What is kept of a password: a bcrypt hash that can be verified at a bearable cost.
 #[derive(Clone)]
-pub(crate) struct PasswordHash(String);
+pub(crate) struct PasswordHash {
+    text: String,
+    cost: u32,
+}
 
 impl PasswordHash {
     /// Accepts a hash from the database; `None` if it is damaged or its cost is absurd.
     pub(crate) fn stored(text: String) -> Option<Self> {
-        let parts = HashParts::from_str(&text).ok()?;
-        (4..=MAX_COST).contains(&parts.get_cost()).then_some(Self(text))
+        let cost = HashParts::from_str(&text).ok()?.get_cost();
+        (4..=MAX_COST).contains(&cost).then_some(Self { text, cost })
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// How expensive it is to verify: each step doubles the time.
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
     }
 }
 

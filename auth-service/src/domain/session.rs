@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use shared::{
     error::Invalid,
     ids::{SessionId, UserId},
-    page::Cursor,
+    page::{Cursor, Item},
 };
 use uuid::Uuid;
 
@@ -24,10 +24,13 @@ pub(crate) struct Session {
     pub(crate) ip_address: String,
 }
 
-impl Session {
-    /// The place behind the session in a list.
-    pub(crate) fn cursor(&self) -> Cursor {
+impl Item for Session {
+    fn cursor(&self) -> Cursor {
         Cursor { create_time: self.create_time, id: self.id.0 }
+    }
+
+    fn bytes(&self) -> usize {
+        self.user_agent.0.len() + self.ip_address.len()
     }
 }
 

@@ -18,14 +18,14 @@ use crate::domain::{
 
 /// The name and password of somebody who wants to register.
 pub(super) fn registration(
-    request: pb::RegisterRequest,
+    username: &str,
+    password: Result<Password, Invalid>,
 ) -> Result<(Username, Password), FieldViolations> {
     let mut bad = FieldViolations::new();
-    let pb::RegisterRequest { username, password } = request;
-    let name = bad.check("username", Username::parse(&username));
-    let password = bad.check("password", Password::choose(password, &username));
-    let (Some(name), Some(password)) = (name, password) else { return Err(bad) };
-    Ok((name, password))
+    let username = bad.check("username", Username::parse(username));
+    let password = bad.check("password", password);
+    let (Some(username), Some(password)) = (username, password) else { return Err(bad) };
+    Ok((username, password))
 }
 
 /// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.
@@ -46,13 +46,11 @@ fn not_empty(text: String) -> Result<String, Invalid> {
 
 /// The passwords of somebody who wants to change theirs.
 pub(super) fn password_change(
-    request: pb::ChangePasswordRequest,
-    user: &User,
+    current: String,
+    new: Result<Password, Invalid>,
 ) -> Result<(Password, Password), FieldViolations> {
     let mut bad = FieldViolations::new();
-    let pb::ChangePasswordRequest { current_password, new_password } = request;
-    let new = Password::choose(new_password, &user.username.to_string());
-    let current = bad.check("current_password", not_empty(current_password));
+    let current = bad.check("current_password", not_empty(current));
     let new = bad.check("new_password", new);
     let (Some(current), Some(new)) = (current, new) else { return Err(bad) };
     Ok((Password::typed(current), new))

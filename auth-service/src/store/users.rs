@@ -72,6 +72,26 @@ pub(crate) async fn find_by_session(
     }))
 }
 
+/// Keeps another hash of the same password, unless the password was changed meanwhile.
+pub(crate) async fn upgrade_hash(
+    db: &PgPool,
+    id: UserId,
+    old: &str,
+    new: &PasswordHash,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update auth.users
+         set password_hash = $3
+         where id = $1 and password_hash = $2",
+        id as _,
+        old,
+        new.as_str(),
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Replaces the caller's password and ends their sessions but the one that calls.
 ///
 /// # Errors

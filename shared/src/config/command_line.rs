@@ -22,7 +22,8 @@ pub enum Task {
 #[derive(clap::Args)]
 struct TaskArgument {
     /// What to do.
-    #[arg(value_enum, default_value = "serve", value_name = "COMMAND")]
+    // Its value is not repeated in errors: somebody may put a URL with a password there.
+    #[arg(value_enum, default_value = "serve", value_name = "COMMAND", hide_env_values = true)]
     task: Task,
 }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use shared::{error::Invalid, page::Cursor};
+use shared::{
+    error::Invalid,
+    page::{Cursor, Item},
+};
 use uuid::Uuid;
 
 /// Something to be done. Whose it is stands beside it wherever it goes.
@@ -19,10 +22,13 @@ pub(crate) struct Task {
     pub(crate) complete_time: Option<DateTime<Utc>>,
 }
 
-impl Task {
-    /// The place behind the task in a list.
-    pub(crate) fn cursor(&self) -> Cursor {
+impl Item for Task {
+    fn cursor(&self) -> Cursor {
         Cursor { create_time: self.create_time, id: self.id.0 }
+    }
+
+    fn bytes(&self) -> usize {
+        self.title.0.len() + self.description.0.len()
     }
 }
 
