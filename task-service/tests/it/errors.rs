@@ -23,7 +23,7 @@ async fn before_each_write(database: &TestDatabase, statement: &str) {
 
 /// Checks that a call failed as INTERNAL and says none of these words.
 fn assert_internal(method: &str, answer: Result<Response<()>, Status>, secrets: &[&str]) {
-    let status = answer.unwrap_err();
+    let status = answer.expect_err("it is sabotaged");
     assert_eq!(status.message(), "internal error", "{method}");
     let all = format!("{status:?} {}", String::from_utf8_lossy(status.details()));
     assert!(!secrets.iter().any(|secret| all.contains(secret)), "{method}: {all}");
@@ -80,10 +80,7 @@ async fn a_task_that_another_transaction_holds_is_a_conflict() {
     let task = alice.create("x").await;
     let pool = app.database.pool().await;
     let mut other = pool.acquire().await.unwrap();
-    sqlx::raw_sql("begin; select * from task.tasks for update")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    sqlx::raw_sql("begin; select * from task.tasks for update").execute(&mut *other).await.unwrap();
     let [(_, read), updated, deleted] = call_each_about(&alice.client, &task.id).await;
     assert!(read.is_ok());
     for (method, answer) in [updated, deleted] {

@@ -90,8 +90,7 @@ fn updates() -> impl Strategy<Value = Vec<Update>> {
 /// Applies the updates to a new task and to the model, and compares every answer.
 async fn check(alice: &User, updates: &[Update]) -> Result<(), TestCaseError> {
     let mut task = alice.create("first").await;
-    let mut model =
-        Model { title: "first".into(), description: String::new(), is_complete: false };
+    let mut model = Model { title: "first".into(), description: String::new(), is_complete: false };
     for update in updates {
         let Model { title, description, is_complete } = update.body.clone();
         let body =
@@ -100,7 +99,7 @@ async fn check(alice: &User, updates: &[Update]) -> Result<(), TestCaseError> {
         match model.update(update) {
             Err(fields) => prop_assert_eq!(refusal(answer), Refusal::invalid(&fields)),
             Ok(next) => {
-                let stored = answer.unwrap().into_inner().task.unwrap();
+                let stored = answer.expect("it is good").into_inner().task.expect("it is returned");
                 let changed = next != model;
                 prop_assert_eq!(stored.update_time != task.update_time, changed);
                 prop_assert_eq!(stored.complete_time.is_some(), next.is_complete);
