@@ -51,7 +51,8 @@ pub async fn run(
     let auth = Auth::new(db.clone(), keys.clone(), &config);
     let routes = routes(auth, keys.clone(), health, &config.listen);
 
-    let prepare = async {
+    // Not during the drain: it would say that the service is ready again.
+    let prepare = shutdown.clone().run_until_cancelled_owned(async {
         if config.database.migrate_on_start {
             db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
@@ -59,11 +60,11 @@ pub async fn run(
         db::retry_until_available(|| keys.load(&db, config.root_key.get())).await?;
         readiness.follow(|| probe.check()).await;
         Ok(())
-    };
+    });
     let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
     tokio::select! {
         ended = serving => ended,
-        Err(fatal) = prepare => Err(fatal),
+        Some(Err(fatal)) = prepare => Err(fatal),
     }
 }
 

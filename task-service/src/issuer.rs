@@ -8,6 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use reqwest::StatusCode;
 use shared::auth::{KeySet, Keys, Verifier};
 use tokio::{
     sync::Mutex,
@@ -116,7 +117,10 @@ impl Issuer {
 
     async fn download(&self) -> Result<KeySet, Box<dyn StdError + Send + Sync>> {
         let url = self.config.url.clone();
-        let mut response = self.client.get(url).send().await?.error_for_status()?;
+        let mut response = self.client.get(url).send().await?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("the issuer answers {}", response.status()).into());
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);

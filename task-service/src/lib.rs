@@ -52,7 +52,8 @@ pub async fn run(
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let routes = routes(Tasks::new(db), &issuer, verifier, health, &config.listen);
 
-    let prepare = async {
+    // Not during the drain: it would say that the service is ready again.
+    let prepare = shutdown.clone().run_until_cancelled_owned(async {
         if config.database.migrate_on_start {
             db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
@@ -65,11 +66,11 @@ pub async fn run(
         };
         tokio::join!(issuer.refresh_forever(), readiness.follow(check));
         Ok(())
-    };
+    });
     let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
     tokio::select! {
         ended = serving => ended,
-        Err(fatal) = prepare => Err(fatal),
+        Some(Err(fatal)) = prepare => Err(fatal),
     }
 }
 

@@ -68,9 +68,7 @@ async fn a_session_that_began_with_the_old_password_meanwhile_is_over() {
     let ada = app.new_login("ada").await;
     let late = app.begin_session("ada").await;
     // As if it had begun between the statement that changed the password and its commit.
-    app.database
-        .execute("update auth.users set password_version = password_version + 1")
-        .await;
+    app.database.execute("update auth.users set password_version = password_version + 1").await;
     let over = Refusal::new(Code::Unauthenticated, "REFRESH_TOKEN_INVALID");
     assert_eq!(refusal(late.refresh().await), over);
     assert!(ada.sessions().await.is_err());

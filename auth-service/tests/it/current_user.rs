@@ -1,7 +1,5 @@
 //! GetCurrentUser: whom a token lets in.
 
-use std::fmt::Debug;
-
 use proto::auth::v1::GetCurrentUserRequest;
 use serde_json::json;
 use shared::ids::UserId;
@@ -157,11 +155,8 @@ async fn the_token_of_a_deleted_user_is_invalid() {
 
 #[tokio::test]
 async fn calls_that_need_no_token_do_not_look_at_one() {
-    fn answered<T: Debug>(answer: Result<tonic::Response<T>, tonic::Status>) {
-        assert!(answer.is_ok(), "{answer:?}");
-    }
     let app = App::start().await;
     let request = proto::auth::v1::GetJsonWebKeySetRequest {};
     let request = with_authorization(&["Bearer garbage", "x"], request);
-    answered(app.client().get_json_web_key_set(request).await);
+    app.client().get_json_web_key_set(request).await.unwrap();
 }

@@ -46,7 +46,10 @@ async fn a_call_ends_at_the_client_s_deadline_with_our_reason() {
     request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
     let start = Instant::now();
     let answer = refusal(app.client().login(request).await);
-    assert_eq!((answer.code, answer.reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    assert_eq!(
+        (answer.code, answer.reason.as_str()),
+        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+    );
     assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
 }
 
@@ -63,5 +66,8 @@ async fn a_call_ends_at_the_service_s_limit() {
         )
         .await;
     let answer = refusal(app.try_register("ada", PASSWORD).await);
-    assert_eq!((answer.code, answer.reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    assert_eq!(
+        (answer.code, answer.reason.as_str()),
+        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+    );
 }

@@ -12,15 +12,18 @@ use tonic::{Code, transport::Channel};
 
 use crate::support::{Answer, App, PASSWORD};
 
+/// Of [`PASSWORD`], at cost 12: a quarter of a second.
+const SLOW_HASH: &str = "$2b$12$u6Jr4y1uxbb/.RUcfeRISeMntyQYmUmLv16KbgRQQbuofbthHxROu";
+
 fn overloaded() -> Refusal {
     Refusal::retryable(Code::ResourceExhausted, "OVERLOADED")
 }
 
-/// One hash at once, which takes long, and so many that wait for it.
-async fn with_queue(length: &str, cost: &str) -> App {
-    let flags = ["--hashing-threads", "1", "--hashing-queue", length, "--bcrypt-cost", cost];
-    let app = App::with(&flags).await;
+/// A service that hashes one password at once, and a user whose password takes long to verify.
+async fn with_slow_user(flags: &[&str]) -> App {
+    let app = App::with(&[&["--hashing-threads", "1"], flags].concat()).await;
     app.register("ada").await;
+    app.store_password_hash(SLOW_HASH).await;
     app
 }
 
@@ -37,7 +40,7 @@ async fn log_in_six_times(app: &App) -> (usize, Duration, Duration) {
     }
     let (mut succeeded, mut success, mut refused) = (0, Duration::MAX, Duration::ZERO);
     while let Some(call) = calls.join_next().await {
-        match call.unwrap() {
+        match call.expect("the task does not panic") {
             (Ok(_), took) => (succeeded, success) = (succeeded + 1, success.min(took)),
             (answer, took) => {
                 assert_eq!(refusal(answer), overloaded());
@@ -50,7 +53,7 @@ async fn log_in_six_times(app: &App) -> (usize, Duration, Duration) {
 
 #[tokio::test]
 async fn what_cannot_be_hashed_or_wait_is_refused_at_once() {
-    let app = with_queue("0", "12").await;
+    let app = with_slow_user(&["--hashing-queue", "0"]).await;
     let (succeeded, success, refused) = log_in_six_times(&app).await;
     assert_eq!(succeeded, 1);
     assert!(refused < success / 2, "refused after {refused:?}, hashed after {success:?}");
@@ -59,16 +62,15 @@ async fn what_cannot_be_hashed_or_wait_is_refused_at_once() {
 
 #[tokio::test]
 async fn what_has_a_place_in_the_queue_is_hashed_in_turn() {
-    let app = with_queue("5", "8").await;
+    let app = with_slow_user(&["--hashing-queue", "5"]).await;
+    app.store_password_hash(&bcrypt::non_truncating_hash(PASSWORD, 4).unwrap()).await;
     let (succeeded, ..) = log_in_six_times(&app).await;
     assert_eq!(succeeded, 6);
 }
 
 #[tokio::test]
 async fn what_waits_too_long_is_refused() {
-    let flags = ["--hashing-threads", "1", "--hashing-wait-ms", "1", "--bcrypt-cost", "12"];
-    let app = App::with(&flags).await;
-    app.register("ada").await;
+    let app = with_slow_user(&["--hashing-wait-ms", "1"]).await;
     let (succeeded, success, refused) = log_in_six_times(&app).await;
     assert_eq!(succeeded, 1);
     assert!(refused < success / 2, "refused after {refused:?}, hashed after {success:?}");
@@ -76,18 +78,19 @@ async fn what_waits_too_long_is_refused() {
 
 #[tokio::test]
 async fn a_registration_that_is_refused_leaves_nothing_behind() {
-    let app = with_queue("0", "12").await;
+    let app =
+        App::with(&["--hashing-threads", "1", "--hashing-queue", "0", "--bcrypt-cost", "12"]).await;
     let client = app.client();
     let [first, second] = ["bob", "cleo"].map(|name| spawn_register(&client, name));
     assert_eq!(refusal(second.await.unwrap()), overloaded());
     first.await.unwrap().unwrap();
-    assert_eq!(app.query("select string_agg(username, ' ') from auth.users").await, "ada bob");
+    assert_eq!(app.query("select string_agg(username, ' ') from auth.users").await, "bob");
 }
 
 #[tokio::test]
 async fn other_calls_are_answered_while_passwords_are_hashed() {
-    let app = with_queue("0", "12").await;
-    let token = app.log_in("ada").await;
+    let app = with_slow_user(&[]).await;
+    let token = app.new_token("bob").await;
     let mut client = app.client();
     let running = app.spawn_log_in("ada");
     for i in 0..20 {
@@ -101,7 +104,8 @@ async fn other_calls_are_answered_while_passwords_are_hashed() {
 
 #[tokio::test]
 async fn a_caller_that_goes_away_leaves_its_place_to_another() {
-    let app = with_queue("1", "13").await;
+    let flags = ["--hashing-threads", "1", "--hashing-queue", "1", "--bcrypt-cost", "12"];
+    let app = App::with(&flags).await;
     let client = app.client();
     let [running, waiting] = ["bob", "cleo"].map(|name| spawn_register(&client, name));
     assert_eq!(refusal(spawn_register(&client, "dora").await.unwrap()), overloaded());

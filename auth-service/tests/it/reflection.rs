@@ -1,6 +1,6 @@
 //! Reflection (v1 and v1alpha), which needs no token: what `grpcurl describe` reads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use prost::Message as _;
 use prost_types::FileDescriptorProto;
@@ -53,10 +53,10 @@ async fn closure(
     let mut missing = first.dependency.clone();
     let mut files = HashMap::from([(first.name().to_owned(), first)]);
     while let Some(name) = missing.pop() {
-        if !files.contains_key(&name) {
-            let found = file(service, version, FileByFilename(name.clone())).await;
+        if let Entry::Vacant(place) = files.entry(name) {
+            let question = FileByFilename(place.key().clone());
+            let found = place.insert(file(service, version, question).await);
             missing.extend(found.dependency.clone());
-            files.insert(name, found);
         }
     }
     files

@@ -10,10 +10,12 @@ use test_support::{Service, TestDatabase, eventually};
 use tokio::task::JoinHandle;
 use tonic::{Response, Status, transport::Channel};
 
+mod login;
 mod program;
 mod sabotage;
 mod token;
 
+pub(crate) use login::Login;
 pub(crate) use program::{Program, healthcheck, migrate, run, settings};
 pub(crate) use token::{TokenParts, bearer, with_authorization, with_token};
 

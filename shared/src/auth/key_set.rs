@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 /// The most keys that a set may hold.
 const MAX_KEYS: usize = 16;
@@ -33,7 +33,15 @@ pub struct Jwk {
 /// A JSON Web Key Set (RFC 7517, section 5).
 #[derive(Deserialize)]
 struct JwkSet {
-    keys: Vec<Jwk>,
+    keys: Vec<PublishedKey>,
+}
+
+#[derive(Deserialize)]
+struct PublishedKey {
+    #[serde(flatten)]
+    public: Jwk,
+    /// The private half, which has no business here: whoever reads it can sign.
+    d: Option<IgnoredAny>,
 }
 
 /// The keys that verify access tokens, by `kid`.
@@ -57,7 +65,8 @@ impl KeySet {
     /// Reads a JSON Web Key Set.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
         let JwkSet { keys } = serde_json::from_slice(json)?;
-        Self::from_jwks(&keys)
+        let keys = keys.into_iter().filter(|key| key.d.is_none()).map(|key| key.public);
+        Self::from_jwks(&keys.collect::<Vec<_>>())
     }
 
     /// Keeps the keys that verify ES256 signatures; an issuer may publish others, for others.

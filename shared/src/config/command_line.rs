@@ -206,7 +206,9 @@ fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
     match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
         (ErrorKind::MissingRequiredArgument, ..) => "is required".to_owned(),
         (ErrorKind::ArgumentConflict, ..) => {
-            match named(command, error.get(ContextKind::PriorArg)).concat().as_slice() {
+            let mut others = named(command, error.get(ContextKind::PriorArg)).concat();
+            others.retain(|other| other.get_id() != arg.get_id());
+            match others.as_slice() {
                 [] => "is set twice".to_owned(),
                 others => format!("cannot be set together with {}", names(others)),
             }
@@ -219,12 +221,13 @@ fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
     }
 }
 
-/// Lets an argument be absent and have any value.
+/// Lets an argument be absent, be there twice, and have any value.
 fn tolerate(command: Command, id: &Id) -> Command {
     let groups = command.get_groups().filter(|group| group.get_args().any(|arg| arg == id));
     let groups: Vec<_> = groups.map(|group| group.get_id().clone()).collect();
-    let command =
-        command.mut_arg(id, |arg| arg.required(false).value_parser(ValueParser::os_string()));
+    let command = command.mut_arg(id, |arg| {
+        arg.required(false).overrides_with(id).value_parser(ValueParser::os_string())
+    });
     groups.iter().fold(command, |command, group| {
         command.mut_group(group, |group| group.required(false).multiple(true))
     })

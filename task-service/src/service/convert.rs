@@ -1,6 +1,5 @@
 //! Between the wire's types and the domain's.
 
-use prost_types::FieldMask;
 use proto::task::v1 as pb;
 use shared::{
     error::{FieldViolations, Invalid},
@@ -70,7 +69,9 @@ pub(super) fn update(
     let task = one("task", request.task.ok_or_else(|| "must be set".into()))?;
     let mut bad = FieldViolations::new();
     let id = bad.check("task.id", TaskId::parse(&task.id));
-    let fields = bad.check("update_mask", masked(request.update_mask, &task)).unwrap_or_default();
+    let paths = request.update_mask.unwrap_or_default().paths;
+    bad.check("update_mask", check_mask(&paths));
+    let fields = masked(&paths, &task);
     let mut patch = TaskPatch::default();
     if fields.contains(&Field::Title) {
         patch.title = bad.check("task.title", Title::parse(task.title));
@@ -87,20 +88,25 @@ pub(super) fn update(
     }
 }
 
-/// The fields that an update sets (AIP-134).
-fn masked(mask: Option<FieldMask>, task: &pb::Task) -> Result<Vec<Field>, Invalid> {
-    let paths = mask.unwrap_or_default().paths;
-    if paths.is_empty() {
-        return Ok(Field::ALL.into_iter().filter(|field| field.is_populated(task)).collect());
-    }
-    if paths == ["*"] {
-        return Ok(Field::ALL.to_vec());
-    }
+/// Whether a mask names only what may be set.
+fn check_mask(paths: &[String]) -> Result<(), Invalid> {
     if paths.len() > MAX_PATHS {
         return Err("must name at most 32 paths".into());
     }
-    let fields: Option<Vec<_>> = paths.iter().map(|path| Field::parse(path)).collect();
-    fields.ok_or_else(|| "may name title, description and is_complete, or be \"*\"".into())
+    if paths == ["*"] || paths.iter().all(|path| Field::parse(path).is_some()) {
+        return Ok(());
+    }
+    Err("may name title, description and is_complete, or be \"*\"".into())
+}
+
+/// The fields that an update sets (AIP-134). Of a bad mask, those that it names beside what makes
+/// it bad, so that bad values in them are told, too.
+fn masked(paths: &[String], task: &pb::Task) -> Vec<Field> {
+    let is_masked = |field: &Field| match paths {
+        [] => field.is_populated(task),
+        paths => paths.iter().any(|path| path == "*" || Field::parse(path) == Some(*field)),
+    };
+    Field::ALL.into_iter().filter(is_masked).collect()
 }
 
 fn one<T>(field: &str, parsed: Result<T, Invalid>) -> Result<T, FieldViolations> {

@@ -5,8 +5,8 @@ use test_support::{Refusal, refusal};
 
 use crate::support::{App, titled};
 
-fn timestamp(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
+fn timestamp(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 0 }
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn what_is_output_only_is_ignored() {
     let app = App::start().await;
     let [alice] = app.users();
     let first = alice.create("first").await;
-    let (create_time, update_time, complete_time) = (timestamp(1), timestamp(2), timestamp(3));
+    let (create_time, update_time, complete_time) = [1, 2, 3].map(timestamp).map(Some).into();
     let task = pb::Task {
         id: first.id.clone(),
         create_time,

@@ -90,7 +90,7 @@ async fn a_service_starts_while_its_database_is_away() {
     let issuer = TestIssuer::start(&[&key]).await;
     let database = TestDatabase::create_on_own_server().await;
     database.halt();
-    let service = run(&database, &issuer, &["--database-acquire-timeout-ms", "200"]).await;
+    let service = run(&database, issuer.url(), &["--database-acquire-timeout-ms", "200"]).await;
     let token = key.token(shared::ids::UserId::generate());
     let client = client_of(&service, &[&format!("Bearer {token}")]);
     assert_each_refuses(&client, &database_unavailable(), "away").await;

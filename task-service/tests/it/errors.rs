@@ -23,7 +23,7 @@ async fn before_each_write(database: &TestDatabase, statement: &str) {
 
 /// Checks that a call failed as INTERNAL and says none of these words.
 fn assert_internal(method: &str, answer: Result<Response<()>, Status>, secrets: &[&str]) {
-    let status = answer.unwrap_err();
+    let status = answer.expect_err("it is sabotaged");
     assert_eq!(status.message(), "internal error", "{method}");
     let all = format!("{status:?} {}", String::from_utf8_lossy(status.details()));
     assert!(!secrets.iter().any(|secret| all.contains(secret)), "{method}: {all}");

@@ -27,7 +27,7 @@ async fn a_ready_service_serves_under_its_name_and_under_none() {
 async fn a_service_without_keys_is_there_and_does_not_serve() {
     let (database, issuer) = (TestDatabase::create().await, TestIssuer::start(&[]).await);
     issuer.answer(StatusCode::SERVICE_UNAVAILABLE, "");
-    let service = run(&database, &issuer, &[]).await;
+    let service = run(&database, issuer.url(), &[]).await;
     eventually("it has asked for the keys", async || issuer.fetches() > 0).await;
     let mut health = HealthClient::new(service.channel());
     for name in ["", SERVICE_NAME] {

@@ -73,7 +73,7 @@ async fn a_bad_answer_never_replaces_good_keys() {
 async fn a_bad_answer_never_makes_a_service_ready() {
     let key = TestKey::generate("first");
     let (database, issuer) = (TestDatabase::create().await, TestIssuer::start(&[]).await);
-    let service = run(&database, &issuer, &["--jwks-unknown-kid-seconds", "0"]).await;
+    let service = run(&database, issuer.url(), &["--jwks-unknown-kid-seconds", "0"]).await;
     let client = client_of(&service, &[&format!("Bearer {}", key.token(UserId::generate()))]);
     for (case, status, body) in bad_answers(&key) {
         issuer.answer(status, body);
@@ -111,7 +111,7 @@ async fn a_service_starts_while_its_issuer_is_away_and_gets_ready_when_it_comes(
     let key = TestKey::generate("first");
     let (database, issuer) = (TestDatabase::create().await, TestIssuer::start(&[&key]).await);
     issuer.answer(StatusCode::SERVICE_UNAVAILABLE, "");
-    let service = run(&database, &issuer, &[]).await;
+    let service = run(&database, issuer.url(), &[]).await;
     let client = client_of(&service, &[&format!("Bearer {}", key.token(UserId::generate()))]);
     eventually("it has asked", async || issuer.fetches() > 0).await;
     assert_each_refuses(&client, &keys_unavailable(), "away").await;
@@ -128,9 +128,7 @@ async fn an_issuer_that_never_answers_does_not_hang_the_calls() {
     // Connections are made by the kernel, and nobody ever takes them.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let issuer = TestIssuer::start(&[]).await;
-    let flags = ["--jwks-url", &url, "--jwks-timeout-ms", "200"];
-    let service = run(&database, &issuer, &flags).await;
+    let service = run(&database, &url, &["--jwks-timeout-ms", "200"]).await;
     let authorization = format!("Bearer {}", key.token(UserId::generate()));
     let calls = (0..50).map(|_| {
         let client = client_of(&service, &[&authorization]);

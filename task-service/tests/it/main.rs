@@ -11,6 +11,7 @@ mod issuer;
 mod issuer_away;
 mod list;
 mod ownership;
+mod page_bytes;
 mod page_token;
 mod page_walk;
 mod program;

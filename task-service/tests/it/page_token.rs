@@ -102,7 +102,7 @@ async fn a_token_works_after_a_restart() {
     let expected = alice.page(1, &token).await;
     let address = app.service.address();
     app.service.stop().await.unwrap();
-    let config = config(&app.database, &app.issuer, &[]);
+    let config = config(&app.database, app.issuer.url(), &[]);
     let run = |listener, shutdown| task_service::run(config, listener, shutdown);
     let restarted = Service::start_at(address, run).await.ready().await;
     assert_eq!(alice.page(1, &token).await, expected);

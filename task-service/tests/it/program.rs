@@ -67,6 +67,16 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn a_flag_that_is_there_twice_is_told_once_beside_the_other_mistakes() {
+    let flags = ["--log-filter", "info", "--log-filter", "warn", "--max-request-bytes", "1"];
+    let output = task_service(&flags, &[("DATABASE_URL", "postgres://localhost/tandem")]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert_eq!(told.matches("RUST_LOG (--log-filter): is set twice").count(), 1, "{told}");
+    assert!(told.contains("TASK_MAX_REQUEST_BYTES"), "{told}");
+}
+
+#[test]
 fn a_password_in_a_bad_database_url_is_not_repeated() {
     for url in ["mysql://tandem:hunter2@db/tandem", "postgres://tandem:hunter2@db:port/tandem"] {
         let output = task_service(&[], &[("DATABASE_URL", url)]);

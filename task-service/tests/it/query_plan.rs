@@ -13,7 +13,7 @@ async fn list_statement(database: &mut PgConnection) -> String {
     )
     .fetch_one(database)
     .await
-    .unwrap()
+    .expect("the service has listed")
 }
 
 #[tokio::test]

@@ -47,13 +47,13 @@ impl App {
     pub(crate) async fn start_on(database: TestDatabase, flags: &[&str]) -> Self {
         let key = TestKey::generate("first");
         let issuer = TestIssuer::start(&[&key]).await;
-        let service = run(&database, &issuer, flags).await.ready().await;
+        let service = run(&database, issuer.url(), flags).await.ready().await;
         Self { database, key, issuer, service }
     }
 
     /// Another service on the same database with the same issuer, ready for calls.
     pub(crate) async fn replica(&self) -> Service {
-        run(&self.database, &self.issuer, &[]).await.ready().await
+        run(&self.database, self.issuer.url(), &[]).await.ready().await
     }
 
     /// New users: `let [alice, bob] = app.users();`
@@ -70,16 +70,16 @@ impl App {
     }
 }
 
-/// Runs a service on this database that trusts this issuer, with these flags; it need not be ready.
-pub(crate) async fn run(database: &TestDatabase, issuer: &TestIssuer, flags: &[&str]) -> Service {
-    let config = config(database, issuer, flags);
+/// Runs a service on this database with the keys at this URL, and these flags. It need not be ready.
+pub(crate) async fn run(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Service {
+    let config = config(database, jwks_url, flags);
     Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await
 }
 
-/// The settings of a service on this database that trusts this issuer, with these flags.
-pub(crate) fn config(database: &TestDatabase, issuer: &TestIssuer, flags: &[&str]) -> Config {
+/// The settings of a service on this database with the keys at this URL, and these flags.
+pub(crate) fn config(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Config {
     let mut args = vec!["task-service", "--database-url", database.url()];
-    args.extend(["--jwks-url", issuer.url(), "--server-drain-delay-seconds", "0"]);
+    args.extend(["--jwks-url", jwks_url, "--server-drain-delay-seconds", "0"]);
     args.extend(flags);
     let command_line = CommandLine::new::<Config>(clap::Command::new("task-service"), args);
     command_line.settings().expect("the test's flags are good")

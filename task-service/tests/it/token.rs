@@ -19,7 +19,7 @@ fn with_claim(key: &TestKey, name: &str, value: Value) -> String {
 fn with_times(key: &TestKey, issued_ago: i64) -> String {
     let mut claims = claims(UserId::generate());
     for name in ["iat", "nbf", "exp"] {
-        claims[name] = json!(claims[name].as_i64().unwrap() - issued_ago);
+        claims[name] = json!(claims[name].as_i64().expect("it is a number") - issued_ago);
     }
     key.sign(&key.header(), &claims)
 }
@@ -95,7 +95,8 @@ async fn the_token_is_checked_before_the_request_is_looked_at() {
     assert_eq!(test_support::refusal(answer), missing);
     // Not even that it is no message, or that there is no such method, is told to strangers.
     for method in ["CreateTask", "UpdateTask", "NoSuchMethod"] {
-        let answer = call_with_bytes(&app.service, "garbage", method, vec![0xff; 100]).await;
+        let answer =
+            call_with_bytes(&app.service.channel(), "garbage", method, vec![0xff; 100]).await;
         let expected = unauthenticated("ACCESS_TOKEN_INVALID");
         assert_eq!(test_support::refusal(answer), expected, "{method}");
     }

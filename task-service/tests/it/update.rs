@@ -11,7 +11,7 @@ fn completed(id: &str, is_complete: bool) -> pb::Task {
 
 /// A time as microseconds, which can be compared.
 fn micros(time: Option<prost_types::Timestamp>) -> i64 {
-    let time = time.unwrap();
+    let time = time.expect("it is set");
     time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000
 }
 
@@ -107,7 +107,7 @@ async fn all_violations_are_named_at_once() {
         (&["is_complete"], &["task.id"]),
         (&["id"], &["task.id", "update_mask"]),
         (&["title", "id"], &["task.id", "update_mask", "task.title"]),
-        (&["*", "title"], &["task.id", "update_mask", "task.title"]),
+        (&["*", "id"], &["task.id", "update_mask", "task.title", "task.description"]),
     ] {
         let answer = alice.try_update(task.clone(), mask).await;
         assert_eq!(refusal(answer), Refusal::invalid(fields), "{mask:?}");

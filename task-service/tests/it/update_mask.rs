@@ -13,7 +13,8 @@ async fn stored(alice: &User) -> pb::Task {
         is_complete: true,
         ..Default::default()
     };
-    alice.try_create(task).await.unwrap().into_inner().task.unwrap()
+    let created = alice.try_create(task).await.expect("it is created");
+    created.into_inner().task.expect("it is returned")
 }
 
 /// What a client sends: the id and these values.

@@ -99,7 +99,7 @@ async fn check(alice: &User, updates: &[Update]) -> Result<(), TestCaseError> {
         match model.update(update) {
             Err(fields) => prop_assert_eq!(refusal(answer), Refusal::invalid(&fields)),
             Ok(next) => {
-                let stored = answer.unwrap().into_inner().task.unwrap();
+                let stored = answer.expect("it is good").into_inner().task.expect("it is returned");
                 let changed = next != model;
                 prop_assert_eq!(stored.update_time != task.update_time, changed);
                 prop_assert_eq!(stored.complete_time.is_some(), next.is_complete);

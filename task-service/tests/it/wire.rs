@@ -4,13 +4,13 @@ use prost::Message as _;
 use proto::task::v1 as pb;
 use shared::ids::UserId;
 use test_support::{Refusal, refusal};
-use tonic::Code;
+use tonic::{Code, transport::Channel};
 
 use crate::support::{ABSENT_ID, App, METHODS, User, accepts, call_with_bytes, titled};
 
 /// Field 1, a message or text of these bytes; at most 127.
 fn field_1(bytes: &[u8]) -> Vec<u8> {
-    [&[0x0a, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+    [&[0x0a, u8::try_from(bytes.len()).expect("it is short")], bytes].concat()
 }
 
 /// A `Task` whose field of this number has these bytes, as field 1 of a request.
@@ -20,16 +20,17 @@ fn request_with_task_field(number: u8, bytes: &[u8]) -> Vec<u8> {
     field_1(&task)
 }
 
-fn caller(app: &App) -> (User, String) {
+/// Somebody, their token, and a connection for bytes.
+fn caller(app: &App) -> (User, String, Channel) {
     let id = UserId::generate();
     let token = app.key.token(id);
-    (User { id, client: app.client(&token) }, token)
+    (User { id, client: app.client(&token) }, token, app.service.channel())
 }
 
 #[tokio::test]
 async fn text_that_is_not_utf8_is_invalid() {
     let app = App::start().await;
-    let (alice, token) = caller(&app);
+    let (alice, token, channel) = caller(&app);
     for bytes in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"ok\x80"] {
         for (method, message) in [
             ("CreateTask", request_with_task_field(2, bytes)),
@@ -38,7 +39,7 @@ async fn text_that_is_not_utf8_is_invalid() {
             ("GetTask", field_1(bytes)),
             ("DeleteTask", field_1(bytes)),
         ] {
-            let answer = call_with_bytes(&app.service, &token, method, message).await;
+            let answer = call_with_bytes(&channel, &token, method, message).await;
             assert_eq!(refusal(answer), Refusal::invalid(&["request"]), "{method} {bytes:?}");
         }
     }
@@ -48,12 +49,12 @@ async fn text_that_is_not_utf8_is_invalid() {
 #[tokio::test]
 async fn control_characters_are_invalid() {
     let app = App::start().await;
-    let (_, token) = caller(&app);
+    let (_, token, channel) = caller(&app);
     for bytes in [&b"\0"[..], b"a\0b", b"\x01", b"\x7f", b"\xc2\x80"] {
         let message = request_with_task_field(2, bytes);
-        let answer = call_with_bytes(&app.service, &token, "CreateTask", message).await;
+        let answer = call_with_bytes(&channel, &token, "CreateTask", message).await;
         assert_eq!(refusal(answer), Refusal::invalid(&["task.title"]), "{bytes:?}");
-        let answer = call_with_bytes(&app.service, &token, "GetTask", field_1(bytes)).await;
+        let answer = call_with_bytes(&channel, &token, "GetTask", field_1(bytes)).await;
         assert_eq!(refusal(answer), Refusal::invalid(&["task_id"]), "{bytes:?}");
     }
 }
@@ -61,18 +62,18 @@ async fn control_characters_are_invalid() {
 #[tokio::test]
 async fn fields_that_the_service_does_not_know_are_ignored() {
     let app = App::start().await;
-    let (alice, token) = caller(&app);
+    let (alice, token, channel) = caller(&app);
     let known = pb::CreateTaskRequest { task: Some(titled("x")) }.encode_to_vec();
     // Field 1000, a text: of a newer client, maybe.
     let message = [known, vec![0xc2, 0x3e, 0x03, b'n', b'e', b'w']].concat();
-    call_with_bytes(&app.service, &token, "CreateTask", message).await.unwrap();
+    call_with_bytes(&channel, &token, "CreateTask", message).await.unwrap();
     assert_eq!(alice.page(0, "").await.tasks[0].title, "x");
 }
 
 #[tokio::test]
 async fn a_message_over_256_kib_is_too_large() {
     let app = App::start().await;
-    let (alice, _) = caller(&app);
+    let (alice, ..) = caller(&app);
     let too_large = Refusal::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
     let with_description = |bytes| pb::Task { description: "x".repeat(bytes), ..titled("x") };
     // 262,144 and what the fields' own bytes take.
@@ -88,9 +89,9 @@ async fn a_message_over_256_kib_is_too_large() {
 #[tokio::test]
 async fn an_unknown_method_is_not_found() {
     let app = App::start().await;
-    let (_, token) = caller(&app);
+    let (_, token, channel) = caller(&app);
     for method in ["NoSuchMethod", "", "createtask", "CreateTask/"] {
-        let answer = call_with_bytes(&app.service, &token, method, Vec::new()).await;
+        let answer = call_with_bytes(&channel, &token, method, Vec::new()).await;
         let expected = Refusal::new(Code::Unimplemented, "METHOD_NOT_FOUND");
         assert_eq!(refusal(answer), expected, "{method}");
     }
@@ -119,7 +120,7 @@ fn good_messages() -> [(&'static str, Vec<u8>); 5] {
 #[tokio::test]
 async fn no_bytes_make_the_service_fail() {
     let app = App::start().await;
-    let (alice, token) = caller(&app);
+    let (alice, token, channel) = caller(&app);
     let mut random = fastrand::Rng::with_seed(1);
     for round in 0..100 {
         for (method, mut message) in good_messages() {
@@ -133,7 +134,7 @@ async fn no_bytes_make_the_service_fail() {
                 message.truncate(random.usize(1..=message.len()));
             }
             let sent = format!("{method} {message:02x?}");
-            let answer = call_with_bytes(&app.service, &token, method, message).await;
+            let answer = call_with_bytes(&channel, &token, method, message).await;
             if let Err(status) = &answer {
                 let fault = matches!(status.code(), Code::Internal | Code::Unknown);
                 assert!(!fault, "{sent}: {status:?}");

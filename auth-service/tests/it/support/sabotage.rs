@@ -45,8 +45,9 @@ pub(crate) struct UsersLock(PgConnection);
 impl UsersLock {
     /// Waits until so many statements wait for the lock.
     pub(crate) async fn eventually_blocks(&mut self, statements: i64) {
-        let blocked = "select count(*) from pg_locks
-                       where not granted and relation = 'auth.users'::regclass";
+        let blocked = "select count(*) from pg_locks join pg_database on pg_database.oid = database
+                       where datname = current_database()
+                       and not granted and relation = 'auth.users'::regclass";
         eventually("statements wait for the lock", async || {
             let count = sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut self.0).await;
             count.expect("the locks can be seen") == statements

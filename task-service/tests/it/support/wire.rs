@@ -1,11 +1,11 @@
 //! Calls whose messages are bytes that a test wrote.
 
-use test_support::Service;
 use tonic::{
     Code, Request, Response, Status,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
+    transport::Channel,
 };
 
 /// The methods of the service.
@@ -14,7 +14,7 @@ pub(crate) const METHODS: [&str; 5] =
 
 /// Calls a method with these bytes as its message, and drops the answer's.
 pub(crate) async fn call_with_bytes(
-    service: &Service,
+    channel: &Channel,
     token: &str,
     method: &str,
     message: Vec<u8>,
@@ -24,7 +24,7 @@ pub(crate) async fn call_with_bytes(
     let mut request = Request::new(message);
     let bearer = format!("Bearer {token}").parse().expect("a token is ASCII");
     request.metadata_mut().insert("authorization", bearer);
-    let mut client = Grpc::new(service.channel());
+    let mut client = Grpc::new(channel.clone());
     client.ready().await.map_err(|error| Status::new(Code::Unknown, error.to_string()))?;
     client.unary(request, path, Bytes).await
 }
