@@ -170,9 +170,16 @@ async fn a_flag_wins_over_its_variable() {
 
 #[tokio::test]
 async fn an_unknown_flag_or_command_is_refused() {
-    for args in [["--no-such-flag"], ["destroy"]] {
-        let ended = run(&args, &[]).await;
+    for (arg, told) in [("--no-such-flag", "--no-such-flag"), ("destroy", "COMMAND")] {
+        let ended = run(&[arg], &[]).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        assert!(ended.stderr.contains(args[0]), "{ended:?}");
+        assert!(ended.stderr.contains(told), "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn a_url_in_the_place_of_the_command_is_not_repeated() {
+    let ended = run(&["postgres://tandem:hunter2@127.0.0.1/tandem"], &[]).await;
+    assert_eq!(ended.code, Some(2));
+    assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
 }

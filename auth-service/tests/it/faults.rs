@@ -90,7 +90,7 @@ async fn killed_connections_cost_a_few_calls_that_may_be_tried_again_and_no_more
 async fn a_database_without_its_tables_is_a_defect_that_says_no_more() {
     let app = App::start().await;
     let token = app.new_token("ada").await;
-    app.database.execute("drop table auth.users").await;
+    app.database.execute("drop table auth.users cascade").await;
     for refused in [
         refusal(app.try_register("bob", PASSWORD).await),
         refusal(app.try_log_in("ada", PASSWORD).await),

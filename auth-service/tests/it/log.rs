@@ -35,7 +35,7 @@ async fn no_secret_is_logged_even_when_all_else_is() {
     let pool = database.pool().await;
     let hash: String =
         sqlx::query_scalar("select password_hash from auth.users").fetch_one(&pool).await.unwrap();
-    database.execute("drop table auth.users").await;
+    database.execute("drop table auth.users cascade").await;
     client.get_current_user(with_token(&token, GetCurrentUserRequest {})).await.unwrap_err();
 
     assert_eq!(program.terminate().await, Some(0));
