@@ -1,11 +1,11 @@
 //! The issuer away or talking nonsense: the last good keys go on, and for no longer than they may.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::{ids::UserId, server};
 use test_support::{Refusal, TestDatabase, TestIssuer, TestKey, eventually};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tonic::Code;
 use tonic::codegen::http::StatusCode;
 
@@ -132,14 +132,10 @@ async fn an_issuer_that_never_answers_does_not_hang_the_calls() {
     let authorization = format!("Bearer {}", key.token(UserId::generate()));
     let calls = (0..50).map(|_| {
         let client = client_of(&service, &[&authorization]);
-        async move {
-            let asked = Instant::now();
-            assert!(!accepts(&client).await);
-            asked.elapsed()
-        }
+        async move { timeout(Duration::from_secs(2), accepts(&client)).await }
     });
-    let times = calls.collect::<JoinSet<_>>().join_all().await;
-    let longest = times.into_iter().max().unwrap();
-    assert!(longest < Duration::from_secs(2), "a call took {longest:?}");
+    for answer in calls.collect::<JoinSet<_>>().join_all().await {
+        assert_eq!(answer, Ok(false), "refused in time");
+    }
     assert_each_refuses(&client_of(&service, &[&authorization]), &keys_unavailable(), "").await;
 }

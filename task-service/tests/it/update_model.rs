@@ -122,7 +122,7 @@ fn every_update_does_what_the_model_does() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(App::start());
     let [alice] = runtime.block_on(async { app.users() });
-    let config = ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() };
     TestRunner::new(config)
         .run(&updates(), |updates| runtime.block_on(check(&alice, &updates)))
         .unwrap_or_else(|failure| panic!("{failure}"));
