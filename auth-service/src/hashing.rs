@@ -67,7 +67,7 @@ impl Hashing {
     }
 
     /// Whether the password is the one that was hashed. Without a hash it never is, which takes as
-    /// long to find out. If it is, and the hash has another cost than new ones, a new one comes too.
+    /// long to find out.
     pub(crate) async fn verify(
         &self,
         password: Password,

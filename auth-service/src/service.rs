@@ -59,8 +59,8 @@ impl Auth {
         }
     }
 
-    /// Keeps a session of a user whose password's hash is `stored`, and gives its first tokens. Then
-    /// the hash is replaced if it has another cost than new ones.
+    /// Begins a session of a user whose password's hash is `stored`, replaces the hash by its
+    /// upgrade if there is one, and gives the session's first tokens.
     async fn begin_session(
         &self,
         session: &NewSession,

@@ -27,7 +27,7 @@ impl Source {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace").to_path_buf()
 }
 
 /// All files under these folders with this extension; each folder must have some.
@@ -36,11 +36,11 @@ fn sources(dirs: &[&str], extension: &str) -> Vec<Source> {
     for dir in dirs {
         let before = sources.len();
         for entry in WalkDir::new(root().join(dir)) {
-            let path = entry.unwrap().into_path();
+            let path = entry.expect("the folder can be read").into_path();
             if path.extension().is_some_and(|found| found == extension) {
-                let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-                sources.push(Source { path, text });
+                let text = fs::read_to_string(&path).expect("a source is text");
+                let path = path.strip_prefix(root()).expect("it is in the workspace");
+                sources.push(Source { path: path.display().to_string(), text });
             }
         }
         assert!(sources.len() > before, "{dir} has no .{extension} files: has it moved?");
@@ -60,9 +60,9 @@ fn production_outside(dirs: &[&str]) -> Vec<Source> {
 }
 
 /// Fails with every line of code in `sources` that holds one of `words`.
-fn forbid(rule: &str, sources: Vec<Source>, words: &[&str]) {
+fn forbid(rule: &str, sources: &[Source], words: &[&str]) {
     let mut found = Vec::new();
-    for source in &sources {
+    for source in sources {
         let code = source.code();
         let guilty = code.lines().filter(|line| words.iter().any(|word| line.contains(word)));
         found.extend(guilty.map(|line| format!("{}: {}", source.path, line.trim())));
@@ -75,7 +75,7 @@ fn forbid(rule: &str, sources: Vec<Source>, words: &[&str]) {
 fn sql_stands_only_under_store() {
     let sql =
         ["sqlx::query", "select ", "insert into", "update auth.", "update task.", "delete from"];
-    forbid("SQL belongs to store/", production_outside(&STORES), &sql);
+    forbid("SQL belongs to store/", &production_outside(&STORES), &sql);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_status_code_is_named_only_by_the_error() {
         source.text = source.text.replace("StatusCode::", "").replace("ExitCode::", "");
     }
     let words = ["tonic::Code", "Code::", "Status::new", "Status::internal", "Status::with_"];
-    forbid("status codes belong to shared/src/error.rs", elsewhere, &words);
+    forbid("status codes belong to shared/src/error.rs", &elsewhere, &words);
 }
 
 #[test]
@@ -103,21 +103,21 @@ fn layers_import_only_what_they_may() {
         "tokio",
         "async ",
     ];
-    forbid("domain/ does no I/O and knows no wire", sources(&DOMAINS, "rs"), &impure);
+    forbid("domain/ does no I/O and knows no wire", &sources(&DOMAINS, "rs"), &impure);
     let wire = ["tonic", "proto::", "pb::", "crate::service", "now()"];
-    forbid("store/ knows no wire and no clock", sources(&STORES, "rs"), &wire);
+    forbid("store/ knows no wire and no clock", &sources(&STORES, "rs"), &wire);
     let services = ["auth_service", "task_service"];
-    forbid("shared/ knows no service", sources(&["shared/src"], "rs"), &services);
+    forbid("shared/ knows no service", &sources(&["shared/src"], "rs"), &services);
 }
 
 #[test]
 fn task_service_cannot_sign_and_neither_reads_the_other_s_tables() {
     let signing = ["EncodingKey", "EcdsaKeyPair", "jsonwebtoken::encode", "auth_service"];
-    forbid("task-service holds no signing key", sources(&["task-service/src"], "rs"), &signing);
+    forbid("task-service holds no signing key", &sources(&["task-service/src"], "rs"), &signing);
     let tasks = ["task.tasks", "task.page_token_keys", "task_service"];
-    forbid("auth-service reads no task", sources(&["auth-service/src"], "rs"), &tasks);
+    forbid("auth-service reads no task", &sources(&["auth-service/src"], "rs"), &tasks);
     let users = ["auth.users", "auth.signing_keys"];
-    forbid("task-service reads no user", sources(&["task-service/src"], "rs"), &users);
+    forbid("task-service reads no user", &sources(&["task-service/src"], "rs"), &users);
 }
 
 #[test]
@@ -135,14 +135,14 @@ fn every_statement_on_tasks_is_scoped_to_the_owner() {
 #[test]
 fn no_transaction_is_held_across_an_await() {
     let words = [".begin(", "begin_with(", "Transaction<"];
-    forbid("sqlx's begin is not cancel-safe", production_outside(&[]), &words);
+    forbid("sqlx's begin is not cancel-safe", &production_outside(&[]), &words);
 }
 
 #[test]
 fn settings_and_bcrypt_have_one_place_each() {
-    forbid("variables are read by clap", production_outside(&[]), &["env::var"]);
+    forbid("variables are read by clap", &production_outside(&[]), &["env::var"]);
     let bcrypt = ["auth-service/src/hashing.rs", "auth-service/src/domain/password.rs"];
-    forbid("only hashing.rs calls bcrypt", production_outside(&bcrypt), &["bcrypt::"]);
+    forbid("only hashing.rs calls bcrypt", &production_outside(&bcrypt), &["bcrypt::"]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ mod tests {
         for (text, timeout) in [
             ("20m", Some(Duration::from_millis(20))),
             ("1S", Some(Duration::from_secs(1))),
-            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("99999999H", Some(Duration::from_hours(99_999_999))),
             ("5n", Some(Duration::from_nanos(5))),
             ("", None),
             ("S", None),

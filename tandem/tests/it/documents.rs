@@ -7,8 +7,8 @@ use clap::{Args as _, Command};
 use crate::support::{Program, directory};
 
 fn document(name: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    fs::read_to_string(root.join(name)).unwrap()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace");
+    fs::read_to_string(root.join(name)).expect("the document is there")
 }
 
 /// Every variable of both services, with its default.
@@ -19,9 +19,9 @@ fn variables() -> BTreeMap<String, String> {
     ];
     let args = commands.iter().flat_map(Command::get_arguments);
     args.map(|arg| {
-        let variable = arg.get_env().expect("every setting has a variable").to_str().unwrap();
-        let default = arg.get_default_values().first();
-        (variable.to_owned(), default.map_or_else(String::new, |d| d.to_str().unwrap().to_owned()))
+        let variable = arg.get_env().expect("every setting has a variable");
+        let default = arg.get_default_values().first().map(|default| default.to_string_lossy());
+        (variable.to_string_lossy().into_owned(), default.unwrap_or_default().into_owned())
     })
     .collect()
 }
