@@ -4,6 +4,7 @@ use std::{net::SocketAddr, thread, time::Duration};
 
 use shared::config::{
     DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
+    socket_address,
 };
 
 use crate::domain::{
@@ -42,7 +43,8 @@ pub struct ListenConfig {
         long = "listen-address",
         env = "AUTH_LISTEN_ADDRESS",
         default_value = "127.0.0.1:50051",
-        value_name = "IP:PORT"
+        value_name = "IP:PORT",
+        value_parser = socket_address
     )]
     pub address: SocketAddr,
 

@@ -1,7 +1,7 @@
 //! Settings from flags and environment variables, a flag over its variable. The settings that only
 //! one service has stand in that service's `config.rs`.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 
@@ -261,6 +261,11 @@ pub fn seconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Dura
 /// Parses a whole number of milliseconds.
 pub fn milliseconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
     RangedU64ValueParser::<u64>::new().range(range).map(Duration::from_millis)
+}
+
+/// Parses an address to listen on.
+pub fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:50051 or [::1]:50051")
 }
 
 fn log_filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {

@@ -65,6 +65,8 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Prob
 /// database that is newer than this program is left as it is.
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     tracing::info!("bringing the database to the newest schema");
+    // A pool would only say that its time was out.
+    PgConnection::connect_with(&config.url.connect_options()).await?.close().await?;
     // Without the time-outs of calls: a migration may take long.
     let connect = config.url.connect_options();
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);

@@ -165,7 +165,8 @@ mod tests {
 
         #[test]
         fn no_text_makes_opening_panic(token in any::<String>()) {
-            prop_assert_eq!(PageTokenKey::new(&[1; 32], "a").open(UserId::generate(), &token), None);
+            let key = PageTokenKey::new(&[1; 32], "a");
+            prop_assert_eq!(key.open(UserId::generate(), &token), None);
         }
     }
 }

@@ -28,8 +28,8 @@ impl Readiness {
         (readiness, server)
     }
 
-    /// Waits until `check` finds nothing missing, which does not make the service ready yet. What is
-    /// missing goes to the log.
+    /// Waits until `check` finds nothing missing, which does not make the service ready yet. What
+    /// is missing goes to the log.
     pub async fn wait_for<F>(&self, check: impl Fn() -> F)
     where
         F: Future<Output = Result<(), Arc<str>>>,
@@ -73,6 +73,7 @@ impl Readiness {
 
     /// Says that no more calls should come.
     pub(crate) async fn set_not_ready(&self) {
+        tracing::info!(service = self.service, "draining");
         self.set(ServingStatus::NotServing).await;
     }
 

@@ -34,7 +34,7 @@ const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 
 /// A service's gRPC routes with what every service has and no token is needed for: health and
-/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or earlier if its client wants.
+/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or when its client wants.
 pub fn grpc_routes(
     service: Routes,
     health: HealthServer<impl Health>,
@@ -99,7 +99,6 @@ pub async fn serve(
 /// Returns when the listener should close.
 async fn drain(mut readiness: Readiness, delay: Duration, shutdown: CancellationToken) {
     shutdown.cancelled().await;
-    tracing::info!("draining");
     readiness.set_not_ready().await;
     sleep(delay).await;
     readiness.end_watches().await;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::config::{CommandLine, ConfigError, TelemetryConfig};
+use shared::config::{CommandLine, ConfigError, TelemetryConfig, socket_address};
 
 /// All settings.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,7 +25,8 @@ pub(crate) struct Config {
         long,
         env = "AUTH_LISTEN_ADDRESS",
         default_value = "127.0.0.1:50051",
-        value_name = "IP:PORT"
+        value_name = "IP:PORT",
+        value_parser = socket_address
     )]
     pub(crate) auth_listen_address: SocketAddr,
 
@@ -34,7 +35,8 @@ pub(crate) struct Config {
         long,
         env = "TASK_LISTEN_ADDRESS",
         default_value = "127.0.0.1:50052",
-        value_name = "IP:PORT"
+        value_name = "IP:PORT",
+        value_parser = socket_address
     )]
     pub(crate) task_listen_address: SocketAddr,
 

@@ -10,6 +10,10 @@ pub(crate) fn lines(auth: SocketAddr, task: SocketAddr) -> [String; 10] {
     let user = r#"-d "{\"username\": \"$NAME\", \"password\": \"quiet-otter-sails-north\"}""#;
     let keep = |field| format!(r#"tee /dev/stderr | sed -n 's/.*"{field}": "\([^"]*\)".*/\1/p'"#);
     let as_user = r#"grpcurl -plaintext -H "authorization: Bearer $TOKEN""#;
+    let complete = r#"{"task": {"id": "$TASK", "is_complete": true},"#.to_owned()
+        + r#" "update_mask": {"paths": ["is_complete"]}}"#;
+    // In double quotes, so that the shell fills in the variable.
+    let complete = complete.replace('"', r#"\""#);
     [
         format!("grpcurl -plaintext {auth} list"),
         "NAME=ada-$(date +%s)".to_owned(),
@@ -22,9 +26,7 @@ pub(crate) fn lines(auth: SocketAddr, task: SocketAddr) -> [String; 10] {
             keep("id")
         ),
         format!("{as_user} {task} {TASKS}/ListTasks"),
-        format!(
-            r#"{as_user} -d "{{\"task\": {{\"id\": \"$TASK\", \"is_complete\": true}}, \"update_mask\": {{\"paths\": [\"is_complete\"]}}}}" {task} {TASKS}/UpdateTask"#
-        ),
+        format!(r#"{as_user} -d "{complete}" {task} {TASKS}/UpdateTask"#),
         format!(r#"{as_user} -d "{{\"task_id\": \"$TASK\"}}" {task} {TASKS}/DeleteTask"#),
         format!("{as_user} {task} {TASKS}/ListTasks"),
     ]

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use reqwest::Url;
 use shared::config::{
     DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
+    socket_address,
 };
 
 /// All settings of task-service.
@@ -34,7 +35,8 @@ pub struct ListenConfig {
         long = "listen-address",
         env = "TASK_LISTEN_ADDRESS",
         default_value = "127.0.0.1:50052",
-        value_name = "IP:PORT"
+        value_name = "IP:PORT",
+        value_parser = socket_address
     )]
     pub address: SocketAddr,
 

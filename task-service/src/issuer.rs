@@ -9,7 +9,10 @@ use axum::{
     response::Response,
 };
 use reqwest::StatusCode;
-use shared::auth::{KeySet, Keys, Verifier};
+use shared::{
+    auth::{KeySet, Keys, Verifier},
+    error::Error,
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
@@ -103,7 +106,8 @@ impl Issuer {
             }
             Err(error) => {
                 if !last.failing {
-                    tracing::warn!(url = %self.config.url, %error, "cannot fetch the keys");
+                    let cause = Error::Internal(error).causes();
+                    tracing::warn!(url = %self.config.url, cause, "cannot fetch the keys");
                 }
                 last.failing = true;
                 let too_old = |at: Instant| at.elapsed() > self.config.max_age;

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::keys::SigningKeys;
 
-/// How long a cache may keep the set: a new key is published long before it signs.
+/// How long a cache may keep the set. Who meets a token of another key fetches it again.
 const CACHE: &str = "public, max-age=300";
 
 /// Adds `/.well-known/jwks.json`.

@@ -72,7 +72,9 @@ fn a_long_path_gets_a_short_socket() {
     drop(process);
     crate::eventually("the short directory is gone", || !Path::new(&short).exists());
 
-    fs::create_dir(&short).unwrap(); // as anybody may
+    // As anybody may.
+    fs::create_dir(&short).unwrap();
+    fs::set_permissions(&short, Permissions::from_mode(0o755)).unwrap();
     let untrusted = LocalPostgres::durable(&home).unwrap_err();
     fs::remove_dir(&short).unwrap();
     assert!(matches!(untrusted, Error::Untrusted { .. }), "{untrusted}");

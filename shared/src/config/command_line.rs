@@ -214,6 +214,9 @@ fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
             }
         }
         (_, Some(rule), _) => format!("{value}: {rule}"),
+        (_, None, Some(ContextValue::Strings(choices))) if choices.is_empty() => {
+            "must not be empty".to_owned()
+        }
         (_, None, Some(ContextValue::Strings(choices))) => {
             format!("{value}: expected one of {}", choices.join(", "))
         }
