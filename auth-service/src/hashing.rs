@@ -50,20 +50,19 @@ impl Hashing {
         }
     }
 
-    /// Rates a password that somebody chooses. Some take as long to rate as to hash.
-    pub(crate) async fn choose(
+    /// Hashes a password that somebody chooses, if it is good enough. Some take as long to rate as
+    /// to hash.
+    pub(crate) async fn hash_chosen(
         &self,
         text: String,
         username: &str,
-    ) -> Result<Result<Password, Invalid>, Error> {
-        let username = username.to_owned();
-        self.run(move || Password::choose(text, &username)).await
-    }
-
-    /// Hashes a new password.
-    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
-        let cost = self.cost;
-        self.run(move || hash(&password, cost)).await?
+    ) -> Result<Result<PasswordHash, Invalid>, Error> {
+        let (username, cost) = (username.to_owned(), self.cost);
+        self.run(move || match Password::choose(text, &username) {
+            Ok(password) => hash(&password, cost).map(Ok),
+            Err(rule) => Ok(Err(rule)),
+        })
+        .await?
     }
 
     /// Whether the password is the one that was hashed. Without a hash it never is, which takes as

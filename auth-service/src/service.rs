@@ -18,7 +18,7 @@ use crate::{
     domain::{
         password::PasswordHash,
         session::{NewSession, SessionPolicy},
-        user::User,
+        user::{Account, User},
     },
     events::{self, Event},
     hashing::{Hashing, Verified},
@@ -59,18 +59,19 @@ impl Auth {
         }
     }
 
-    /// Begins a session of a user whose password's hash is `stored`, replaces the hash by its
-    /// upgrade if there is one, and gives the session's first tokens.
+    /// Begins a session of somebody who has proved their password, and gives its first tokens. If
+    /// their hash can be brought to today's cost, it is.
     async fn begin_session(
         &self,
         session: &NewSession,
-        stored: &str,
+        account: &Account,
         upgrade: Option<PasswordHash>,
     ) -> Result<pb::TokenPair, Error> {
         let now = time::now();
-        let continued = sessions::insert(&self.db, session, stored, self.sessions, now).await?;
+        let version = account.password_version;
+        let continued = sessions::insert(&self.db, session, version, self.sessions, now).await?;
         if let Some(hash) = upgrade {
-            users::upgrade_hash(&self.db, session.user_id, stored, &hash).await?;
+            users::upgrade_hash(&self.db, account, &hash).await?;
         }
         self.tokens.issue(&continued, now)
     }
@@ -80,16 +81,15 @@ impl Auth {
         self.verifier.authenticate(request.metadata(), now)
     }
 
-    /// Who calls in a session that goes on, and the stored text of their password's hash.
-    async fn user<T>(
+    /// Who calls in a session that goes on, and their account.
+    async fn account<T>(
         &self,
         request: &Request<T>,
         now: DateTime<Utc>,
-    ) -> Result<(Caller, User, String), Error> {
+    ) -> Result<(Caller, Account), Error> {
         let caller = self.caller(request, now)?;
-        let found = users::find_by_session(&self.db, caller.id, caller.session_id, now).await?;
-        let (user, password_hash) = found.ok_or(Error::AccessTokenInvalid)?;
-        Ok((caller, user, password_hash))
+        let found = users::find_by_session(&self.db, &caller, now).await?;
+        Ok((caller, found.ok_or(Error::AccessTokenInvalid)?))
     }
 }
 
@@ -101,11 +101,10 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::RegisterResponse> {
         let source = convert::source(&request);
         let req = request.into_inner();
-        let password = self.hashing.choose(req.password, &req.username).await?;
-        let (username, password) = convert::registration(&req.username, password)?;
-        let password_hash = self.hashing.hash(password).await?;
+        let hash = self.hashing.hash_chosen(req.password, &req.username).await?;
+        let (username, hash) = convert::registration(&req.username, hash)?;
         let user = User::new(username, time::now());
-        users::insert(&self.db, &user, &password_hash).await?;
+        users::insert(&self.db, &user, &hash).await?;
         events::record(Event::Registered, Some(user.id), None, &source);
         Ok(Response::new(pb::RegisterResponse { user: Some(user.into()) }))
     }
@@ -117,17 +116,17 @@ impl AuthService for Auth {
             Some(username) => users::find_by_username(&self.db, &username).await?,
             None => None,
         };
-        let hash = found.as_ref().and_then(|(_, stored)| PasswordHash::stored(stored.clone()));
+        let hash = found.as_ref().and_then(PasswordHash::of);
         let verified = self.hashing.verify(password, hash).await?;
-        let (Some((user, stored)), Verified::Right { upgrade }) = (&found, verified) else {
-            events::record(Event::LoginFailed, found.map(|(user, _)| user.id), None, &source);
+        let user_id = found.as_ref().map(|account| account.user.id);
+        let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
+            events::record(Event::LoginFailed, user_id, None, &source);
             return Err(Error::CredentialsInvalid.into());
         };
-        let session = NewSession::begin(user.id, source.clone());
-        let tokens = self.begin_session(&session, stored, upgrade).await?;
-        events::record(Event::LoginSucceeded, Some(user.id), Some(session.id), &source);
-        let (user, tokens) = (user.clone(), Some(tokens));
-        Ok(Response::new(pb::LoginResponse { tokens, user: Some(user.into()) }))
+        let session = NewSession::begin(account.user.id, source.clone());
+        let tokens = Some(self.begin_session(&session, &account, upgrade).await?);
+        events::record(Event::LoginSucceeded, user_id, Some(session.id), &source);
+        Ok(Response::new(pb::LoginResponse { tokens, user: Some(account.user.into()) }))
     }
 
     async fn refresh_token(
@@ -158,21 +157,22 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ChangePasswordRequest>,
     ) -> RpcResult<pb::ChangePasswordResponse> {
-        let (caller, user, stored) = self.user(&request, time::now()).await?;
+        let (caller, account) = self.account(&request, time::now()).await?;
         let source = convert::source(&request);
         let req = request.into_inner();
-        let new = self.hashing.choose(req.new_password, &user.username.to_string()).await?;
+        let username = account.user.username.to_string();
+        let new = self.hashing.hash_chosen(req.new_password, &username).await?;
         let (current, new) = convert::password_change(req.current_password, new)?;
         let record = |event| {
             events::record(event, Some(caller.id), Some(caller.session_id), &source);
         };
-        let hash = PasswordHash::stored(stored.clone());
-        if let Verified::Wrong = self.hashing.verify(current, hash).await? {
+        let stored = PasswordHash::of(&account);
+        if let Verified::Wrong = self.hashing.verify(current, stored).await? {
             record(Event::PasswordChangeFailed);
             return Err(Error::CredentialsInvalid.into());
         }
-        let new = self.hashing.hash(new).await?;
-        users::change_password(&self.db, &caller, &stored, &new, time::now()).await?;
+        let version = account.password_version;
+        users::change_password(&self.db, &caller, version, &new, time::now()).await?;
         record(Event::PasswordChanged);
         Ok(Response::new(pb::ChangePasswordResponse {}))
     }
@@ -182,7 +182,7 @@ impl AuthService for Auth {
         request: Request<pb::ListSessionsRequest>,
     ) -> RpcResult<pb::ListSessionsResponse> {
         let now = time::now();
-        let (caller, ..) = self.user(&request, now).await?;
+        let (caller, _) = self.account(&request, now).await?;
         let req = request.into_inner();
         let page_size = convert::page_size(req.page_size)?;
         let cursor = self.page_tokens.open_or_start(caller.id, &req.page_token)?;
@@ -200,7 +200,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSessionRequest>,
     ) -> RpcResult<pb::RevokeSessionResponse> {
-        let (caller, ..) = self.user(&request, time::now()).await?;
+        let (caller, _) = self.account(&request, time::now()).await?;
         let id = convert::session_id(&request.get_ref().session_id)?;
         if !sessions::delete(&self.db, caller.id, id).await? {
             return Err(Error::SessionNotFound.into());
@@ -214,7 +214,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> RpcResult<pb::RevokeOtherSessionsResponse> {
-        let (caller, ..) = self.user(&request, time::now()).await?;
+        let (caller, _) = self.account(&request, time::now()).await?;
         let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
         let source = convert::source(&request);
         events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
@@ -226,8 +226,8 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::GetCurrentUserRequest>,
     ) -> RpcResult<pb::GetCurrentUserResponse> {
-        let (_, user, _) = self.user(&request, time::now()).await?;
-        Ok(Response::new(pb::GetCurrentUserResponse { user: Some(user.into()) }))
+        let (_, account) = self.account(&request, time::now()).await?;
+        Ok(Response::new(pb::GetCurrentUserResponse { user: Some(account.user.into()) }))
     }
 
     async fn get_json_web_key_set(

@@ -7,6 +7,8 @@ use shared::error::Invalid;
 use zeroize::Zeroizing;
 use zxcvbn::{Score, zxcvbn};
 
+use super::user::Account;
+
 /// bcrypt reads 72 bytes, the last of them a terminator.
 const MAX_BYTES: usize = 71;
 const MIN_CHARS: usize = 8;
@@ -63,7 +65,12 @@ pub(crate) struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// Accepts a hash from the database; `None` if it is damaged or its cost is absurd.
+    /// The hash that is kept of somebody's password; `None` if it is damaged or its cost is absurd.
+    pub(crate) fn of(account: &Account) -> Option<Self> {
+        Self::stored(account.password_hash.clone())
+    }
+
+    /// Accepts a hash; `None` if it is damaged or its cost is absurd.
     pub(crate) fn stored(text: String) -> Option<Self> {
         let cost = HashParts::from_str(&text).ok()?.get_cost();
         (4..=MAX_COST).contains(&cost).then_some(Self { text, cost })

@@ -41,6 +41,16 @@ impl User {
     }
 }
 
+/// A user and what proves who they are, as it is stored.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) user: User,
+    /// What should be a bcrypt hash.
+    pub(crate) password_hash: String,
+    /// Counts their passwords; another hash of the same password does not count.
+    pub(crate) password_version: i32,
+}
+
 /// A username: 3 to 32 of `a-z`, `0-9`, `.`, `_`, `-`, alphanumeric at both ends, not reserved.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]

@@ -11,21 +11,21 @@ use shared::{
 use tonic::Request;
 
 use crate::domain::{
-    password::Password,
+    password::{Password, PasswordHash},
     session::{self, Session, Source, UserAgent},
     user::{User, Username},
 };
 
-/// The name and password of somebody who wants to register.
+/// The name and the password's hash of somebody who wants to register.
 pub(super) fn registration(
     username: &str,
-    password: Result<Password, Invalid>,
-) -> Result<(Username, Password), FieldViolations> {
+    password: Result<PasswordHash, Invalid>,
+) -> Result<(Username, PasswordHash), FieldViolations> {
     let mut bad = FieldViolations::new();
     let username = bad.check("username", Username::parse(username));
-    let password = bad.check("password", password);
-    let (Some(username), Some(password)) = (username, password) else { return Err(bad) };
-    Ok((username, password))
+    let hash = bad.check("password", password);
+    let (Some(username), Some(hash)) = (username, hash) else { return Err(bad) };
+    Ok((username, hash))
 }
 
 /// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.
@@ -44,11 +44,11 @@ fn not_empty(text: String) -> Result<String, Invalid> {
     if text.is_empty() { Err("must not be empty".into()) } else { Ok(text) }
 }
 
-/// The passwords of somebody who wants to change theirs.
+/// The password of somebody who wants to change theirs, and the hash of the one to come.
 pub(super) fn password_change(
     current: String,
-    new: Result<Password, Invalid>,
-) -> Result<(Password, Password), FieldViolations> {
+    new: Result<PasswordHash, Invalid>,
+) -> Result<(Password, PasswordHash), FieldViolations> {
     let mut bad = FieldViolations::new();
     let current = bad.check("current_password", not_empty(current));
     let new = bad.check("new_password", new);

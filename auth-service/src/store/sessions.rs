@@ -19,16 +19,16 @@ const FIRST_GENERATION: i64 = 1;
 /// How often a refresh is tried again when another one of the same session was faster.
 const ATTEMPTS: usize = 3;
 
-/// Begins a session of the user whose password's hash is `password_hash`. The user's sessions that
-/// have expired are forgotten, and those that were not refreshed for the longest time where there
-/// would be too many.
+/// Begins a session of a user who has proved the password of this version. Their sessions that have
+/// expired are forgotten, and those that were not refreshed for the longest time where there would
+/// be too many.
 ///
 /// # Errors
 /// [`Error::CredentialsInvalid`] if the password was changed meanwhile.
 pub(crate) async fn insert(
     db: &PgPool,
     session: &NewSession,
-    password_hash: &str,
+    password_version: i32,
     policy: SessionPolicy,
     now: DateTime<Utc>,
 ) -> Result<Continued, Error> {
@@ -55,7 +55,7 @@ pub(crate) async fn insert(
          )
          select $1, id, password_version, $3, 0, $4, $4, $4, $5, $6, $7, $8
          from auth.users
-         where id = $2 and password_hash = $10",
+         where id = $2 and password_version = $10",
         session.id as _,
         session.user_id as _,
         FIRST_GENERATION,
@@ -65,7 +65,7 @@ pub(crate) async fn insert(
         &session.source.user_agent as _,
         session.source.ip_address,
         i64::from(policy.max_per_user) - 1,
-        password_hash,
+        password_version,
     )
     .execute(db)
     .await?;

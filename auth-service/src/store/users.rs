@@ -1,17 +1,12 @@
 //! `auth.users`: people and the hashes of their passwords.
 
 use chrono::{DateTime, Utc};
-use shared::{
-    auth::Caller,
-    db,
-    error::Error,
-    ids::{SessionId, UserId},
-};
+use shared::{auth::Caller, db, error::Error, ids::UserId};
 use sqlx::PgPool;
 
 use crate::domain::{
     password::PasswordHash,
-    user::{User, Username},
+    user::{Account, User, Username},
 };
 
 /// Keeps a new user.
@@ -40,51 +35,64 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The user of this id, if this session of theirs goes on, and the stored text of their password's
-/// hash.
+/// The account of this id, if this session of theirs goes on.
 pub(crate) async fn find_by_session(
     db: &PgPool,
-    id: UserId,
-    session_id: SessionId,
+    caller: &Caller,
     now: DateTime<Utc>,
-) -> Result<Option<(User, String)>, Error> {
-    let row = sqlx::query!(
+) -> Result<Option<Account>, Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
         r#"select
             u.id as "id: UserId",
             u.username as "username: Username",
-            u.password_hash,
             u.create_time,
-            u.update_time
+            u.update_time,
+            u.password_hash,
+            u.password_version
          from auth.users as u
          join auth.sessions as s on s.user_id = u.id and s.password_version = u.password_version
          where u.id = $1 and s.id = $2 and s.expire_time > $3"#,
-        id as _,
-        session_id as _,
+        caller.id as _,
+        caller.session_id as _,
         now,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| {
-        let (id, username) = (row.id, row.username);
-        let user =
-            User { id, username, create_time: row.create_time, update_time: row.update_time };
-        (user, row.password_hash)
-    }))
+    );
+    Ok(row.fetch_optional(db).await?.map(Account::from))
+}
+
+/// The account of this name.
+pub(crate) async fn find_by_username(
+    db: &PgPool,
+    username: &Username,
+) -> Result<Option<Account>, Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"select
+            id as "id: UserId",
+            username as "username: Username",
+            create_time,
+            update_time,
+            password_hash,
+            password_version
+         from auth.users
+         where username = $1"#,
+        username as _,
+    );
+    Ok(row.fetch_optional(db).await?.map(Account::from))
 }
 
 /// Keeps another hash of the same password, unless the password was changed meanwhile.
 pub(crate) async fn upgrade_hash(
     db: &PgPool,
-    id: UserId,
-    old: &str,
+    account: &Account,
     new: &PasswordHash,
 ) -> Result<(), Error> {
     sqlx::query!(
         "update auth.users
          set password_hash = $3
-         where id = $1 and password_hash = $2",
-        id as _,
-        old,
+         where id = $1 and password_version = $2",
+        account.user.id as _,
+        account.password_version,
         new.as_str(),
     )
     .execute(db)
@@ -95,11 +103,11 @@ pub(crate) async fn upgrade_hash(
 /// Replaces the caller's password and ends their sessions but the one that calls.
 ///
 /// # Errors
-/// [`Error::Conflict`] if the password is no longer the one whose hash is `old`.
+/// [`Error::Conflict`] if the password is no longer the one of this version.
 pub(crate) async fn change_password(
     db: &PgPool,
     caller: &Caller,
-    old: &str,
+    version: i32,
     new: &PasswordHash,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
@@ -107,7 +115,7 @@ pub(crate) async fn change_password(
         r#"with changed as (
              update auth.users
              set password_hash = $4, password_version = password_version + 1, update_time = $5
-             where id = $1 and password_hash = $3
+             where id = $1 and password_version = $3
              returning id, password_version
          ),
          continued as (
@@ -124,7 +132,7 @@ pub(crate) async fn change_password(
          select count(*) as "count!" from changed"#,
         caller.id as _,
         caller.session_id as _,
-        old,
+        version,
         new.as_str(),
         now,
     )
@@ -136,28 +144,20 @@ pub(crate) async fn change_password(
     Ok(())
 }
 
-/// The user of this name and the stored text of their password's hash.
-pub(crate) async fn find_by_username(
-    db: &PgPool,
-    username: &Username,
-) -> Result<Option<(User, String)>, Error> {
-    let row = sqlx::query!(
-        r#"select
-            id as "id: UserId",
-            username as "username: Username",
-            password_hash,
-            create_time,
-            update_time
-         from auth.users
-         where username = $1"#,
-        username as _,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| {
-        let (id, username) = (row.id, row.username);
-        let user =
-            User { id, username, create_time: row.create_time, update_time: row.update_time };
-        (user, row.password_hash)
-    }))
+struct AccountRow {
+    id: UserId,
+    username: Username,
+    create_time: DateTime<Utc>,
+    update_time: DateTime<Utc>,
+    password_hash: String,
+    password_version: i32,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        let AccountRow { id, username, create_time, update_time, password_hash, password_version } =
+            row;
+        let user = User { id, username, create_time, update_time };
+        Self { user, password_hash, password_version }
+    }
 }

@@ -27,7 +27,8 @@ async fn passwords_that_are_expensive_to_rate_keep_nobody_else_waiting() {
         app.key_set().await.unwrap();
         slowest = slowest.max(start.elapsed());
     }
-    assert!(slowest < Duration::from_millis(300), "{slowest:?}");
+    // On the runtime, the eight would keep this call waiting for several seconds.
+    assert!(slowest < Duration::from_millis(1500), "{slowest:?}");
 }
 
 #[tokio::test]
@@ -44,6 +45,17 @@ async fn a_login_brings_the_hash_to_the_cost_of_new_ones() {
     app.try_log_in("ada", PASSWORD).await.unwrap();
     assert!(hash().await.starts_with("$2b$06$"));
     app.begin_session("ada").await.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn logins_at_once_do_not_fail_because_one_of_them_brought_the_hash_to_another_cost() {
+    let app = App::start().await;
+    app.register("ada").await;
+    app.store_password_hash(&bcrypt::non_truncating_hash(PASSWORD, 6).unwrap()).await;
+    let logins: JoinSet<_> = (0..10).map(|_| app.spawn_log_in("ada")).collect();
+    for login in logins.join_all().await {
+        login.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
