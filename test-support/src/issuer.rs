@@ -14,7 +14,11 @@ use axum::{Router, extract::State, http::StatusCode, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use shared::ids::{SessionId, UserId};
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedRwLockWriteGuard, RwLock},
+    task::AbortHandle,
+};
 
 /// A P-256 key pair under a name.
 pub struct TestKey {
@@ -85,6 +89,8 @@ pub struct TestIssuer {
 struct Published {
     answer: Mutex<(StatusCode, String)>,
     fetches: AtomicUsize,
+    /// Held while nobody gets an answer.
+    hold: Arc<RwLock<()>>,
 }
 
 impl TestIssuer {
@@ -93,6 +99,7 @@ impl TestIssuer {
         let state = Arc::new(Published {
             answer: Mutex::new((StatusCode::OK, key_set(keys))),
             fetches: AtomicUsize::new(0),
+            hold: Arc::default(),
         });
         let router = Router::new().route("/jwks.json", get(publish)).with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -111,6 +118,11 @@ impl TestIssuer {
     #[must_use]
     pub fn fetches(&self) -> usize {
         self.state.fetches.load(Ordering::SeqCst)
+    }
+
+    /// Keeps everybody waiting for their answer until the guard is dropped.
+    pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        self.state.hold.clone().write_owned().await
     }
 
     /// Publishes these keys from now on.
@@ -137,5 +149,6 @@ fn key_set(keys: &[&TestKey]) -> String {
 
 async fn publish(State(state): State<Arc<Published>>) -> (StatusCode, String) {
     state.fetches.fetch_add(1, Ordering::SeqCst);
+    let _answering = state.hold.read().await;
     state.answer.lock().expect("nobody panics while holding it").clone()
 }

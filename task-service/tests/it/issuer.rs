@@ -1,10 +1,10 @@
 //! The issuer's keys: how a change of them is followed. Outages are in `issuer_away`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use shared::ids::UserId;
 use test_support::{TestKey, eventually, refusal};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tonic::Code;
 
 use crate::support::{App, Client, accepts, call_each, unauthenticated};
@@ -96,4 +96,22 @@ async fn a_key_that_changes_under_its_name_is_followed_by_the_next_refresh() {
     let new = client_with(&app, &same_name);
     eventually("the new key is accepted", async || accepts(&new).await).await;
     assert!(!accepts(&client_with(&app, &app.key)).await);
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_does_not_cancel_the_fetch_for_the_others() {
+    let app = App::start_with(&["--jwks-unknown-kid-seconds", "2"]).await;
+    let second = TestKey::generate("second");
+    app.issuer.publish(&[&app.key, &second]);
+    let held = app.issuer.hold().await;
+    let fetches = app.issuer.fetches();
+    let client = client_with(&app, &second);
+    eventually("a call has caused a fetch", async || {
+        let _ = timeout(Duration::from_millis(50), accepts(&client)).await;
+        app.issuer.fetches() > fetches
+    })
+    .await;
+    drop(held);
+    eventually("the key is known", async || accepts(&client).await).await;
+    assert_eq!(app.issuer.fetches(), fetches + 1);
 }
