@@ -12,11 +12,12 @@ use shared::{
 };
 use sqlx::PgPool;
 use tonic::{Request, Response};
+use uuid::Uuid;
 
 use crate::{
     config::Config,
     domain::{
-        password::PasswordHash,
+        password::{Password, PasswordHash},
         session::{NewSession, SessionPolicy},
         user::{Account, User},
     },
@@ -56,6 +57,30 @@ impl Auth {
             keys,
             sessions: config.session.policy(),
             page_tokens: PageTokenKey::new(&*page_token_key, SESSIONS),
+        }
+    }
+
+    /// The user whom the same request registered before; otherwise why it was `refused`, or that
+    /// its id was used for another.
+    async fn registered_before(
+        &self,
+        user: &User,
+        password: String,
+        request_id: Option<Uuid>,
+        refused: Error,
+    ) -> Result<User, Error> {
+        let (Error::UsernameTaken | Error::RequestIdReused, Some(id)) = (&refused, request_id)
+        else {
+            return Err(refused);
+        };
+        let Some(before) = users::find_by_register_request(&self.db, id).await? else {
+            return Err(refused);
+        };
+        let same_password =
+            self.hashing.verify(Password::typed(password), PasswordHash::of(&before)).await?;
+        match same_password {
+            Verified::Right { .. } if before.user.username == user.username => Ok(before.user),
+            _ => Err(Error::RequestIdReused),
         }
     }
 
@@ -101,11 +126,18 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::RegisterResponse> {
         let source = convert::source(&request);
         let req = request.into_inner();
-        let hash = self.hashing.hash_chosen(req.password, &req.username).await?;
-        let (username, hash) = convert::registration(&req.username, hash)?;
+        let hash = self.hashing.hash_chosen(req.password.clone(), &req.username).await?;
+        let (username, hash, request_id) = convert::registration(&req, hash)?;
         let user = User::new(username, time::now());
-        users::insert(&self.db, &user, &hash).await?;
-        events::record(Event::Registered, Some(user.id), None, &source);
+        let user = match users::insert(&self.db, &user, &hash, request_id).await {
+            Ok(()) => {
+                events::record(Event::Registered, Some(user.id), None, &source);
+                user
+            }
+            Err(refused) => {
+                self.registered_before(&user, req.password, request_id, refused).await?
+            }
+        };
         Ok(Response::new(pb::RegisterResponse { user: Some(user.into()) }))
     }
 

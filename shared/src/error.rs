@@ -47,6 +47,8 @@ pub enum Error {
     TaskNotFound,
     #[error("this username is taken; choose another")]
     UsernameTaken,
+    #[error("the request id was used for another request; make up a new one")]
+    RequestIdReused,
     #[error("another call is changing the same thing; try again")]
     Conflict(#[source] Source),
     #[error("too much work has arrived; try again later")]
@@ -77,7 +79,7 @@ impl Error {
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused => Code::Unauthenticated,
             Self::SessionNotFound | Self::TaskNotFound => Code::NotFound,
-            Self::UsernameTaken => Code::AlreadyExists,
+            Self::UsernameTaken | Self::RequestIdReused => Code::AlreadyExists,
             Self::Conflict(_) => Code::Aborted,
             Self::Overloaded | Self::MessageTooLarge => Code::ResourceExhausted,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
@@ -101,6 +103,7 @@ impl Error {
             Self::SessionNotFound => ErrorReason::SessionNotFound,
             Self::TaskNotFound => ErrorReason::TaskNotFound,
             Self::UsernameTaken => ErrorReason::UsernameTaken,
+            Self::RequestIdReused => ErrorReason::RequestIdReused,
             Self::Conflict(_) => ErrorReason::Conflict,
             Self::Overloaded => ErrorReason::Overloaded,
             Self::MessageTooLarge => ErrorReason::MessageTooLarge,

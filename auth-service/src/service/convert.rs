@@ -9,6 +9,7 @@ use shared::{
     time,
 };
 use tonic::Request;
+use uuid::Uuid;
 
 use crate::domain::{
     password::{Password, PasswordHash},
@@ -16,16 +17,27 @@ use crate::domain::{
     user::{User, Username},
 };
 
-/// The name and the password's hash of somebody who wants to register.
+/// The name and the password's hash of somebody who wants to register, and the id of the request.
 pub(super) fn registration(
-    username: &str,
+    request: &pb::RegisterRequest,
     password: Result<PasswordHash, Invalid>,
-) -> Result<(Username, PasswordHash), FieldViolations> {
+) -> Result<(Username, PasswordHash, Option<Uuid>), FieldViolations> {
     let mut bad = FieldViolations::new();
-    let username = bad.check("username", Username::parse(username));
+    let username = bad.check("username", Username::parse(&request.username));
     let hash = bad.check("password", password);
-    let (Some(username), Some(hash)) = (username, hash) else { return Err(bad) };
-    Ok((username, hash))
+    let request_id = bad.check("request_id", request_id(&request.request_id));
+    match (username, hash, request_id) {
+        (Some(username), Some(hash), Some(request_id)) => Ok((username, hash, request_id)),
+        _ => Err(bad),
+    }
+}
+
+/// An optional `request_id` (AIP-155).
+fn request_id(text: &str) -> Result<Option<Uuid>, Invalid> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Uuid::try_parse(text).map(Some).map_err(|_| "must be a UUID, or empty".into())
 }
 
 /// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.

@@ -3,36 +3,69 @@
 use chrono::{DateTime, Utc};
 use shared::{auth::Caller, db, error::Error, ids::UserId};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::domain::{
     password::PasswordHash,
     user::{Account, User, Username},
 };
 
-/// Keeps a new user.
+/// Keeps a new user, whom the request of this id registers.
 ///
 /// # Errors
-/// [`Error::UsernameTaken`] if somebody has the name.
+/// [`Error::UsernameTaken`] if somebody has the name, [`Error::RequestIdReused`] if the request has
+/// registered somebody; if both hold, either.
 pub(crate) async fn insert(
     db: &PgPool,
     user: &User,
     password_hash: &PasswordHash,
+    request_id: Option<Uuid>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "insert into auth.users (id, username, password_hash, create_time, update_time)
-         values ($1, $2, $3, $4, $5)",
+        "insert into auth.users (
+            id, username, password_hash, create_time, update_time, register_request_id
+         )
+         values ($1, $2, $3, $4, $5, $6)",
         user.id as _,
         user.username as _,
         password_hash.as_str(),
         user.create_time,
         user.update_time,
+        request_id,
     )
     .execute(db)
     .await
     .map_err(|error| {
-        if db::violates(&error, "users_username_key") { Error::UsernameTaken } else { error.into() }
+        if db::violates(&error, "users_username_key") {
+            Error::UsernameTaken
+        } else if db::violates(&error, "users_register_request_id_key") {
+            Error::RequestIdReused
+        } else {
+            error.into()
+        }
     })?;
     Ok(())
+}
+
+/// The account that the request of this id registered.
+pub(crate) async fn find_by_register_request(
+    db: &PgPool,
+    request_id: Uuid,
+) -> Result<Option<Account>, Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"select
+            id as "id: UserId",
+            username as "username: Username",
+            create_time,
+            update_time,
+            password_hash,
+            password_version
+         from auth.users
+         where register_request_id = $1"#,
+        request_id,
+    );
+    Ok(row.fetch_optional(db).await?.map(Account::from))
 }
 
 /// The account of this id, if this session of theirs goes on.

@@ -17,6 +17,7 @@ async fn a_browser_s_form_reaches_no_method() {
     let message = prost::Message::encode_to_vec(&pb::RegisterRequest {
         username: "ada".into(),
         password: PASSWORD.into(),
+        ..Default::default()
     });
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let frame = [&[0], &length[..], &message].concat();
@@ -54,7 +55,8 @@ async fn with_slow_registration(flags: &[&str]) -> App {
 /// Registers somebody with this deadline, which only the server knows.
 async fn register_until(app: &App, deadline: &'static str) -> (Refusal, Duration) {
     let (username, password) = ("ada".to_owned(), PASSWORD.to_owned());
-    let mut request = Request::new(pb::RegisterRequest { username, password });
+    let mut request =
+        Request::new(pb::RegisterRequest { username, password, ..Default::default() });
     request.metadata_mut().insert("grpc-timeout", MetadataValue::from_static(deadline));
     let start = Instant::now();
     (refusal(app.client().register(request).await), start.elapsed())

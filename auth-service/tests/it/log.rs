@@ -19,10 +19,15 @@ async fn no_secret_is_logged_even_when_all_else_is() {
 
     let url = format!("http://{}", program.address().await);
     let mut client = AuthServiceClient::connect(url).await.unwrap();
-    let request = RegisterRequest { username: "ada".into(), password: PASSWORD.into() };
+    let request =
+        RegisterRequest { username: "ada".into(), password: PASSWORD.into(), ..Default::default() };
     client.register(request.clone()).await.unwrap();
     client.register(request).await.unwrap_err();
-    let bad = RegisterRequest { username: "no such!".into(), password: "bad-secret".into() };
+    let bad = RegisterRequest {
+        username: "no such!".into(),
+        password: "bad-secret".into(),
+        ..Default::default()
+    };
     client.register(bad).await.unwrap_err();
     let request = LoginRequest { username: "ada".into(), password: PASSWORD.into() };
     let answer = client.login(request).await.unwrap().into_inner();

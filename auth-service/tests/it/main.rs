@@ -18,6 +18,7 @@ mod reflection;
 mod refresh;
 mod refresh_model;
 mod register;
+mod register_again;
 mod sessions;
 mod strength;
 mod support;

@@ -123,7 +123,11 @@ fn spawn_register(
     client: &AuthServiceClient<Channel>,
     username: &str,
 ) -> JoinHandle<Answer<pb::RegisterResponse>> {
-    let request = pb::RegisterRequest { username: username.into(), password: PASSWORD.into() };
+    let request = pb::RegisterRequest {
+        username: username.into(),
+        password: PASSWORD.into(),
+        ..Default::default()
+    };
     let mut client = client.clone();
     tokio::spawn(async move { client.register(request).await })
 }

@@ -97,7 +97,11 @@ impl App {
         username: &str,
         password: &str,
     ) -> Answer<pb::RegisterResponse> {
-        let request = pb::RegisterRequest { username: username.into(), password: password.into() };
+        let request = pb::RegisterRequest {
+            username: username.into(),
+            password: password.into(),
+            ..Default::default()
+        };
         self.client().register(request).await
     }
 
@@ -134,7 +138,11 @@ impl App {
         &self,
         username: &str,
     ) -> JoinHandle<Answer<pb::RegisterResponse>> {
-        let request = pb::RegisterRequest { username: username.into(), password: PASSWORD.into() };
+        let request = pb::RegisterRequest {
+            username: username.into(),
+            password: PASSWORD.into(),
+            ..Default::default()
+        };
         let mut client = self.client();
         tokio::spawn(async move { client.register(request).await })
     }

@@ -89,7 +89,8 @@ impl Program {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let username = format!("ada-{}", now.as_nanos());
         let password = PASSWORD.to_owned();
-        let request = auth_pb::RegisterRequest { username: username.clone(), password };
+        let request =
+            auth_pb::RegisterRequest { username: username.clone(), password, ..Default::default() };
         self.auth().await.register(request).await.expect("somebody new can register");
         username
     }
