@@ -1,6 +1,6 @@
 //! What the environment says is heeded or kept away from PostgreSQL.
 
-use crate::{child::Process, query};
+use crate::{child::Process, execute, query};
 
 #[test]
 fn a_wrong_pg_bin_dir_is_an_error_and_not_ignored() {
@@ -24,4 +24,14 @@ fn settings_of_libpq_and_postgresql_stay_outside() {
         [("PGDATA", "/nowhere"), ("PGPORT", "1"), ("PGHOST", "nowhere"), ("PGOPTIONS", "-c x=y")];
     let mut process = Process::spawn("throwaway", &env);
     assert_eq!(query(&process.url(), "1 + 1"), "2");
+}
+
+#[test]
+fn what_else_our_environment_holds_is_not_for_postgresql() {
+    let mut process = Process::spawn("throwaway", &[("AUTH_ROOT_KEY", "secret")]);
+    let url = process.url();
+    execute(&url, "create table environment (line text); copy environment from program 'env'");
+    let found = "select count(*)::text from environment where line like 'AUTH_ROOT_KEY=%'";
+    assert_eq!(query(&url, found), "0");
+    assert_ne!(query(&url, "select count(*)::text from environment"), "0");
 }
