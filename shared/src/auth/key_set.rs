@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 /// The most keys that a set may hold.
 const MAX_KEYS: usize = 16;
@@ -33,15 +33,7 @@ pub struct Jwk {
 /// A JSON Web Key Set (RFC 7517, section 5).
 #[derive(Deserialize)]
 struct JwkSet {
-    keys: Vec<PublishedKey>,
-}
-
-#[derive(Deserialize)]
-struct PublishedKey {
-    #[serde(flatten)]
-    public: Jwk,
-    /// The private half, which has no business here: whoever reads it can sign.
-    d: Option<IgnoredAny>,
+    keys: Vec<serde_json::Value>,
 }
 
 /// The keys that verify access tokens, by `kid`.
@@ -65,8 +57,14 @@ impl KeySet {
     /// Reads a JSON Web Key Set.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
         let JwkSet { keys } = serde_json::from_slice(json)?;
-        let keys = keys.into_iter().filter(|key| key.d.is_none()).map(|key| key.public);
-        Self::from_jwks(&keys.collect::<Vec<_>>())
+        if keys.len() > MAX_KEYS {
+            return Err(InvalidKeySet::TooManyKeys(keys.len()));
+        }
+        // A key that is published with its private half, `d`, is no secret: whoever reads it can
+        // sign. One of a form that is not known here is for others (RFC 7517, section 5).
+        let public = keys.into_iter().filter(|key| key.get("d").is_none());
+        let known = public.filter_map(|key| serde_json::from_value(key).ok());
+        Self::from_jwks(&known.collect::<Vec<_>>())
     }
 
     /// Keeps the keys that verify ES256 signatures; an issuer may publish others, for others.
