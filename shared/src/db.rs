@@ -69,10 +69,10 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     PgConnection::connect_with(&config.url.connect_options()).await?.close().await?;
     // Without the time-outs of calls: a migration may take long.
     let connect = config.url.connect_options();
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
-    let connection = pool.connect_with(connect).await?;
-    let migrated = MIGRATOR.run(&connection).await;
-    connection.close().await;
+    let options = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
+    let pool = options.connect_with(connect).await?;
+    let migrated = MIGRATOR.run(&pool).await;
+    pool.close().await;
     Ok(migrated?)
 }
 

@@ -120,3 +120,15 @@ fn root_takes_a_directory_that_postgresql_can_enter() {
     let open = open_dir();
     assert_eq!(durable_dir(&open.path().join("new")).unwrap(), open.path().join("new"));
 }
+
+#[test]
+fn root_keeps_nothing_in_the_directory_of_somebody_else() {
+    if !Uid::effective().is_root() {
+        return; // Only root could be tricked.
+    }
+    let dir = open_dir();
+    std::os::unix::fs::chown(dir.path(), Some(65534), None).unwrap();
+    let error = LocalPostgres::durable(dir.path()).unwrap_err();
+    assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
