@@ -10,6 +10,7 @@ const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
 #[expect(clippy::disallowed_methods, reason = "Cargo tells a build script through variables")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=tandem");
+    println!("cargo:rerun-if-changed=third_party");
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
 
     for (name, file) in SERVICES {
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compile<const N: usize>(files: [&str; N]) -> Result<protox::Compiler, protox::Error> {
-    let mut compiler = protox::Compiler::new(["."])?;
+    let mut compiler = protox::Compiler::new([".", "third_party"])?;
     compiler.include_imports(true).include_source_info(true).open_files(files)?;
     Ok(compiler)
 }

@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     domain::{
         password::{Password, PasswordHash},
-        session::{NewSession, SessionPolicy},
+        session::{Cursor, NewSession, Session, SessionPolicy},
         user::{Account, User},
     },
     events::{self, Event},
@@ -56,7 +56,7 @@ impl Auth {
             tokens: Tokens::new(keys.clone(), config),
             keys,
             sessions: config.session.policy(),
-            page_tokens: PageTokenKey::new(&*page_token_key, SESSIONS),
+            page_tokens: PageTokenKey::new(&*page_token_key),
         }
     }
 
@@ -217,14 +217,17 @@ impl AuthService for Auth {
         let (caller, _) = self.account(&request, now).await?;
         let req = request.into_inner();
         let page_size = convert::page_size(req.page_size)?;
-        let cursor = self.page_tokens.open_or_start(caller.id, &req.page_token)?;
+        let cursor = self.page_tokens.open(caller.id, SESSIONS, &req.page_token)?;
+        let cursor = cursor.unwrap_or(Cursor::START);
         let limit = page_size.get() + 1;
         let sessions = sessions::list(&self.db, caller.id, cursor, limit, now).await?;
-        let (sessions, next) = page::cut(sessions, page_size);
+        let (sessions, has_more) = page::cut(sessions, page_size, Session::bytes);
+        let last = sessions.last().filter(|_| has_more).map(Session::cursor);
+        let next = last.map(|cursor| self.page_tokens.seal(caller.id, SESSIONS, &cursor));
         let sessions = sessions.into_iter().map(|session| convert::session(session, &caller));
         Ok(Response::new(pb::ListSessionsResponse {
             sessions: sessions.collect(),
-            next_page_token: next.map_or_else(String::new, |c| self.page_tokens.seal(caller.id, c)),
+            next_page_token: next.unwrap_or_default(),
         }))
     }
 

@@ -1,14 +1,16 @@
 //! The one error of both services and its mapping to a gRPC status; no other file names a code.
 
-use std::{borrow::Cow, error::Error as StdError, fmt::Write as _, time::Duration};
+use std::{collections::HashMap, error::Error as StdError, fmt::Write as _, time::Duration};
 
 use proto::error::v1::ErrorReason;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 mod database;
+mod fields;
 mod framework;
 
+pub use fields::{FieldViolations, Invalid};
 pub use framework::complete;
 
 /// The `domain` of every `google.rpc.ErrorInfo` that leaves the services.
@@ -45,6 +47,14 @@ pub enum Error {
     SessionNotFound,
     #[error("no such task")]
     TaskNotFound,
+    #[error("the task is deleted; undelete it first")]
+    TaskDeleted,
+    #[error("the task is not deleted")]
+    TaskNotDeleted,
+    #[error("the task has changed since; read it, and try again with the etag that it has now")]
+    EtagMismatch { etag: String },
+    #[error("a user may have {limit} tasks; delete some")]
+    TaskQuotaExceeded { limit: u32 },
     #[error("this username is taken; choose another")]
     UsernameTaken,
     #[error("the request id was used for another request; make up a new one")]
@@ -65,6 +75,9 @@ pub enum Error {
     MethodNotFound,
     #[error("internal error")]
     Internal(#[source] Source),
+    /// What is wrong with one item of a batch; `field` is its path in the request.
+    #[error("{field}: {error}")]
+    InBatch { field: String, error: Box<Error> },
 }
 
 impl Error {
@@ -79,13 +92,17 @@ impl Error {
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused => Code::Unauthenticated,
             Self::SessionNotFound | Self::TaskNotFound => Code::NotFound,
+            Self::TaskDeleted | Self::TaskNotDeleted => Code::FailedPrecondition,
             Self::UsernameTaken | Self::RequestIdReused => Code::AlreadyExists,
-            Self::Conflict(_) => Code::Aborted,
-            Self::Overloaded | Self::MessageTooLarge => Code::ResourceExhausted,
+            Self::Conflict(_) | Self::EtagMismatch { .. } => Code::Aborted,
+            Self::Overloaded | Self::MessageTooLarge | Self::TaskQuotaExceeded { .. } => {
+                Code::ResourceExhausted
+            }
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
             Self::DatabaseUnavailable(_) | Self::KeysUnavailable => Code::Unavailable,
             Self::MethodNotFound => Code::Unimplemented,
             Self::Internal(_) => Code::Internal,
+            Self::InBatch { error, .. } => error.code(),
         }
     }
 
@@ -102,6 +119,10 @@ impl Error {
             Self::RefreshTokenReused => ErrorReason::RefreshTokenReused,
             Self::SessionNotFound => ErrorReason::SessionNotFound,
             Self::TaskNotFound => ErrorReason::TaskNotFound,
+            Self::TaskDeleted => ErrorReason::TaskDeleted,
+            Self::TaskNotDeleted => ErrorReason::TaskNotDeleted,
+            Self::EtagMismatch { .. } => ErrorReason::EtagMismatch,
+            Self::TaskQuotaExceeded { .. } => ErrorReason::TaskQuotaExceeded,
             Self::UsernameTaken => ErrorReason::UsernameTaken,
             Self::RequestIdReused => ErrorReason::RequestIdReused,
             Self::Conflict(_) => ErrorReason::Conflict,
@@ -112,6 +133,20 @@ impl Error {
             Self::KeysUnavailable => ErrorReason::KeysUnavailable,
             Self::MethodNotFound => ErrorReason::MethodNotFound,
             Self::Internal(_) => ErrorReason::Internal,
+            Self::InBatch { error, .. } => error.reason(),
+        }
+    }
+
+    /// What a program may want to know beside the reason.
+    fn metadata(&self) -> HashMap<String, String> {
+        match self {
+            Self::EtagMismatch { etag } => [("etag".to_owned(), etag.clone())].into(),
+            Self::InBatch { field, error } => {
+                let mut metadata = error.metadata();
+                metadata.insert("field".to_owned(), field.clone());
+                metadata
+            }
+            _ => HashMap::new(),
         }
     }
 
@@ -163,13 +198,20 @@ impl From<Error> for Status {
     /// Logs what is ours to know and keeps it from the caller.
     fn from(error: Error) -> Self {
         error.log();
-        let mut details = ErrorDetails::with_error_info(reason_name(error.reason()), DOMAIN, []);
+        let reason = reason_name(error.reason());
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, error.metadata());
         if let Some(delay) = error.retry_delay() {
             details.set_retry_info(Some(delay));
         }
         let (code, message) = (error.code(), error.to_string());
-        if let Error::InvalidFields(FieldViolations(violations)) = error {
-            details.set_bad_request(violations);
+        match error {
+            Error::InvalidFields(violations) => {
+                details.set_bad_request(violations.into_details());
+            }
+            Error::TaskQuotaExceeded { .. } => {
+                details.add_quota_failure_violation("tasks", message.clone());
+            }
+            _ => {}
         }
         Self::with_error_details(code, message, details)
     }
@@ -178,61 +220,4 @@ impl From<Error> for Status {
 /// The reason as it stands in `ErrorInfo`: without the prefix that the enum's values have.
 fn reason_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
-}
-
-/// The rule that a value breaks, in words that follow the field's name: "must not be empty".
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub Cow<'static, str>);
-
-impl From<&'static str> for Invalid {
-    fn from(rule: &'static str) -> Self {
-        Self(Cow::Borrowed(rule))
-    }
-}
-
-/// Every bad field of a request, gathered so that the caller learns of all of them at once.
-#[derive(Debug, Default)]
-pub struct FieldViolations(Vec<FieldViolation>);
-
-impl FieldViolations {
-    /// An empty list, to be filled by [`check`](Self::check).
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Whether no rule is broken so far.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the parsed value, or notes which rule `field` breaks. `field` is its path in the
-    /// request: `task.title`.
-    pub fn check<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|Invalid(rule)| self.0.push(FieldViolation::new(field, rule))).ok()
-    }
-}
-
-impl std::fmt::Display for FieldViolations {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, FieldViolation { field, description, .. }) in self.0.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "; " };
-            write!(f, "{separator}{field} {description}")?;
-        }
-        Ok(())
-    }
-}
-
-impl From<FieldViolations> for Status {
-    fn from(violations: FieldViolations) -> Self {
-        Error::InvalidFields(violations).into()
-    }
-}
-
-impl From<FieldViolations> for Error {
-    fn from(violations: FieldViolations) -> Self {
-        Self::InvalidFields(violations)
-    }
 }

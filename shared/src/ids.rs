@@ -1,9 +1,11 @@
-//! The ids that cross the services: of users and of sessions.
+//! The ids that both services know: of users, of sessions and of requests.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::error::Invalid;
 
 /// Who somebody is: the `sub` claim of their access tokens and the owner of their tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
@@ -43,4 +45,12 @@ impl SessionId {
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
+}
+
+/// Reads an optional `request_id` (AIP-155): a UUID in any spelling, or empty.
+pub fn parse_request_id(text: &str) -> Result<Option<Uuid>, Invalid> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Uuid::try_parse(text).map(Some).map_err(|_| "must be a UUID, or empty".into())
 }

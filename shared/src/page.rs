@@ -2,15 +2,15 @@
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Invalid},
     ids::UserId,
 };
 
-const PAYLOAD_BYTES: usize = 24;
+/// Of HMAC-SHA256.
+const TAG_BYTES: usize = 32;
 /// A page ends before its items are larger than this.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
@@ -37,95 +37,65 @@ impl PageSize {
     }
 }
 
-/// The place behind an item in a list, the newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// Of the last item that was shown.
-    pub create_time: DateTime<Utc>,
-    /// Of the last item that was shown: it breaks ties.
-    pub id: Uuid,
-}
-
-impl Cursor {
-    /// The place before all items.
-    pub const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
-}
-
-/// What can be listed in pages.
-pub trait Item {
-    /// The place behind it.
-    fn cursor(&self) -> Cursor;
-
-    /// About how many bytes it takes in an answer.
-    fn bytes(&self) -> usize;
-}
-
 /// Cuts a page from what was read for it, which is one item more if there is another page; and says
-/// where that begins. Large items make a page shorter, but never empty: an answer should stay well
-/// below the 4 MiB that gRPC clients accept.
-pub fn cut<T: Item>(mut items: Vec<T>, size: PageSize) -> (Vec<T>, Option<Cursor>) {
-    let mut bytes = 0;
+/// whether there is. Large items, by `bytes`, make a page shorter, but never empty: an answer should
+/// stay well below the 4 MiB that gRPC clients accept.
+pub fn cut<T>(mut items: Vec<T>, size: PageSize, bytes: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
+    let mut total = 0;
     let fits = items.iter().take(size.get()).take_while(|item| {
-        bytes += item.bytes();
-        bytes <= MAX_PAGE_BYTES
+        total += bytes(item);
+        total <= MAX_PAGE_BYTES
     });
     let fitting = fits.count().max(1);
-    if items.len() <= fitting {
-        return (items, None);
-    }
+    let has_more = items.len() > fitting;
     items.truncate(fitting);
-    let next = items.last().map(Item::cursor);
-    (items, next)
+    (items, has_more)
 }
 
-/// The key that authenticates the page tokens of one list.
-pub struct PageTokenKey {
-    key: hmac::Key,
-    list: &'static str,
-}
+/// The key that authenticates page tokens.
+pub struct PageTokenKey(hmac::Key);
 
 impl PageTokenKey {
-    /// `list` says what is listed and in which order: a token of one list is no good for another.
-    pub fn new(key: &[u8], list: &'static str) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), list }
+    /// Any 32 random bytes that all replicas know.
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// Writes a token for the page behind `cursor`, good for `owner` only.
-    pub fn seal(&self, owner: UserId, cursor: Cursor) -> String {
-        let mut token = Vec::with_capacity(PAYLOAD_BYTES + 32);
-        token.extend_from_slice(&cursor.create_time.timestamp_micros().to_be_bytes());
-        token.extend_from_slice(cursor.id.as_bytes());
-        let tag = hmac::sign(&self.key, &self.authenticated(owner, &token));
-        token.extend_from_slice(tag.as_ref());
-        URL_SAFE_NO_PAD.encode(token)
+    /// Writes a token for the page behind `cursor`. It is good only for `owner` and for `list`, which
+    /// says what is listed and in which order.
+    pub fn seal(&self, owner: UserId, list: &str, cursor: &impl Serialize) -> String {
+        let cursor = serde_json::to_vec(cursor).expect("a cursor is plain data");
+        let tag = hmac::sign(&self.0, &authenticated(owner, list, &cursor));
+        URL_SAFE_NO_PAD.encode([tag.as_ref(), &cursor].concat())
     }
 
-    /// Reads a token that [`seal`](Self::seal) wrote for this owner; `None` for any other text.
-    pub fn open(&self, owner: UserId, token: &str) -> Option<Cursor> {
-        let token = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (payload, tag) = token.split_at_checked(PAYLOAD_BYTES)?;
-        hmac::verify(&self.key, &self.authenticated(owner, payload), tag).ok()?;
-        let (micros, id) = payload.split_first_chunk()?;
-        Some(Cursor {
-            create_time: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
-            id: Uuid::from_slice(id).ok()?,
-        })
-    }
-
-    /// Reads `page_token`: empty is the first page.
+    /// Reads `page_token`; an empty one is the first page, which has no cursor.
     ///
     /// # Errors
     /// [`Error::PageTokenInvalid`] for anything that was not sealed for this owner and list.
-    pub fn open_or_start(&self, owner: UserId, token: &str) -> Result<Cursor, Error> {
+    pub fn open<T: DeserializeOwned>(
+        &self,
+        owner: UserId,
+        list: &str,
+        token: &str,
+    ) -> Result<Option<T>, Error> {
         if token.is_empty() {
-            return Ok(Cursor::START);
+            return Ok(None);
         }
-        self.open(owner, token).ok_or(Error::PageTokenInvalid)
+        let opened = || {
+            let token = URL_SAFE_NO_PAD.decode(token).ok()?;
+            let (tag, cursor) = token.split_at_checked(TAG_BYTES)?;
+            hmac::verify(&self.0, &authenticated(owner, list, cursor), tag).ok()?;
+            serde_json::from_slice(cursor).ok()
+        };
+        opened().map(Some).ok_or(Error::PageTokenInvalid)
     }
+}
 
-    fn authenticated(&self, owner: UserId, payload: &[u8]) -> Vec<u8> {
-        [self.list.as_bytes(), &[0], owner.0.as_bytes(), payload].concat()
-    }
+/// One sequence of bytes for each owner, list and cursor.
+fn authenticated(owner: UserId, list: &str, cursor: &[u8]) -> Vec<u8> {
+    let list_bytes = (list.len() as u64).to_be_bytes();
+    [owner.0.as_bytes(), &list_bytes[..], list.as_bytes(), cursor].concat()
 }
 
 #[cfg(test)]
@@ -145,28 +115,30 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_opens_as_it_was_sealed_and_no_other_opens(
-            micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000,
-            id: [u8; 16],
-            byte in 0_usize..56,
+            cursor: (i64, String),
+            place in any::<prop::sample::Index>(),
             bit in 0..8,
         ) {
-            let (key, owner) = (PageTokenKey::new(&[1; 32], "a"), UserId::generate());
-            let create_time = DateTime::from_timestamp_micros(micros).expect("a year below 9999");
-            let cursor = Cursor { create_time, id: Uuid::from_bytes(id) };
-            let token = key.seal(owner, cursor);
-            prop_assert_eq!(key.open(owner, &token), Some(cursor));
-            prop_assert_eq!(key.open(UserId::generate(), &token), None);
-            prop_assert_eq!(PageTokenKey::new(&[2; 32], "a").open(owner, &token), None);
-            prop_assert_eq!(PageTokenKey::new(&[1; 32], "b").open(owner, &token), None);
+            let (key, owner) = (PageTokenKey::new(&[1; 32]), UserId::generate());
+            let token = key.seal(owner, "list", &cursor);
+            let open = |key: &PageTokenKey, owner, list, token: &str| {
+                key.open::<(i64, String)>(owner, list, token).ok().flatten()
+            };
+            prop_assert_eq!(open(&key, owner, "list", &token), Some(cursor));
+            prop_assert_eq!(open(&key, UserId::generate(), "list", &token), None);
+            prop_assert_eq!(open(&key, owner, "lis", &token), None);
+            prop_assert_eq!(open(&PageTokenKey::new(&[2; 32]), owner, "list", &token), None);
             let mut changed = URL_SAFE_NO_PAD.decode(&token).expect("it is base64");
-            changed[byte] ^= 1_u8 << bit;
-            prop_assert_eq!(key.open(owner, &URL_SAFE_NO_PAD.encode(changed)), None);
+            let place = place.index(changed.len());
+            changed[place] ^= 1_u8 << bit;
+            let changed = URL_SAFE_NO_PAD.encode(&changed);
+            prop_assert_eq!(open(&key, owner, "list", &changed), None);
         }
 
         #[test]
-        fn no_text_makes_opening_panic(token in any::<String>()) {
-            let key = PageTokenKey::new(&[1; 32], "a");
-            prop_assert_eq!(key.open(UserId::generate(), &token), None);
+        fn no_text_makes_opening_panic(token in ".+") {
+            let key = PageTokenKey::new(&[1; 32]);
+            prop_assert!(key.open::<i64>(UserId::generate(), "list", &token).is_err());
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Config {
     #[command(flatten)]
     pub listen: ListenConfig,
     #[command(flatten)]
+    pub task: TaskConfig,
+    #[command(flatten)]
     pub issuer: IssuerConfig,
     #[command(flatten)]
     pub token: TokenConfig,
@@ -40,7 +42,7 @@ pub struct ListenConfig {
     )]
     pub address: SocketAddr,
 
-    /// The largest request message, in bytes.
+    /// The largest request message, in bytes, but for batches.
     #[arg(
         long = "max-request-bytes",
         env = "TASK_MAX_REQUEST_BYTES",
@@ -49,6 +51,16 @@ pub struct ListenConfig {
         value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
     )]
     pub max_request_bytes: u32,
+
+    /// The largest request message of a batch, in bytes.
+    #[arg(
+        long = "max-batch-request-bytes",
+        env = "TASK_MAX_BATCH_REQUEST_BYTES",
+        default_value = "4194304",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
+    )]
+    pub max_batch_request_bytes: u32,
 
     /// How long a call may take; a client may want its answer earlier.
     #[arg(
@@ -59,6 +71,41 @@ pub struct ListenConfig {
         value_parser = seconds(1..=300)
     )]
     pub call_timeout: Duration,
+}
+
+/// What a user may keep, and for how long what was deleted is kept.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Tasks")]
+pub struct TaskConfig {
+    /// How many tasks a user may have; deleted ones do not count.
+    #[arg(
+        long = "tasks-per-user",
+        env = "TASK_TASKS_PER_USER",
+        default_value = "10000",
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub quota: u32,
+
+    /// For how long a deleted task can be undeleted before it is purged.
+    #[arg(
+        long = "deleted-retention-seconds",
+        env = "TASK_DELETED_RETENTION_SECONDS",
+        default_value = "2592000",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=315_360_000)
+    )]
+    pub deleted_retention: Duration,
+
+    /// How often what has expired is looked for and removed, give or take a tenth.
+    #[arg(
+        long = "purge-interval-seconds",
+        env = "TASK_PURGE_INTERVAL_SECONDS",
+        default_value = "60",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=86_400)
+    )]
+    pub purge_interval: Duration,
 }
 
 /// Whose tokens are accepted, and how fresh the issuer's keys are kept.

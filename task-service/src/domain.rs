@@ -1,3 +1,11 @@
 //! Types that cannot hold a wrong value, and rules. No I/O, no clock.
 
+pub(crate) mod creation;
+pub(crate) mod due;
+pub(crate) mod etag;
+pub(crate) mod label;
+pub(crate) mod list;
+pub(crate) mod order;
+pub(crate) mod priority;
 pub(crate) mod task;
+pub(crate) mod text;

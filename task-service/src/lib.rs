@@ -6,6 +6,8 @@
 //! - `domain`: types that cannot hold a wrong value, and rules
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the keys that verify the callers' tokens, fetched from whoever signs them
+//! - `message_size`: how large a request may be
+//! - `purge`: removes what is kept for a time only
 
 use std::sync::Arc;
 
@@ -26,10 +28,12 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 mod config;
 mod domain;
 mod issuer;
+mod message_size;
+mod purge;
 mod service;
 mod store;
 
-pub use config::{Config, ListenConfig};
+pub use config::{Config, ListenConfig, TaskConfig};
 use issuer::Issuer;
 use service::Tasks;
 
@@ -50,7 +54,8 @@ pub async fn run(
     let issuer = Arc::new(Issuer::new(&config.issuer));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let routes = routes(Tasks::new(db), &issuer, verifier, health, &config.listen);
+    let routes =
+        routes(Tasks::new(db.clone(), &config.task), &issuer, verifier, health, &config.listen);
 
     // Not during the drain: it would say that the service is ready again.
     let prepare = shutdown.clone().run_until_cancelled_owned(async {
@@ -64,7 +69,11 @@ pub async fn run(
             let fetched = keys.load().is_some();
             fetched.then_some(()).ok_or_else(|| "the issuer's keys cannot be fetched".into())
         };
-        tokio::join!(issuer.refresh_forever(), readiness.follow(check));
+        tokio::join!(
+            issuer.refresh_forever(),
+            readiness.follow(check),
+            purge::purge_forever(&db, config.task.purge_interval),
+        );
         Ok(())
     });
     let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
@@ -82,11 +91,12 @@ fn routes(
     health: HealthServer<impl Health>,
     config: &ListenConfig,
 ) -> Router {
-    let grpc =
-        TaskServiceServer::new(tasks).max_decoding_message_size(config.max_request_bytes as usize);
+    let limits = (config.max_request_bytes as usize, config.max_batch_request_bytes as usize);
+    let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));
     let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
     let fetch =
         middleware::from_fn_with_state((issuer.clone(), verifier), issuer::fetch_unknown_keys);
-    let grpc = Routes::new(grpc).into_axum_router().layer(fetch).into();
+    let size = middleware::from_fn_with_state(limits.0, message_size::limit);
+    let grpc = Routes::new(grpc).into_axum_router().layer(size).layer(fetch).into();
     server::grpc_routes(grpc, health, pb::FILE_DESCRIPTOR_SET, config.call_timeout)
 }

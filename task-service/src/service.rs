@@ -1,30 +1,43 @@
 //! The RPCs of `tandem.task.v1.TaskService`, one function each.
 
+use chrono::TimeDelta;
 use proto::task::v1::{self as pb, task_service_server::TaskService};
 use shared::{
     auth::Caller,
     error::{Error, RpcResult},
-    ids::UserId,
-    page::{self, Cursor, PageTokenKey},
+    page::{self, PageTokenKey},
     time,
 };
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 use tonic::{Request, Response};
 
-use crate::store::{page_token_keys, tasks};
+use crate::{
+    config::TaskConfig,
+    domain::task::{Deletion, Task},
+    store::{page_token_keys, tasks},
+};
 
 mod convert;
+mod create;
+
+/// What gRPC clients accept unless told otherwise is 4 MiB; this leaves room for the smaller fields.
+const MAX_RESPONSE_BYTES: usize = 4_000_000;
 
 /// The state behind the service.
 pub(crate) struct Tasks {
     db: PgPool,
     page_token_key: OnceCell<PageTokenKey>,
+    /// How many tasks a user may have.
+    quota: u32,
+    /// For how long a deleted task can be undeleted.
+    retention: TimeDelta,
 }
 
 impl Tasks {
-    pub(crate) fn new(db: PgPool) -> Self {
-        Self { db, page_token_key: OnceCell::new() }
+    pub(crate) fn new(db: PgPool, config: &TaskConfig) -> Self {
+        let retention = TimeDelta::from_std(config.deleted_retention).expect("it is bounded");
+        Self { db, page_token_key: OnceCell::new(), quota: config.quota, retention }
     }
 
     async fn page_token_key(&self) -> Result<&PageTokenKey, Error> {
@@ -36,12 +49,32 @@ impl Tasks {
         self.page_token_key.get_or_try_init(load).await
     }
 
-    async fn open_page_token(&self, owner: UserId, token: &str) -> Result<Cursor, Error> {
-        if token.is_empty() {
-            return Ok(Cursor::START);
-        }
-        self.page_token_key().await?.open_or_start(owner, token)
+    /// What becomes of a task that is deleted now.
+    fn deletion(&self) -> Deletion {
+        let delete_time = time::now();
+        Deletion { delete_time, purge_time: delete_time + self.retention }
     }
+}
+
+/// All that a batch brought, or what is wrong with the first item where something is. `field` is the
+/// items' path in the request.
+fn all<T>(outcomes: Vec<Result<T, Error>>, field: &str) -> Result<Vec<T>, Error> {
+    let named = |(i, outcome): (usize, Result<T, Error>)| {
+        outcome.map_err(|error| Error::InBatch {
+            field: format!("{field}[{i}]"),
+            error: Box::new(error),
+        })
+    };
+    outcomes.into_iter().enumerate().map(named).collect()
+}
+
+/// What a call about one task brought.
+fn one<T>(outcomes: Vec<Result<T, Error>>) -> Result<T, Error> {
+    outcomes.into_iter().next().expect("each item has an outcome")
+}
+
+fn to_pb(tasks: Vec<Task>) -> Vec<pb::Task> {
+    tasks.into_iter().map(Into::into).collect()
 }
 
 #[tonic::async_trait]
@@ -51,10 +84,9 @@ impl TaskService for Tasks {
         request: Request<pb::CreateTaskRequest>,
     ) -> RpcResult<pb::CreateTaskResponse> {
         let caller = Caller::of(&request)?;
-        let new_task = convert::new_task(request.into_inner())?;
-        let task = new_task.create(time::now());
-        tasks::insert(&self.db, caller.id, &task).await?;
-        Ok(Response::new(pb::CreateTaskResponse { task: Some(task.into()) }))
+        let create = convert::create(request.into_inner())?;
+        let task = self.create(caller.id, create).await?.pop();
+        Ok(Response::new(pb::CreateTaskResponse { task }))
     }
 
     async fn get_task(
@@ -63,7 +95,7 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::GetTaskResponse> {
         let caller = Caller::of(&request)?;
         let id = convert::task_id(&request.get_ref().task_id)?;
-        let task = tasks::get(&self.db, caller.id, id).await?;
+        let task = one(tasks::get(&self.db, caller.id, &[id]).await?)?;
         Ok(Response::new(pb::GetTaskResponse { task: Some(task.into()) }))
     }
 
@@ -73,15 +105,16 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::ListTasksResponse> {
         let caller = Caller::of(&request)?;
         let req = request.into_inner();
-        let page_size = convert::page_size(req.page_size)?;
-        let cursor = self.open_page_token(caller.id, &req.page_token).await?;
-        let tasks = tasks::list(&self.db, caller.id, cursor, page_size.get() + 1).await?;
-        let (tasks, next) = page::cut(tasks, page_size);
-        let next_page_token = match next {
-            Some(next) => self.page_token_key().await?.seal(caller.id, next),
-            None => String::new(),
-        };
-        let tasks = tasks.into_iter().map(Into::into).collect();
+        let token = req.page_token.clone();
+        let (size, list) = convert::list(req)?;
+        let key = self.page_token_key().await?;
+        let cursor = key.open(caller.id, &list.name(), &token)?;
+        let found =
+            tasks::list(&self.db, caller.id, &list, cursor.as_ref(), size.get() + 1).await?;
+        let (tasks, has_more) = page::cut(found, size, Task::bytes);
+        let end = tasks.last().filter(|_| has_more).map(|task| list.order.cursor(task));
+        let next = end.map(|cursor| key.seal(caller.id, &list.name(), &cursor));
+        let (tasks, next_page_token) = (to_pb(tasks), next.unwrap_or_default());
         Ok(Response::new(pb::ListTasksResponse { tasks, next_page_token }))
     }
 
@@ -90,9 +123,11 @@ impl TaskService for Tasks {
         request: Request<pb::UpdateTaskRequest>,
     ) -> RpcResult<pb::UpdateTaskResponse> {
         let caller = Caller::of(&request)?;
-        let (id, patch) = convert::update(request.into_inner())?;
-        let task = tasks::update(&self.db, caller.id, id, &patch, time::now()).await?;
-        Ok(Response::new(pb::UpdateTaskResponse { task: Some(task.into()) }))
+        let validate_only = request.get_ref().validate_only;
+        let update = convert::update(request.into_inner())?;
+        let now = time::now();
+        let outcomes = tasks::update(&self.db, caller.id, &[update], validate_only, now).await?;
+        Ok(Response::new(pb::UpdateTaskResponse { task: Some(one(outcomes)?.into()) }))
     }
 
     async fn delete_task(
@@ -100,8 +135,65 @@ impl TaskService for Tasks {
         request: Request<pb::DeleteTaskRequest>,
     ) -> RpcResult<pb::DeleteTaskResponse> {
         let caller = Caller::of(&request)?;
+        let target = convert::target(request.get_ref())?;
+        let outcomes = tasks::delete(&self.db, caller.id, &[target], self.deletion()).await?;
+        Ok(Response::new(pb::DeleteTaskResponse { task: Some(one(outcomes)?.into()) }))
+    }
+
+    async fn undelete_task(
+        &self,
+        request: Request<pb::UndeleteTaskRequest>,
+    ) -> RpcResult<pb::UndeleteTaskResponse> {
+        let caller = Caller::of(&request)?;
         let id = convert::task_id(&request.get_ref().task_id)?;
-        let task = tasks::delete(&self.db, caller.id, id).await?;
-        Ok(Response::new(pb::DeleteTaskResponse { task: Some(task.into()) }))
+        let task = tasks::undelete(&self.db, caller.id, id, self.quota, time::now()).await?;
+        Ok(Response::new(pb::UndeleteTaskResponse { task: Some(task.into()) }))
+    }
+
+    async fn batch_get_tasks(
+        &self,
+        request: Request<pb::BatchGetTasksRequest>,
+    ) -> RpcResult<pb::BatchGetTasksResponse> {
+        let caller = Caller::of(&request)?;
+        let ids = convert::task_ids(&request.get_ref().task_ids)?;
+        let tasks = all(tasks::get(&self.db, caller.id, &ids).await?, "task_ids")?;
+        if tasks.iter().map(Task::bytes).sum::<usize>() > MAX_RESPONSE_BYTES {
+            return Err(Error::MessageTooLarge.into());
+        }
+        Ok(Response::new(pb::BatchGetTasksResponse { tasks: to_pb(tasks) }))
+    }
+
+    async fn batch_create_tasks(
+        &self,
+        request: Request<pb::BatchCreateTasksRequest>,
+    ) -> RpcResult<pb::BatchCreateTasksResponse> {
+        let caller = Caller::of(&request)?;
+        let create = convert::create_batch(request.into_inner())?;
+        let tasks = self.create(caller.id, create).await?;
+        Ok(Response::new(pb::BatchCreateTasksResponse { tasks }))
+    }
+
+    async fn batch_update_tasks(
+        &self,
+        request: Request<pb::BatchUpdateTasksRequest>,
+    ) -> RpcResult<pb::BatchUpdateTasksResponse> {
+        let caller = Caller::of(&request)?;
+        let validate_only = request.get_ref().validate_only;
+        let updates = convert::update_batch(request.into_inner())?;
+        let now = time::now();
+        let outcomes = tasks::update(&self.db, caller.id, &updates, validate_only, now).await?;
+        let tasks = to_pb(all(outcomes, "requests")?);
+        Ok(Response::new(pb::BatchUpdateTasksResponse { tasks }))
+    }
+
+    async fn batch_delete_tasks(
+        &self,
+        request: Request<pb::BatchDeleteTasksRequest>,
+    ) -> RpcResult<pb::BatchDeleteTasksResponse> {
+        let caller = Caller::of(&request)?;
+        let targets = convert::delete_batch(request.get_ref())?;
+        let outcomes = tasks::delete(&self.db, caller.id, &targets, self.deletion()).await?;
+        let tasks = to_pb(all(outcomes, "requests")?);
+        Ok(Response::new(pb::BatchDeleteTasksResponse { tasks }))
     }
 }

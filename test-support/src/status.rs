@@ -1,6 +1,6 @@
 //! Errors as a client sees them, in a form that reads well in an assertion.
 
-use std::fmt::Debug;
+use std::{collections::HashMap, fmt::Debug};
 
 use shared::error::DOMAIN;
 use tonic::{Code, Status};
@@ -17,19 +17,34 @@ pub struct Refusal {
     pub fields: Vec<String>,
     /// Whether `RetryInfo` says when to try again.
     pub can_retry: bool,
+    /// What the `ErrorInfo` says beside the reason.
+    pub metadata: HashMap<String, String>,
 }
 
 impl Refusal {
     /// One with a code and a reason, and nothing else.
     #[must_use]
     pub fn new(code: Code, reason: &str) -> Self {
-        Self { code, reason: reason.to_owned(), fields: Vec::new(), can_retry: false }
+        Self {
+            code,
+            reason: reason.to_owned(),
+            fields: Vec::new(),
+            can_retry: false,
+            metadata: HashMap::new(),
+        }
     }
 
     /// One that says when to try again.
     #[must_use]
     pub fn retryable(code: Code, reason: &str) -> Self {
         Self { can_retry: true, ..Self::new(code, reason) }
+    }
+
+    /// The same with this in the metadata of its `ErrorInfo`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_owned());
+        self
     }
 
     /// INVALID_ARGUMENT for these fields.
@@ -59,5 +74,6 @@ pub fn refusal<T: Debug>(answer: Result<T, Status>) -> Refusal {
         reason: info.reason.clone(),
         fields,
         can_retry: details.retry_info().is_some(),
+        metadata: info.metadata.clone(),
     }
 }

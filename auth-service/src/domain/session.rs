@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use shared::{
     error::Invalid,
     ids::{SessionId, UserId},
-    page::{Cursor, Item},
 };
 use uuid::Uuid;
 
@@ -24,14 +24,30 @@ pub(crate) struct Session {
     pub(crate) ip_address: String,
 }
 
-impl Item for Session {
-    fn cursor(&self) -> Cursor {
+impl Session {
+    /// The place behind it in a list.
+    pub(crate) fn cursor(&self) -> Cursor {
         Cursor { create_time: self.create_time, id: self.id.0 }
     }
 
-    fn bytes(&self) -> usize {
+    /// About how many bytes it takes in an answer.
+    pub(crate) fn bytes(&self) -> usize {
         self.user_agent.0.len() + self.ip_address.len()
     }
+}
+
+/// The place behind a session in a list, the newest first.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub(crate) create_time: DateTime<Utc>,
+    /// It breaks ties.
+    pub(crate) id: Uuid,
+}
+
+impl Cursor {
+    /// The place before all sessions.
+    pub(crate) const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
 }
 
 /// Where a call comes from.

@@ -4,7 +4,7 @@ use proto::auth::v1 as pb;
 use shared::{
     auth::{Caller, Jwk},
     error::{FieldViolations, Invalid},
-    ids::SessionId,
+    ids::{self, SessionId},
     page::PageSize,
     time,
 };
@@ -25,19 +25,11 @@ pub(super) fn registration(
     let mut bad = FieldViolations::new();
     let username = bad.check("username", Username::parse(&request.username));
     let hash = bad.check("password", password);
-    let request_id = bad.check("request_id", request_id(&request.request_id));
+    let request_id = bad.check("request_id", ids::parse_request_id(&request.request_id));
     match (username, hash, request_id) {
         (Some(username), Some(hash), Some(request_id)) => Ok((username, hash, request_id)),
         _ => Err(bad),
     }
-}
-
-/// An optional `request_id` (AIP-155).
-fn request_id(text: &str) -> Result<Option<Uuid>, Invalid> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    Uuid::try_parse(text).map(Some).map_err(|_| "must be a UUID, or empty".into())
 }
 
 /// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.

@@ -5,13 +5,12 @@ use chrono::{DateTime, Utc};
 use shared::{
     error::Error,
     ids::{SessionId, UserId},
-    page::Cursor,
 };
 use sqlx::PgPool;
 
 use crate::domain::{
     refresh_token::RefreshToken,
-    session::{Continued, NewSession, Session, SessionPolicy, UserAgent},
+    session::{Continued, Cursor, NewSession, Session, SessionPolicy, UserAgent},
 };
 
 /// Of the first refresh token of a session. There is none before it.

@@ -1,129 +1,165 @@
 //! Between the wire's types and the domain's.
 
+use std::collections::HashSet;
+
 use proto::task::v1 as pb;
 use shared::{
     error::{FieldViolations, Invalid},
-    page::PageSize,
-    time,
+    ids,
 };
 
-use crate::domain::task::{Description, NewTask, Task, TaskId, TaskPatch, Title};
+use crate::domain::{
+    creation::RequestKey,
+    etag::Etag,
+    task::{NewTask, Target, TaskId, TaskPatch},
+};
 
-/// The most paths that a mask may name.
-const MAX_PATHS: usize = 32;
+mod list;
+mod task;
+mod update;
 
-/// A field of a task that a client may set.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Title,
-    Description,
-    IsComplete,
-}
+pub(super) use list::list;
+pub(super) use update::update;
 
-impl Field {
-    const ALL: [Self; 3] = [Self::Title, Self::Description, Self::IsComplete];
+/// The most items of a batch.
+const MAX_BATCH: usize = 100;
 
-    fn parse(path: &str) -> Option<Self> {
-        match path {
-            "title" => Some(Self::Title),
-            "description" => Some(Self::Description),
-            "is_complete" => Some(Self::IsComplete),
-            _ => None,
-        }
-    }
-
-    /// Whether `task` holds more than the default here: without a mask such fields are set.
-    fn is_populated(self, task: &pb::Task) -> bool {
-        match self {
-            Self::Title => !task.title.is_empty(),
-            Self::Description => !task.description.is_empty(),
-            Self::IsComplete => task.is_complete,
-        }
-    }
+/// What is to be created.
+pub(super) struct Create {
+    pub(super) tasks: Vec<NewTask>,
+    pub(super) request: Option<RequestKey>,
+    pub(super) validate_only: bool,
 }
 
 /// The id in a request for one task.
 pub(super) fn task_id(text: &str) -> Result<TaskId, FieldViolations> {
-    one("task_id", TaskId::parse(text))
-}
-
-/// The size of the page that is asked for.
-pub(super) fn page_size(size: i32) -> Result<PageSize, FieldViolations> {
-    one("page_size", PageSize::parse(size))
-}
-
-/// The task to create. What is output-only is not looked at.
-pub(super) fn new_task(request: pb::CreateTaskRequest) -> Result<NewTask, FieldViolations> {
-    let task = one("task", request.task.ok_or_else(|| "must be set".into()))?;
     let mut bad = FieldViolations::new();
-    let title = bad.check("task.title", Title::parse(task.title));
-    let description = bad.check("task.description", Description::parse(task.description));
-    let (Some(title), Some(description)) = (title, description) else { return Err(bad) };
-    Ok(NewTask { title, description, is_complete: task.is_complete })
+    bad.check("task_id", TaskId::parse(text)).ok_or(bad)
 }
 
-/// The task to change and what to change of it.
-pub(super) fn update(
-    request: pb::UpdateTaskRequest,
-) -> Result<(TaskId, TaskPatch), FieldViolations> {
-    let task = one("task", request.task.ok_or_else(|| "must be set".into()))?;
+/// The ids in a request for several tasks.
+pub(super) fn task_ids(texts: &[String]) -> Result<Vec<TaskId>, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let id = bad.check("task.id", TaskId::parse(&task.id));
-    let paths = request.update_mask.unwrap_or_default().paths;
-    bad.check("update_mask", check_mask(&paths));
-    let fields = masked(&paths, &task);
-    let mut patch = TaskPatch::default();
-    if fields.contains(&Field::Title) {
-        patch.title = bad.check("task.title", Title::parse(task.title));
+    bad.check("task_ids", check_batch(texts.len()));
+    let mut ids = Vec::new();
+    for (i, text) in texts.iter().take(MAX_BATCH).enumerate() {
+        ids.extend(bad.check(&format!("task_ids[{i}]"), TaskId::parse(text)));
     }
-    if fields.contains(&Field::Description) {
-        patch.description = bad.check("task.description", Description::parse(task.description));
-    }
-    if fields.contains(&Field::IsComplete) {
-        patch.is_complete = Some(task.is_complete);
-    }
-    match id {
-        Some(id) if bad.is_empty() => Ok((id, patch)),
-        _ => Err(bad),
-    }
+    bad.or(Some(ids))
 }
 
-/// Whether a mask names only what may be set.
-fn check_mask(paths: &[String]) -> Result<(), Invalid> {
-    if paths.len() > MAX_PATHS {
-        return Err("must name at most 32 paths".into());
-    }
-    if paths == ["*"] || paths.iter().all(|path| Field::parse(path).is_some()) {
-        return Ok(());
-    }
-    Err("may name title, description and is_complete, or be \"*\"".into())
+/// The task to create.
+pub(super) fn create(request: pb::CreateTaskRequest) -> Result<Create, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let validate_only = request.validate_only;
+    let id = bad.check("request_id", ids::parse_request_id(&request.request_id));
+    let task = required("task", request.task, task::parse_new, &mut bad);
+    let (id, tasks) = bad.or(id.zip(task.map(|task| vec![task])))?;
+    let request = id.map(|id| task::request_key("CreateTask", id, &tasks));
+    Ok(Create { tasks, request, validate_only })
 }
 
-/// The fields that an update sets (AIP-134). Of a bad mask, those that it names beside what makes
-/// it bad, so that bad values in them are told, too.
-fn masked(paths: &[String], task: &pb::Task) -> Vec<Field> {
-    let is_masked = |field: &Field| match paths {
-        [] => field.is_populated(task),
-        paths => paths.iter().any(|path| path == "*" || Field::parse(path) == Some(*field)),
+/// The tasks to create.
+pub(super) fn create_batch(
+    request: pb::BatchCreateTasksRequest,
+) -> Result<Create, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let validate_only = request.validate_only;
+    let id = bad.check("request_id", ids::parse_request_id(&request.request_id));
+    let parse = |item: pb::CreateTaskRequest| {
+        let mut bad = FieldViolations::new();
+        bad.check("request_id", must_be_empty(item.request_id.is_empty()));
+        bad.check("validate_only", must_be_empty(!item.validate_only));
+        let task = required("task", item.task, task::parse_new, &mut bad);
+        bad.or(task)
     };
-    Field::ALL.into_iter().filter(is_masked).collect()
+    let tasks = batch(request.requests, parse, &mut bad);
+    let (id, tasks) = bad.or(id.zip(Some(tasks)))?;
+    let request = id.map(|id| task::request_key("BatchCreateTasks", id, &tasks));
+    Ok(Create { tasks, request, validate_only })
 }
 
-fn one<T>(field: &str, parsed: Result<T, Invalid>) -> Result<T, FieldViolations> {
+/// The tasks to change, and what to change of each.
+pub(super) fn update_batch(
+    request: pb::BatchUpdateTasksRequest,
+) -> Result<Vec<(Target, TaskPatch)>, FieldViolations> {
     let mut bad = FieldViolations::new();
-    bad.check(field, parsed).ok_or(bad)
+    let ids = request.requests.iter().map(|item| item.task.as_ref().map_or("", |task| &task.id));
+    check_distinct(ids, "task.id", &mut bad);
+    let parse = |item: pb::UpdateTaskRequest| {
+        let only_batch = must_be_empty(!item.validate_only);
+        let parsed = update(item);
+        match only_batch {
+            Ok(()) => parsed,
+            Err(rule) => {
+                let mut bad = parsed.err().unwrap_or_default();
+                bad.check::<()>("validate_only", Err(rule));
+                Err(bad)
+            }
+        }
+    };
+    let updates = batch(request.requests, parse, &mut bad);
+    bad.or(Some(updates))
 }
 
-impl From<Task> for pb::Task {
-    fn from(task: Task) -> Self {
-        Self {
-            id: task.id.to_string(),
-            title: task.title.into(),
-            description: task.description.into(),
-            is_complete: task.is_complete,
-            create_time: Some(time::timestamp(task.create_time)),
-            update_time: Some(time::timestamp(task.update_time)),
-            complete_time: task.complete_time.map(time::timestamp),
+/// The task to delete.
+pub(super) fn target(request: &pb::DeleteTaskRequest) -> Result<Target, FieldViolations> {
+    let id = task_id(&request.task_id)?;
+    Ok(Target { id, etag: Etag::parse(&request.etag) })
+}
+
+/// The tasks to delete.
+pub(super) fn delete_batch(
+    request: &pb::BatchDeleteTasksRequest,
+) -> Result<Vec<Target>, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let ids = request.requests.iter().map(|item| item.task_id.as_str());
+    check_distinct(ids, "task_id", &mut bad);
+    let targets = batch(request.requests.iter().collect(), target, &mut bad);
+    bad.or(Some(targets))
+}
+
+/// A message that has to be there, parsed.
+fn required<M, T>(
+    field: &str,
+    message: Option<M>,
+    parse: impl FnOnce(M) -> Result<T, FieldViolations>,
+    bad: &mut FieldViolations,
+) -> Option<T> {
+    let message = bad.check(field, message.ok_or_else(|| "must be set".into()))?;
+    bad.check_message(field, parse(message))
+}
+
+/// The items of a batch, parsed.
+fn batch<M, T>(
+    items: Vec<M>,
+    parse: impl Fn(M) -> Result<T, FieldViolations>,
+    bad: &mut FieldViolations,
+) -> Vec<T> {
+    bad.check("requests", check_batch(items.len()));
+    let mut parsed = Vec::with_capacity(items.len().min(MAX_BATCH));
+    for (i, item) in items.into_iter().take(MAX_BATCH).enumerate() {
+        parsed.extend(bad.check_message(&format!("requests[{i}]"), parse(item)));
+    }
+    parsed
+}
+
+fn check_batch(len: usize) -> Result<(), Invalid> {
+    (1..=MAX_BATCH).contains(&len).then_some(()).ok_or_else(|| "must have 1 to 100 items".into())
+}
+
+/// Notes where the id of an item is that of one before: which of the two counts, nobody could tell.
+fn check_distinct<'a>(ids: impl Iterator<Item = &'a str>, field: &str, bad: &mut FieldViolations) {
+    let mut seen = HashSet::new();
+    for (i, id) in ids.take(MAX_BATCH).enumerate() {
+        if !id.is_empty() && !seen.insert(id) {
+            let field = format!("requests[{i}].{field}");
+            bad.check::<()>(&field, Err("must not be that of an item before".into()));
         }
     }
+}
+
+/// What only the batch as a whole can have.
+fn must_be_empty(is_empty: bool) -> Result<(), Invalid> {
+    is_empty.then_some(()).ok_or_else(|| "must be empty in a batch: set it for the whole".into())
 }

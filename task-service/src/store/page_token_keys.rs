@@ -3,9 +3,6 @@
 use shared::{error::Error, page::PageTokenKey};
 use sqlx::PgPool;
 
-/// What the tokens are for.
-const LIST: &str = "tandem: tasks by create_time desc, v1";
-
 /// The key that is stored, or `candidate`, which is stored if there was none.
 pub(crate) async fn find_or_insert(
     db: &PgPool,
@@ -19,5 +16,5 @@ pub(crate) async fn find_or_insert(
          returning key",
         candidate,
     );
-    Ok(PageTokenKey::new(&key.fetch_one(db).await?, LIST))
+    Ok(PageTokenKey::new(&key.fetch_one(db).await?))
 }

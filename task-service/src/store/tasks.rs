@@ -1,150 +1,130 @@
-//! `task.tasks`: every statement is scoped to the owner, so that a task of another is not there.
+//! `task.tasks`: every statement of a call is scoped to the owner, so that a task of another is not
+//! there. A write takes its next revision from the owner's row in `task.feeds`, in the same statement.
+//!
+//! Locks are taken in one order: tasks by id, then the owner's feed. So writers never deadlock.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use shared::{error::Error, ids::UserId, page::Cursor};
+use shared::{error::Error, ids::UserId};
 use sqlx::PgPool;
 
-use crate::domain::task::{Description, Task, TaskId, TaskPatch, Title};
+use crate::domain::{
+    due::{Due, TimeZone},
+    etag::Etag,
+    label::Labels,
+    priority::Priority,
+    task::{Deletion, Target, Task, TaskId},
+    text::{Description, Title},
+};
 
-/// Keeps a new task.
-pub(crate) async fn insert(db: &PgPool, owner: UserId, task: &Task) -> Result<(), Error> {
-    sqlx::query!(
-        "insert into task.tasks (
-            owner_id, id, title, description, is_complete, create_time, update_time, complete_time
-         )
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        owner as _,
-        task.id as _,
-        &task.title as _,
-        &task.description as _,
-        task.is_complete,
-        task.create_time,
-        task.update_time,
-        task.complete_time,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
+mod delete;
+mod insert;
+mod list;
+mod purge;
+mod update;
 
-/// The task of this id.
-///
-/// # Errors
-/// [`Error::TaskNotFound`] if the owner has none.
-pub(crate) async fn get(db: &PgPool, owner: UserId, id: TaskId) -> Result<Task, Error> {
-    let row = sqlx::query_as!(
-        Task,
-        r#"select
-            id as "id: TaskId",
-            title as "title: Title",
-            description as "description: Description",
-            is_complete,
-            create_time,
-            update_time,
-            complete_time
-         from task.tasks
-         where owner_id = $1 and id = $2"#,
-        owner as _,
-        id as _,
-    );
-    row.fetch_optional(db).await?.ok_or(Error::TaskNotFound)
-}
+pub(crate) use delete::{delete, undelete};
+pub(crate) use insert::insert;
+pub(crate) use list::list;
+pub(crate) use purge::purge;
+pub(crate) use update::update;
 
-/// The owner's tasks behind `cursor`, the newest first, at most `limit`.
-pub(crate) async fn list(
-    db: &PgPool,
-    owner: UserId,
-    cursor: Cursor,
-    limit: usize,
-) -> Result<Vec<Task>, Error> {
-    // Compared as a row, the condition is the beginning of the index scan on every page.
-    let rows = sqlx::query_as!(
-        Task,
-        r#"select
-            id as "id: TaskId",
-            title as "title: Title",
-            description as "description: Description",
-            is_complete,
-            create_time,
-            update_time,
-            complete_time
-         from task.tasks
-         where owner_id = $1 and (create_time, id) < ($2, $3)
-         order by create_time desc, id desc
-         limit $4"#,
-        owner as _,
-        cursor.create_time,
-        cursor.id,
-        i64::try_from(limit).expect("a page is small"),
-    );
-    Ok(rows.fetch_all(db).await?)
-}
-
-/// Sets the fields that the patch holds, and the times that follow from them. A patch that changes
-/// nothing leaves `update_time`.
-///
-/// # Errors
-/// [`Error::TaskNotFound`] if the owner has no such task.
-pub(crate) async fn update(
-    db: &PgPool,
-    owner: UserId,
+/// A task as its columns have it.
+#[derive(Clone, sqlx::FromRow)]
+struct Row {
     id: TaskId,
-    patch: &TaskPatch,
-    now: DateTime<Utc>,
-) -> Result<Task, Error> {
-    let row = sqlx::query_as!(
-        Task,
-        r#"update task.tasks
-         set title = coalesce($3, title),
-             description = coalesce($4, description),
-             is_complete = coalesce($5, is_complete),
-             complete_time = case
-                 when coalesce($5, is_complete) = is_complete then complete_time
-                 when $5 then $6::timestamptz
-             end,
-             update_time = case
-                 when (coalesce($3, title), coalesce($4, description), coalesce($5, is_complete))
-                     = (title, description, is_complete) then update_time
-                 else greatest($6, update_time)
-             end
-         where owner_id = $1 and id = $2
-         returning
-             id as "id: TaskId",
-             title as "title: Title",
-             description as "description: Description",
-             is_complete,
-             create_time,
-             update_time,
-             complete_time"#,
-        owner as _,
-        id as _,
-        &patch.title as _,
-        &patch.description as _,
-        patch.is_complete,
-        now,
-    );
-    row.fetch_optional(db).await?.ok_or(Error::TaskNotFound)
+    title: Title,
+    description: Description,
+    is_complete: bool,
+    priority: Priority,
+    labels: Labels,
+    due_time: Option<DateTime<Utc>>,
+    due_time_zone: Option<TimeZone>,
+    revision: i64,
+    /// Before the statement: the same where it wrote nothing.
+    previous_revision: i64,
+    create_time: DateTime<Utc>,
+    update_time: DateTime<Utc>,
+    complete_time: Option<DateTime<Utc>>,
+    delete_time: Option<DateTime<Utc>>,
+    purge_time: Option<DateTime<Utc>>,
 }
 
-/// Removes a task and returns what it was.
-///
-/// # Errors
-/// [`Error::TaskNotFound`] if the owner has no such task.
-pub(crate) async fn delete(db: &PgPool, owner: UserId, id: TaskId) -> Result<Task, Error> {
-    let row = sqlx::query_as!(
-        Task,
-        r#"delete from task.tasks
-         where owner_id = $1 and id = $2
-         returning
-             id as "id: TaskId",
-             title as "title: Title",
-             description as "description: Description",
-             is_complete,
-             create_time,
-             update_time,
-             complete_time"#,
+impl Row {
+    fn is_written(&self) -> bool {
+        self.revision != self.previous_revision
+    }
+
+    /// # Errors
+    /// [`Error::EtagMismatch`] if this version, from before the statement, is not the one meant.
+    fn check_etag(&self, target: Target) -> Result<(), Error> {
+        let current = Etag::of(self.previous_revision);
+        match target.etag {
+            Some(etag) if etag != current => Err(Error::EtagMismatch { etag: current.to_string() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<Row> for Task {
+    fn from(row: Row) -> Self {
+        let deletion = row.delete_time.zip(row.purge_time);
+        Self {
+            id: row.id,
+            title: row.title,
+            description: row.description,
+            is_complete: row.is_complete,
+            priority: row.priority,
+            labels: row.labels,
+            due: row.due_time.map(|time| Due::from_parts(time, row.due_time_zone)),
+            etag: Etag::of(row.revision),
+            create_time: row.create_time,
+            update_time: row.update_time,
+            complete_time: row.complete_time,
+            deletion: deletion
+                .map(|(delete_time, purge_time)| Deletion { delete_time, purge_time }),
+        }
+    }
+}
+
+/// The tasks of these ids, in their order; deleted ones, too. [`Error::TaskNotFound`] stands for each
+/// that the owner does not have.
+pub(crate) async fn get(
+    db: &PgPool,
+    owner: UserId,
+    ids: &[TaskId],
+) -> Result<Vec<Result<Task, Error>>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select
+            id as "id: TaskId",
+            title as "title: Title",
+            description as "description: Description",
+            is_complete,
+            priority as "priority: Priority",
+            labels as "labels: Labels",
+            due_time,
+            due_time_zone as "due_time_zone: TimeZone",
+            revision,
+            revision as previous_revision,
+            create_time,
+            update_time,
+            complete_time,
+            delete_time,
+            purge_time
+         from task.tasks
+         where owner_id = $1 and id = any($2)"#,
         owner as _,
-        id as _,
+        ids as _,
     );
-    row.fetch_optional(db).await?.ok_or(Error::TaskNotFound)
+    let rows = by_id(rows.fetch_all(db).await?);
+    Ok(ids
+        .iter()
+        .map(|id| rows.get(id).cloned().map(Into::into).ok_or(Error::TaskNotFound))
+        .collect())
+}
+
+fn by_id(rows: Vec<Row>) -> HashMap<TaskId, Row> {
+    rows.into_iter().map(|row| (row.id, row)).collect()
 }

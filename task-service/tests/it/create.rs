@@ -123,6 +123,6 @@ async fn every_bad_field_is_named_and_nothing_is_stored() {
 async fn a_request_without_a_task_is_refused() {
     let app = App::start().await;
     let [mut alice] = app.users();
-    let answer = alice.client.create_task(pb::CreateTaskRequest { task: None }).await;
+    let answer = alice.client.create_task(pb::CreateTaskRequest::default()).await;
     assert_eq!(refusal(answer), Refusal::invalid(&["task"]));
 }

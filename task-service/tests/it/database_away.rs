@@ -109,7 +109,7 @@ async fn a_full_pool_says_unavailable_in_time() {
     app.database
         .execute(
             "create function linger() returns trigger language plpgsql as $$
-                 begin perform pg_sleep(1); return new; end
+                 begin perform pg_sleep(2); return new; end
              $$;
              create trigger linger before update on task.tasks
                  for each row execute function linger()",

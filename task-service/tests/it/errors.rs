@@ -38,8 +38,9 @@ async fn a_fault_in_a_write_is_an_internal_error_that_tells_nothing() {
     let task = alice.create("x").await;
     before_each_write(&app.database, &format!("raise exception '{SECRET}'")).await;
     let created = alice.try_create(titled("y")).await.map(|response| response.map(|_| ()));
-    let [_, updated, deleted] = call_each_about(&alice.client, &task.id).await;
-    for (method, answer) in [("CreateTask", created), updated, deleted] {
+    let [_, _, updated, all_updated, deleted, _, all_deleted] =
+        call_each_about(&alice.client, &task.id).await;
+    for (method, answer) in [("CreateTask", created), updated, all_updated, deleted, all_deleted] {
         assert_internal(method, answer, &["secret", "sabotage"]);
     }
     assert_eq!(alice.page(0, "").await.tasks, [task]);
@@ -65,8 +66,9 @@ async fn a_statement_that_takes_too_long_exceeds_the_deadline() {
     let task = alice.create("x").await;
     before_each_write(&app.database, "perform pg_sleep(30)").await;
     let created = alice.try_create(titled("y")).await.map(|response| response.map(|_| ()));
-    let [_, updated, deleted] = call_each_about(&alice.client, &task.id).await;
-    for (method, answer) in [("CreateTask", created), updated, deleted] {
+    let [_, _, updated, all_updated, deleted, _, all_deleted] =
+        call_each_about(&alice.client, &task.id).await;
+    for (method, answer) in [("CreateTask", created), updated, all_updated, deleted, all_deleted] {
         let expected = Refusal::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
         assert_eq!(refusal(answer), expected, "{method}");
     }
@@ -81,9 +83,9 @@ async fn a_task_that_another_transaction_holds_is_a_conflict() {
     let pool = app.database.pool().await;
     let mut other = pool.acquire().await.unwrap();
     sqlx::raw_sql("begin; select * from task.tasks for update").execute(&mut *other).await.unwrap();
-    let [(_, read), updated, deleted] = call_each_about(&alice.client, &task.id).await;
-    assert!(read.is_ok());
-    for (method, answer) in [updated, deleted] {
+    let [(_, read), (_, all_read), changes @ ..] = call_each_about(&alice.client, &task.id).await;
+    assert!(read.is_ok() && all_read.is_ok());
+    for (method, answer) in changes {
         assert_eq!(refusal(answer), Refusal::new(Code::Aborted, "CONFLICT"), "{method}");
     }
     sqlx::raw_sql("rollback").execute(&mut *other).await.unwrap();

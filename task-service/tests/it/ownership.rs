@@ -70,8 +70,13 @@ async fn two_owners_may_have_tasks_of_one_id() {
     let [alice, bob] = app.users();
     let task = alice.create("of alice").await;
     let copy = format!(
-        "insert into task.tasks
-         select '{}', id, 'of bob', description, is_complete, create_time, update_time
+        "insert into task.feeds values ('{0}', 1, 1);
+         insert into task.tasks (
+            owner_id, id, title, title_folded, description, description_folded, is_complete,
+            revision, create_time, update_time
+         )
+         select
+            '{0}', id, 'of bob', '', '', '', is_complete, revision, create_time, update_time
          from task.tasks",
         bob.id
     );

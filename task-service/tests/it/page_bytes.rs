@@ -15,13 +15,13 @@ async fn a_page_of_the_largest_tasks_fits_and_the_walk_misses_none() {
         ..Default::default()
     };
     for _ in 0..60 {
-        let request = pb::CreateTaskRequest { task: Some(task.clone()) };
+        let request = pb::CreateTaskRequest { task: Some(task.clone()), ..Default::default() };
         alice.client.create_task(request).await.unwrap();
     }
     let mut ids = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = pb::ListTasksRequest { page_size: 200, page_token };
+        let request = pb::ListTasksRequest { page_size: 200, page_token, ..Default::default() };
         let page = alice.client.list_tasks(request).await.unwrap().into_inner();
         assert!(page.encoded_len() < 2 * 1024 * 1024, "{}", page.encoded_len());
         ids.extend(page.tasks.into_iter().map(|task| task.id));

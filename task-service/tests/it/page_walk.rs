@@ -4,19 +4,11 @@ use std::collections::HashMap;
 
 use proto::task::v1 as pb;
 
-use crate::support::{App, User};
+use crate::support::App;
 
-/// Walks the pages to the last, and returns them.
-async fn walk(alice: &User, page_size: i32) -> Vec<Vec<pb::Task>> {
-    let (mut pages, mut token) = (Vec::new(), String::new());
-    loop {
-        let page = alice.page(page_size, &token).await;
-        pages.push(page.tasks);
-        token = page.next_page_token;
-        if token.is_empty() {
-            return pages;
-        }
-    }
+/// All tasks, the newest first.
+fn newest() -> pb::ListTasksRequest {
+    pb::ListTasksRequest::default()
 }
 
 #[tokio::test]
@@ -27,7 +19,7 @@ async fn pages_of_any_size_neither_skip_nor_repeat() {
     let all = alice.page(200, "").await.tasks;
     assert_eq!(all.len(), 120);
     for page_size in [1, 5, 16, 53, 100] {
-        let tasks = walk(&alice, page_size).await.concat();
+        let tasks = alice.walk(&newest(), page_size).await.concat();
         assert_eq!(tasks, all, "pages of {page_size}");
     }
 }
@@ -40,7 +32,7 @@ async fn the_last_page_has_a_task_and_no_token() {
     for (page_size, lengths) in
         [(5, &[5, 5, 5, 5][..]), (7, &[7, 7, 6]), (19, &[19, 1]), (20, &[20]), (21, &[20])]
     {
-        let pages = walk(&alice, page_size).await;
+        let pages = alice.walk(&newest(), page_size).await;
         assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "of {page_size}");
     }
 }
@@ -51,7 +43,7 @@ async fn tasks_that_are_there_throughout_appear_once_while_others_come_and_go() 
     let [alice] = app.users();
     alice.seed(&app.database, 240).await;
     // Every other one will be deleted while the pages are walked.
-    let tasks = walk(&alice, 200).await.concat();
+    let tasks = alice.walk(&newest(), 200).await.concat();
     let (doomed, lasting): (Vec<_>, Vec<_>) =
         tasks.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
 
@@ -64,7 +56,7 @@ async fn tasks_that_are_there_throughout_appear_once_while_others_come_and_go() 
     let walking = async {
         let mut walks = Vec::new();
         for page_size in [3, 7, 16] {
-            walks.push(walk(&alice, page_size).await.concat());
+            walks.push(alice.walk(&newest(), page_size).await.concat());
         }
         walks
     };

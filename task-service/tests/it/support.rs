@@ -108,29 +108,49 @@ impl Interceptor for Authorization {
 /// A call's method and its outcome without the content.
 pub(crate) type Outcome = (&'static str, Result<Response<()>, Status>);
 
-/// Calls each RPC that takes a task's id, about this one.
-pub(crate) async fn call_each_about(client: &Client, id: &str) -> [Outcome; 3] {
+/// Calls each RPC that takes a task's id, about this one: those that delete come last.
+pub(crate) async fn call_each_about(client: &Client, id: &str) -> [Outcome; 7] {
     let mut client = client.clone();
-    let task_id = id.to_owned();
-    let get = client.get_task(pb::GetTaskRequest { task_id: task_id.clone() }).await;
+    let (task_id, task_ids) = (id.to_owned(), vec![id.to_owned()]);
     let task = pb::Task { id: task_id.clone(), title: "changed".into(), ..Default::default() };
-    let update = pb::UpdateTaskRequest { task: Some(task), update_mask: None };
+    let update = pb::UpdateTaskRequest { task: Some(task), ..Default::default() };
+    let updates =
+        pb::BatchUpdateTasksRequest { requests: vec![update.clone()], validate_only: false };
+    let delete = pb::DeleteTaskRequest { task_id: task_id.clone(), etag: String::new() };
+    let deletes = pb::BatchDeleteTasksRequest { requests: vec![delete.clone()] };
+    let get = client.get_task(pb::GetTaskRequest { task_id: task_id.clone() }).await;
+    let gets = client.batch_get_tasks(pb::BatchGetTasksRequest { task_ids }).await;
     let update = client.update_task(update).await;
-    let delete = client.delete_task(pb::DeleteTaskRequest { task_id }).await;
+    let updates = client.batch_update_tasks(updates).await;
+    let delete = client.delete_task(delete).await;
+    let undelete = client.undelete_task(pb::UndeleteTaskRequest { task_id }).await;
+    let deletes = client.batch_delete_tasks(deletes).await;
     [
         ("GetTask", get.map(without_content)),
+        ("BatchGetTasks", gets.map(without_content)),
         ("UpdateTask", update.map(without_content)),
+        ("BatchUpdateTasks", updates.map(without_content)),
         ("DeleteTask", delete.map(without_content)),
+        ("UndeleteTask", undelete.map(without_content)),
+        ("BatchDeleteTasks", deletes.map(without_content)),
     ]
 }
 
 /// Calls each RPC with a good request, about a task that is not there where it takes an id.
-pub(crate) async fn call_each(client: &Client) -> [Outcome; 5] {
-    let create = pb::CreateTaskRequest { task: Some(titled("new")) };
+pub(crate) async fn call_each(client: &Client) -> Vec<Outcome> {
+    let create = pb::CreateTaskRequest { task: Some(titled("new")), ..Default::default() };
+    let creates =
+        pb::BatchCreateTasksRequest { requests: vec![create.clone()], ..Default::default() };
     let create = client.clone().create_task(create).await.map(without_content);
+    let creates = client.clone().batch_create_tasks(creates).await.map(without_content);
     let list = client.clone().list_tasks(pb::ListTasksRequest::default()).await;
-    let [get, update, delete] = call_each_about(client, ABSENT_ID).await;
-    [("CreateTask", create), get, ("ListTasks", list.map(without_content)), update, delete]
+    let mut outcomes = vec![
+        ("CreateTask", create),
+        ("BatchCreateTasks", creates),
+        ("ListTasks", list.map(without_content)),
+    ];
+    outcomes.extend(call_each_about(client, ABSENT_ID).await);
+    outcomes
 }
 
 /// Checks that each RPC refuses a good request in the same way.

@@ -105,9 +105,9 @@ async fn all_violations_are_named_at_once() {
         (&["*"], &["task.id", "task.title", "task.description"]),
         (&["title"], &["task.id", "task.title"]),
         (&["is_complete"], &["task.id"]),
-        (&["id"], &["task.id", "update_mask"]),
-        (&["title", "id"], &["task.id", "update_mask", "task.title"]),
-        (&["*", "id"], &["task.id", "update_mask", "task.title", "task.description"]),
+        (&["id"], &["update_mask", "task.id"]),
+        (&["title", "id"], &["update_mask", "task.id", "task.title"]),
+        (&["*", "id"], &["update_mask", "task.id", "task.title", "task.description"]),
     ] {
         let answer = alice.try_update(task.clone(), mask).await;
         assert_eq!(refusal(answer), Refusal::invalid(fields), "{mask:?}");

@@ -63,7 +63,8 @@ async fn control_characters_are_invalid() {
 async fn fields_that_the_service_does_not_know_are_ignored() {
     let app = App::start().await;
     let (alice, token, channel) = caller(&app);
-    let known = pb::CreateTaskRequest { task: Some(titled("x")) }.encode_to_vec();
+    let known =
+        pb::CreateTaskRequest { task: Some(titled("x")), ..Default::default() }.encode_to_vec();
     // Field 1000, a text: of a newer client, maybe.
     let message = [known, vec![0xc2, 0x3e, 0x03, b'n', b'e', b'w']].concat();
     call_with_bytes(&channel, &token, "CreateTask", message).await.unwrap();
@@ -98,23 +99,62 @@ async fn an_unknown_method_is_not_found() {
 }
 
 /// Good messages of each method, to be spoiled.
-fn good_messages() -> [(&'static str, Vec<u8>); 5] {
-    let task = pb::Task { id: ABSENT_ID.into(), is_complete: true, ..titled("title") };
-    let task_id = ABSENT_ID.to_owned();
-    let mask = prost_types::FieldMask { paths: vec!["title".into(), "description".into()] };
-    let list = pb::ListTasksRequest { page_size: 10, page_token: "token".into() };
-    let update = pb::UpdateTaskRequest { task: Some(task.clone()), update_mask: Some(mask) };
-    let create = pb::CreateTaskRequest { task: Some(task) }.encode_to_vec();
-    let get = pb::GetTaskRequest { task_id: task_id.clone() }.encode_to_vec();
-    let delete = pb::DeleteTaskRequest { task_id }.encode_to_vec();
-    let [create_task, get_task, list_tasks, update_task, delete_task] = METHODS;
-    [
-        (create_task, create),
-        (get_task, get),
-        (list_tasks, list.encode_to_vec()),
-        (update_task, update.encode_to_vec()),
-        (delete_task, delete),
-    ]
+fn good_messages() -> [(&'static str, Vec<u8>); 10] {
+    let time = Some(prost_types::Timestamp { seconds: 1, nanos: 2 });
+    let moment = pb::DueTime { time, time_zone: "UTC".into() };
+    let task = pb::Task {
+        id: ABSENT_ID.into(),
+        is_complete: true,
+        labels: vec!["label".into()],
+        due: Some(pb::Due { due: Some(pb::due::Due::Moment(moment)) }),
+        ..titled("title")
+    };
+    let (task_id, etag) = (ABSENT_ID.to_owned(), "etag".to_owned());
+    let mask = prost_types::FieldMask { paths: vec!["title".into(), "due".into()] };
+    let filter = pb::TaskFilter {
+        labels: vec!["label".into()],
+        priorities: vec![1],
+        due_before: time,
+        text: "text".into(),
+        ..Default::default()
+    };
+    let list = pb::ListTasksRequest {
+        page_size: 10,
+        page_token: "token".into(),
+        filter: Some(filter),
+        order_by: "due desc, title".into(),
+        show_deleted: true,
+    };
+    let create = pb::CreateTaskRequest {
+        task: Some(task.clone()),
+        request_id: ABSENT_ID.into(),
+        validate_only: false,
+    };
+    let creates =
+        pb::BatchCreateTasksRequest { requests: vec![create.clone()], ..Default::default() };
+    let update =
+        pb::UpdateTaskRequest { task: Some(task), update_mask: Some(mask), validate_only: false };
+    let updates =
+        pb::BatchUpdateTasksRequest { requests: vec![update.clone()], validate_only: true };
+    let get = pb::GetTaskRequest { task_id: task_id.clone() };
+    let gets = pb::BatchGetTasksRequest { task_ids: vec![task_id.clone()] };
+    let undelete = pb::UndeleteTaskRequest { task_id: task_id.clone() };
+    let delete = pb::DeleteTaskRequest { task_id, etag };
+    let deletes = pb::BatchDeleteTasksRequest { requests: vec![delete.clone()] };
+    let messages = [
+        create.encode_to_vec(),
+        get.encode_to_vec(),
+        list.encode_to_vec(),
+        update.encode_to_vec(),
+        delete.encode_to_vec(),
+        undelete.encode_to_vec(),
+        gets.encode_to_vec(),
+        creates.encode_to_vec(),
+        updates.encode_to_vec(),
+        deletes.encode_to_vec(),
+    ];
+    let mut messages = messages.into_iter();
+    METHODS.map(|method| (method, messages.next().expect("there is one for each")))
 }
 
 #[tokio::test]

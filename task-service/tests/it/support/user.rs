@@ -28,7 +28,8 @@ impl User {
         &self,
         task: pb::Task,
     ) -> Result<Response<pb::CreateTaskResponse>, Status> {
-        self.client.clone().create_task(pb::CreateTaskRequest { task: Some(task) }).await
+        let request = pb::CreateTaskRequest { task: Some(task), ..Default::default() };
+        self.client.clone().create_task(request).await
     }
 
     /// The task as it is stored.
@@ -59,15 +60,39 @@ impl User {
     ) -> Result<Response<pb::UpdateTaskResponse>, Status> {
         let paths = mask.iter().map(ToString::to_string).collect();
         let update_mask = (!mask.is_empty()).then_some(FieldMask { paths });
-        let request = pb::UpdateTaskRequest { task: Some(task), update_mask };
+        let request = pb::UpdateTaskRequest { task: Some(task), update_mask, validate_only: false };
         self.client.clone().update_task(request).await
     }
 
-    /// Deletes a task and returns what it was.
+    /// Deletes a task and returns it.
     pub(crate) async fn delete(&self, id: &str) -> pb::Task {
-        let request = pb::DeleteTaskRequest { task_id: id.into() };
-        let answer = self.client.clone().delete_task(request).await.expect("it is deleted");
+        let answer = self.try_delete(id, "").await.expect("it is deleted");
         answer.into_inner().task.expect("the task is returned")
+    }
+
+    /// Asks for a task to be deleted, in this version if there is one.
+    pub(crate) async fn try_delete(
+        &self,
+        task_id: &str,
+        etag: &str,
+    ) -> Result<Response<pb::DeleteTaskResponse>, Status> {
+        let request = pb::DeleteTaskRequest { task_id: task_id.into(), etag: etag.into() };
+        self.client.clone().delete_task(request).await
+    }
+
+    /// Brings a deleted task back and returns it.
+    pub(crate) async fn undelete(&self, id: &str) -> pb::Task {
+        let answer = self.try_undelete(id).await.expect("it is undeleted");
+        answer.into_inner().task.expect("the task is returned")
+    }
+
+    /// Asks for a deleted task to be brought back.
+    pub(crate) async fn try_undelete(
+        &self,
+        task_id: &str,
+    ) -> Result<Response<pb::UndeleteTaskResponse>, Status> {
+        let request = pb::UndeleteTaskRequest { task_id: task_id.into() };
+        self.client.clone().undelete_task(request).await
     }
 
     /// One page of the user's tasks.
@@ -81,8 +106,39 @@ impl User {
         page_size: i32,
         page_token: &str,
     ) -> Result<Response<pb::ListTasksResponse>, Status> {
-        let request = pb::ListTasksRequest { page_size, page_token: page_token.into() };
+        let page_token = page_token.into();
+        self.try_list(pb::ListTasksRequest { page_size, page_token, ..Default::default() }).await
+    }
+
+    /// The first page of this list.
+    pub(crate) async fn list(&self, request: pb::ListTasksRequest) -> Vec<pb::Task> {
+        self.try_list(request).await.expect("it is listed").into_inner().tasks
+    }
+
+    /// Asks for a page of this list.
+    pub(crate) async fn try_list(
+        &self,
+        request: pb::ListTasksRequest,
+    ) -> Result<Response<pb::ListTasksResponse>, Status> {
         self.client.clone().list_tasks(request).await
+    }
+
+    /// All pages of this list, each of this size.
+    pub(crate) async fn walk(
+        &self,
+        list: &pb::ListTasksRequest,
+        page_size: i32,
+    ) -> Vec<Vec<pb::Task>> {
+        let mut request = pb::ListTasksRequest { page_size, ..list.clone() };
+        let mut pages = Vec::new();
+        loop {
+            let page = self.try_list(request.clone()).await.expect("it is listed").into_inner();
+            pages.push(page.tasks);
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                return pages;
+            }
+        }
     }
 
     /// A token for the second page: the user gets two tasks if they have none.
@@ -99,21 +155,42 @@ impl User {
         let owner = self.id;
         database
             .execute(format!(
-                "insert into task.tasks (
-                    owner_id, id, title, description, is_complete, create_time, update_time
+                "with feed as (
+                    insert into task.feeds as feed (owner_id, revision, task_count)
+                    values ('{owner}', {count}, {count})
+                    on conflict (owner_id) do update
+                    set revision = feed.revision + {count},
+                        task_count = feed.task_count + {count}
+                    returning revision
                  )
-                 select '{owner}', gen_random_uuid(), 'task ' || n, '', false, time, time
-                 from generate_series(1, {count}) n,
+                 insert into task.tasks (
+                    owner_id, id, title, title_folded, description, description_folded,
+                    is_complete, priority, labels, due_time, revision, create_time, update_time
+                 )
+                 select
+                    '{owner}', gen_random_uuid(), 'task ' || n % 7, 'task ' || n % 7, '', '',
+                    false, n % 4 + 1, array['label ' || n % 3],
+                    case when n % 5 > 0 then time + n % 11 * interval '1 day' end,
+                    revision - {count} + n, time, time
+                 from feed, generate_series(1, {count}) n,
                      lateral (select timestamptz '2026-01-01' + n / 10 * interval '1 s' as time) t"
             ))
             .await;
     }
 
-    /// How many tasks the user has, by the database's word.
+    /// How many tasks the user has that are not deleted, by the word of the database and of their feed.
     pub(crate) async fn count(&self, database: &TestDatabase) -> i64 {
-        let sql = format!("select count(*) from task.tasks where owner_id = '{}'", self.id);
+        let sql = format!(
+            "select
+                (select count(*) from task.tasks where owner_id = '{0}' and delete_time is null),
+                coalesce((select task_count from task.feeds where owner_id = '{0}'), 0)::bigint",
+            self.id
+        );
         let pool = database.pool().await;
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&pool).await.expect("it is counted")
+        let counts = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&pool).await;
+        let (tasks, counted): (i64, i64) = counts.expect("they are counted");
+        assert_eq!(tasks, counted, "the feed has another number of tasks");
+        tasks
     }
 }
 

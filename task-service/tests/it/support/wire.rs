@@ -9,8 +9,18 @@ use tonic::{
 };
 
 /// The methods of the service.
-pub(crate) const METHODS: [&str; 5] =
-    ["CreateTask", "GetTask", "ListTasks", "UpdateTask", "DeleteTask"];
+pub(crate) const METHODS: [&str; 10] = [
+    "CreateTask",
+    "GetTask",
+    "ListTasks",
+    "UpdateTask",
+    "DeleteTask",
+    "UndeleteTask",
+    "BatchGetTasks",
+    "BatchCreateTasks",
+    "BatchUpdateTasks",
+    "BatchDeleteTasks",
+];
 
 /// Calls a method with these bytes as its message, and drops the answer's.
 pub(crate) async fn call_with_bytes(

@@ -1,0 +1,99 @@
+//! The rules that the fields of a request break, gathered so that a caller learns of all at once.
+
+use std::{borrow::Cow, fmt};
+
+use tonic::Status;
+use tonic_types::FieldViolation;
+
+use super::Error;
+
+/// The most violations that are told: an error has to fit into the headers of an answer.
+const MAX_TOLD: usize = 16;
+
+/// The rule that a value breaks, in words that follow the field's name: "must not be empty".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub Cow<'static, str>);
+
+impl From<&'static str> for Invalid {
+    fn from(rule: &'static str) -> Self {
+        Self(Cow::Borrowed(rule))
+    }
+}
+
+/// Every bad field of a request, gathered so that the caller learns of all of them at once.
+#[derive(Debug, Default)]
+pub struct FieldViolations(Vec<FieldViolation>);
+
+impl FieldViolations {
+    /// An empty list, to be filled by [`check`](Self::check).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether no rule is broken so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the parsed value, or notes which rule `field` breaks. `field` is its path in the
+    /// request: `task.title`.
+    pub fn check<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|Invalid(rule)| self.0.push(FieldViolation::new(field, rule))).ok()
+    }
+
+    /// Returns what was parsed from a message inside the request, or notes which rules its fields
+    /// break. `message` is its path in the request: `requests[3]`.
+    pub fn check_message<T>(&mut self, message: &str, parsed: Result<T, Self>) -> Option<T> {
+        let nested = |violation: FieldViolation| FieldViolation {
+            field: format!("{message}.{}", violation.field),
+            ..violation
+        };
+        parsed.map_err(|bad| self.0.extend(bad.0.into_iter().map(nested))).ok()
+    }
+
+    /// The value, if no rule was broken.
+    ///
+    /// # Errors
+    /// All that was noted, otherwise.
+    pub fn or<T>(self, value: Option<T>) -> Result<T, Self> {
+        value.filter(|_| self.is_empty()).ok_or(self)
+    }
+
+    /// As they stand in `google.rpc.BadRequest`: the first of them, and how many more there are.
+    pub(super) fn into_details(mut self) -> Vec<FieldViolation> {
+        let untold = self.0.len().saturating_sub(MAX_TOLD);
+        self.0.truncate(MAX_TOLD);
+        if untold > 0 {
+            self.0.push(FieldViolation::new("", format!("and {untold} more")));
+        }
+        self.0
+    }
+}
+
+impl fmt::Display for FieldViolations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, FieldViolation { field, description, .. }) in self.0.iter().enumerate() {
+            if i == MAX_TOLD {
+                return write!(f, "; and {} more", self.0.len() - MAX_TOLD);
+            }
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{field} {description}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<FieldViolations> for Status {
+    fn from(violations: FieldViolations) -> Self {
+        Error::InvalidFields(violations).into()
+    }
+}
+
+impl From<FieldViolations> for Error {
+    fn from(violations: FieldViolations) -> Self {
+        Self::InvalidFields(violations)
+    }
+}

@@ -1,0 +1,116 @@
+//! When a task is due.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
+use shared::error::Invalid;
+
+/// All day, or at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// All day, wherever one is.
+    Date(NaiveDate),
+    /// At a moment that was chosen in this time zone.
+    Moment { time: DateTime<Utc>, zone: TimeZone },
+}
+
+impl Due {
+    /// What it counts as beside others: the moment, or the beginning of the day in UTC.
+    pub(crate) fn time(&self) -> DateTime<Utc> {
+        match self {
+            Self::Date(date) => date.and_time(NaiveTime::MIN).and_utc(),
+            Self::Moment { time, .. } => *time,
+        }
+    }
+
+    /// The time zone; an all-day date has none.
+    pub(crate) fn zone(&self) -> Option<&TimeZone> {
+        match self {
+            Self::Date(_) => None,
+            Self::Moment { zone, .. } => Some(zone),
+        }
+    }
+
+    /// From its [`time`](Self::time) and its [`zone`](Self::zone).
+    pub(crate) fn from_parts(time: DateTime<Utc>, zone: Option<TimeZone>) -> Self {
+        match zone {
+            None => Self::Date(time.date_naive()),
+            Some(zone) => Self::Moment { time, zone },
+        }
+    }
+}
+
+/// The name of a time zone of the IANA database.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub(crate) struct TimeZone(String);
+
+impl TimeZone {
+    /// Accepts the names that the database has, in their own spelling.
+    pub(crate) fn parse(name: String) -> Result<Self, Invalid> {
+        match name.parse::<Tz>() {
+            Ok(_) => Ok(Self(name)),
+            Err(_) => Err("must be an IANA time zone such as Europe/Berlin".into()),
+        }
+    }
+}
+
+impl From<TimeZone> for String {
+    fn from(TimeZone(name): TimeZone) -> Self {
+        name
+    }
+}
+
+/// Reads a day of the years 1 to 9999.
+pub(crate) fn parse_date(year: i32, month: i32, day: i32) -> Result<NaiveDate, Invalid> {
+    let parsed = || {
+        let (month, day) = (month.try_into().ok()?, day.try_into().ok()?);
+        NaiveDate::from_ymd_opt(year, month, day).filter(|_| (1..=9999).contains(&year))
+    };
+    parsed().ok_or_else(|| "must be a whole date of the years 1 to 9999".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_whole_and_exists() {
+        for (year, month, day) in [(1, 1, 1), (9999, 12, 31), (2024, 2, 29)] {
+            assert!(parse_date(year, month, day).is_ok());
+        }
+        for (year, month, day) in [
+            (0, 1, 1),
+            (10_000, 1, 1),
+            (-1, 1, 1),
+            (2026, 0, 1),
+            (2026, 13, 1),
+            (2026, 1, 0),
+            (2026, 2, 29),
+            (2026, -1, 1),
+            (i32::MAX, i32::MAX, i32::MAX),
+            (i32::MIN, i32::MIN, i32::MIN),
+        ] {
+            assert!(parse_date(year, month, day).is_err(), "{year}-{month}-{day}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_one_of_the_database() {
+        for good in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"] {
+            assert_eq!(String::from(TimeZone::parse(good.to_owned()).unwrap()), good);
+        }
+        for bad in ["", "europe/berlin", "Mars/Olympus", "+02:00", "UTC ", "Europe/Berlin\0"] {
+            assert!(TimeZone::parse(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_is_the_same_from_its_parts() {
+        let date = Due::Date(parse_date(2026, 11, 22).unwrap());
+        let zone = TimeZone::parse("Asia/Tokyo".to_owned()).unwrap();
+        let moment = Due::Moment { time: date.time(), zone };
+        for due in [date, moment] {
+            assert_eq!(Due::from_parts(due.time(), due.zone().cloned()), due);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Etags (AIP-154): which version of a task somebody has seen.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// The version of a task: the revision of its owner's feed when it last changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub(crate) struct Etag(i64);
+
+impl Etag {
+    /// The version that this revision made.
+    pub(crate) fn of(revision: i64) -> Self {
+        Self(revision)
+    }
+
+    /// Reads what a client was given; empty means that it does not care. Any text that is no etag of
+    /// ours is one that no task has: to the client it is out of date like others.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        Some(Self(bytes.map_or(0, i64::from_be_bytes)))
+    }
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_reads_as_it_was_written_and_other_texts_are_nobody_s() {
+        for revision in [1, 7, i64::MAX] {
+            assert_eq!(Etag::parse(&Etag::of(revision).to_string()), Some(Etag::of(revision)));
+        }
+        assert_eq!(Etag::parse(""), None);
+        for text in ["1", "garbage", "AAAAAAAAAA", "AAAAAAAAAAE=", "\"AAAAAAAAAAE\"", "🧀"] {
+            assert_eq!(Etag::parse(text), Some(Etag::of(0)), "{text}");
+        }
+    }
+}

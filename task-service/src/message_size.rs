@@ -1,0 +1,32 @@
+//! How large a request message may be: those of batches may be larger than others, for which tonic has
+//! one limit only.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use shared::error::Error;
+use tonic::Status;
+
+/// Before each message gRPC says how long it is.
+const PREFIX_BYTES: usize = 5;
+
+/// Refuses a message of more than `max` bytes, unless it is a batch's.
+pub(crate) async fn limit(State(max): State<usize>, request: Request, next: Next) -> Response {
+    let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+    if method.starts_with("Batch") {
+        return next.run(request).await;
+    }
+    let limited = |body| {
+        Body::new(Limited::new(body, max + PREFIX_BYTES).map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return Status::from(Error::MessageTooLarge).into();
+            }
+            error
+        }))
+    };
+    next.run(request.map(limited)).await
+}

@@ -1,0 +1,76 @@
+//! Creates, which may be repeated and may only be tried.
+
+use proto::task::v1 as pb;
+use shared::{error::Error, ids::UserId, time};
+
+use super::{Tasks, convert::Create, to_pb};
+use crate::{
+    domain::{
+        creation::{Creation, RequestKey},
+        task::NewTask,
+    },
+    purge::REQUESTS_REMEMBERED,
+    store::{feeds, requests, tasks},
+};
+
+/// How often a create is tried that meets a request which is just being forgotten.
+const ATTEMPTS: usize = 3;
+
+impl Tasks {
+    /// Creates all of the tasks or none.
+    pub(super) async fn create(
+        &self,
+        owner: UserId,
+        create: Create,
+    ) -> Result<Vec<pb::Task>, Error> {
+        if create.validate_only {
+            return self.validate(owner, create.tasks).await;
+        }
+        let creation = match &create.request {
+            None => self.insert(owner, &create.tasks, None).await?,
+            Some(request) => self.create_once(owner, &create.tasks, request).await?,
+        };
+        Ok(to_pb(creation.tasks(create.tasks)))
+    }
+
+    /// Creates the tasks unless the same request did so before: then says what it did.
+    async fn create_once(
+        &self,
+        owner: UserId,
+        tasks: &[NewTask],
+        request: &RequestKey,
+    ) -> Result<Creation, Error> {
+        for _ in 0..ATTEMPTS {
+            match self.insert(owner, tasks, Some(request)).await {
+                Err(Error::RequestIdReused) => {}
+                outcome => return outcome,
+            }
+            let forgotten = time::now() - REQUESTS_REMEMBERED;
+            if let Some(creation) = requests::find(&self.db, owner, request, forgotten).await? {
+                return Ok(creation);
+            }
+        }
+        Err(Error::Conflict("a request was forgotten and repeated at once".into()))
+    }
+
+    async fn insert(
+        &self,
+        owner: UserId,
+        tasks: &[NewTask],
+        request: Option<&RequestKey>,
+    ) -> Result<Creation, Error> {
+        tasks::insert(&self.db, owner, tasks, request, self.quota, time::now()).await
+    }
+
+    /// The tasks as they would be created, without what only a created one has.
+    async fn validate(&self, owner: UserId, new: Vec<NewTask>) -> Result<Vec<pb::Task>, Error> {
+        let count = feeds::task_count(&self.db, owner).await?;
+        if count.saturating_add(new.len().try_into().unwrap_or(u32::MAX)) > self.quota {
+            return Err(Error::TaskQuotaExceeded { limit: self.quota });
+        }
+        let created = Creation::tried(new.len(), time::now()).tasks(new);
+        let without_id =
+            |task| pb::Task { id: String::new(), etag: String::new(), ..pb::Task::from(task) };
+        Ok(created.into_iter().map(without_id).collect())
+    }
+}

@@ -1,0 +1,63 @@
+//! `task.requests`: creates that may be repeated. `tasks::insert` keeps them, with what they create.
+
+use chrono::{DateTime, Utc};
+use shared::{error::Error, ids::UserId};
+use sqlx::PgPool;
+
+use crate::domain::{
+    creation::{Creation, RequestKey},
+    task::TaskId,
+};
+
+/// What the request did, if it was done after `forgotten`. Otherwise its id is free again.
+///
+/// # Errors
+/// [`Error::RequestIdReused`] if it was another request.
+pub(crate) async fn find(
+    db: &PgPool,
+    owner: UserId,
+    request: &RequestKey,
+    forgotten: DateTime<Utc>,
+) -> Result<Option<Creation>, Error> {
+    let row = sqlx::query!(
+        r#"with forgotten as (
+            delete from task.requests
+            where owner_id = $1 and method = $2 and request_id = $3 and create_time <= $4
+         )
+         select
+            fingerprint,
+            task_ids as "task_ids: Vec<TaskId>",
+            revision,
+            create_time
+         from task.requests
+         where owner_id = $1 and method = $2 and request_id = $3 and create_time > $4"#,
+        owner as _,
+        request.method,
+        request.id,
+        forgotten,
+    );
+    let Some(row) = row.fetch_optional(db).await? else { return Ok(None) };
+    if row.fingerprint != request.fingerprint {
+        return Err(Error::RequestIdReused);
+    }
+    let (task_ids, last_revision) = (row.task_ids, row.revision);
+    Ok(Some(Creation { task_ids, last_revision, create_time: row.create_time }))
+}
+
+/// Removes at most `limit` of those that were done before `forgotten`, and returns how many.
+pub(crate) async fn purge(db: &PgPool, forgotten: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let purged = sqlx::query!(
+        "delete from task.requests
+         where (owner_id, method, request_id) in (
+            select owner_id, method, request_id
+            from task.requests
+            where create_time <= $1
+            order by create_time
+            limit $2
+            for update skip locked
+         )",
+        forgotten,
+        limit,
+    );
+    Ok(purged.execute(db).await?.rows_affected())
+}
