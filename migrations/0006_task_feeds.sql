@@ -23,6 +23,8 @@ alter table task.tasks
     add column purge_time timestamptz,
     add constraint tasks_priority_check check (priority between 1 and 4),
     add constraint tasks_due_time_zone_check check (due_time_zone is null or due_time is not null),
+    add constraint tasks_due_date_check
+        check (due_time_zone is not null or extract(epoch from due_time) % 86400 = 0),
     add constraint tasks_purge_time_check check ((delete_time is null) = (purge_time is null));
 
 update task.tasks as task

@@ -41,13 +41,16 @@ impl Tasks {
         request: &RequestKey,
     ) -> Result<Creation, Error> {
         for _ in 0..ATTEMPTS {
-            match self.insert(owner, tasks, Some(request)).await {
-                Err(Error::RequestIdReused) => {}
+            let refused = match self.insert(owner, tasks, Some(request)).await {
+                // What was done before may be what filled the quota.
+                Err(error @ (Error::RequestIdReused | Error::TaskQuotaExceeded { .. })) => error,
                 outcome => return outcome,
-            }
+            };
             let forgotten = time::now() - REQUESTS_REMEMBERED;
-            if let Some(creation) = requests::find(&self.db, owner, request, forgotten).await? {
-                return Ok(creation);
+            match (requests::find(&self.db, owner, request, forgotten).await?, refused) {
+                (Some(creation), _) => return Ok(creation),
+                (None, Error::RequestIdReused) => {}
+                (None, refused) => return Err(refused),
             }
         }
         Err(Error::Conflict("a request was forgotten and repeated at once".into()))

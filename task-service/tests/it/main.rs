@@ -1,25 +1,35 @@
 //! The tests of task-service: the real server on a real socket, a database for each test.
 
+mod batch;
 mod cancellation;
 mod create;
 mod database_away;
 mod delete;
 mod errors;
+mod etag;
+mod fields;
+mod filter;
 mod get;
 mod health;
 mod issuer;
 mod issuer_away;
 mod list;
+mod model;
+mod order;
 mod ownership;
 mod page_bytes;
 mod page_token;
 mod page_walk;
 mod program;
+mod purge;
 mod query_plan;
+mod quota;
 mod reflection;
+mod request_id;
 mod support;
 mod token;
 mod update;
 mod update_mask;
 mod update_model;
+mod validate_only;
 mod wire;

@@ -3,16 +3,10 @@
 use test_support::{Refusal, Service, refusal};
 use tonic::Code;
 
-use crate::support::{App, Client, User, client_of, config};
+use crate::support::{App, config};
 
 fn page_token_invalid() -> Refusal {
     Refusal::new(Code::InvalidArgument, "PAGE_TOKEN_INVALID")
-}
-
-/// The same user at another service.
-fn at(app: &App, service: &Service, alice: &User) -> User {
-    let client: Client = client_of(service, &[&format!("Bearer {}", app.key.token(alice.id))]);
-    User { id: alice.id, client }
 }
 
 #[tokio::test]
@@ -78,7 +72,7 @@ async fn a_token_works_on_other_replicas() {
     let expected = alice.page(1, &token).await;
     let after = app.replica().await;
     for replica in [before, after] {
-        assert_eq!(at(&app, &replica, &alice).page(1, &token).await, expected);
+        assert_eq!(app.at(&replica, &alice).page(1, &token).await, expected);
     }
 }
 
@@ -88,7 +82,7 @@ async fn replicas_that_start_at_once_agree_on_the_key() {
     let [alice] = app.users();
     alice.seed(&app.database, 2).await;
     let (one, other) = tokio::join!(app.replica(), app.replica());
-    let (at_one, at_other) = (at(&app, &one, &alice), at(&app, &other, &alice));
+    let (at_one, at_other) = (app.at(&one, &alice), app.at(&other, &alice));
     // The first tokens of each: whoever comes first makes the key.
     let (first, second) = tokio::join!(at_one.page_token(), at_other.page_token());
     assert_eq!(at_one.page(1, &second).await, at_other.page(1, &first).await);

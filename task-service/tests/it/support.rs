@@ -53,7 +53,18 @@ impl App {
 
     /// Another service on the same database with the same issuer, ready for calls.
     pub(crate) async fn replica(&self) -> Service {
-        run(&self.database, self.issuer.url(), &[]).await.ready().await
+        self.replica_with(&[]).await
+    }
+
+    /// Another service on the same database with the same issuer and these flags, ready for calls.
+    pub(crate) async fn replica_with(&self, flags: &[&str]) -> Service {
+        run(&self.database, self.issuer.url(), flags).await.ready().await
+    }
+
+    /// The same user at another service.
+    pub(crate) fn at(&self, service: &Service, user: &User) -> User {
+        let token = format!("Bearer {}", self.key.token(user.id));
+        User { id: user.id, client: client_of(service, &[&token]) }
     }
 
     /// New users: `let [alice, bob] = app.users();`

@@ -165,12 +165,14 @@ impl User {
                  )
                  insert into task.tasks (
                     owner_id, id, title, title_folded, description, description_folded,
-                    is_complete, priority, labels, due_time, revision, create_time, update_time
+                    is_complete, priority, labels, due_time,
+                    due_time_zone, revision, create_time, update_time
                  )
                  select
                     '{owner}', gen_random_uuid(), 'task ' || n % 7, 'task ' || n % 7, '', '',
                     false, n % 4 + 1, array['label ' || n % 3],
                     case when n % 5 > 0 then time + n % 11 * interval '1 day' end,
+                    case when n % 5 > 0 then 'UTC' end,
                     revision - {count} + n, time, time
                  from feed, generate_series(1, {count}) n,
                      lateral (select timestamptz '2026-01-01' + n / 10 * interval '1 s' as time) t"
