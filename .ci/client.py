@@ -2,9 +2,11 @@
 
 import sys
 import time
+import uuid
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.type.date_pb2 import Date
 from tandem.auth.v1 import auth_service_pb2 as auth_pb
 from tandem.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from tandem.task.v1 import task_service_pb2 as task_pb
@@ -31,14 +33,41 @@ def main(auth_address, task_address):
     )
     updated = tasks.UpdateTask(update, metadata=token).task
     assert updated.is_complete and updated.title == task.title
-    delete = task_pb.DeleteTaskRequest(task_id=task.id)
-    assert tasks.DeleteTask(delete, metadata=token).task == updated
+    stale = task_pb.DeleteTaskRequest(task_id=task.id, etag=task.etag)
+    refused(grpc.StatusCode.ABORTED, tasks.DeleteTask, stale, token)
+    delete = task_pb.DeleteTaskRequest(task_id=task.id, etag=updated.etag)
+    assert tasks.DeleteTask(delete, metadata=token).task.HasField("purge_time")
+    refused(grpc.StatusCode.FAILED_PRECONDITION, tasks.DeleteTask, delete, token)
+    undelete = task_pb.UndeleteTaskRequest(task_id=task.id)
+    back = tasks.UndeleteTask(undelete, metadata=token).task
+    assert back.title == task.title and back.is_complete and not back.HasField("delete_time")
+
+    due = task_pb.Due(date=Date(year=2026, month=12, day=24))
+    item = task_pb.CreateTaskRequest(task=task_pb.Task(title="Decorate", labels=["b", "a"], due=due))
+    batch = task_pb.BatchCreateTasksRequest(requests=[item] * 3, request_id=str(uuid.uuid4()))
+    created = tasks.BatchCreateTasks(batch, metadata=token).tasks
+    assert tasks.BatchCreateTasks(batch, metadata=token).tasks == created
+    assert all(task.labels == ["a", "b"] and task.due == due for task in created)
+    query = task_pb.ListTasksRequest(
+        filter=task_pb.TaskFilter(labels=["a"]), order_by="due, title desc", page_size=2
+    )
+    found = []
+    while True:
+        page = tasks.ListTasks(query, metadata=token)
+        found += page.tasks
+        query.page_token = page.next_page_token
+        if not query.page_token:
+            break
+    assert sorted(task.id for task in found) == sorted(task.id for task in created)
+
+
+def refused(code, method, request, token):
     try:
-        tasks.DeleteTask(delete, metadata=token)
+        method(request, metadata=token)
     except grpc.RpcError as error:
-        assert error.code() == grpc.StatusCode.NOT_FOUND, error
+        assert error.code() == code, error
     else:
-        raise AssertionError("the task is still there")
+        raise AssertionError(f"it is not refused with {code}")
 
 
 main(*sys.argv[1:])

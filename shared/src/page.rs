@@ -38,8 +38,8 @@ impl PageSize {
 }
 
 /// Cuts a page from what was read for it, which is one item more if there is another page; and says
-/// whether there is. Large items, by `bytes`, make a page shorter, but never empty: an answer should
-/// stay well below the 4 MiB that gRPC clients accept.
+/// whether there is. Large items, by `bytes`, make a page shorter, but never empty: an answer
+/// should stay well below the 4 MiB that gRPC clients accept.
 pub fn cut<T>(mut items: Vec<T>, size: PageSize, bytes: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
     let mut total = 0;
     let fits = items.iter().take(size.get()).take_while(|item| {
@@ -61,8 +61,8 @@ impl PageTokenKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// Writes a token for the page behind `cursor`. It is good only for `owner` and for `list`, which
-    /// says what is listed and in which order.
+    /// Writes a token for the page behind `cursor`. It is good only for `owner` and for `list`,
+    /// which says what is listed and in which order.
     pub fn seal(&self, owner: UserId, list: &str, cursor: &impl Serialize) -> String {
         let cursor = serde_json::to_vec(cursor).expect("a cursor is plain data");
         let tag = hmac::sign(&self.0, &authenticated(owner, list, &cursor));

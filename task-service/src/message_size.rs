@@ -1,5 +1,5 @@
-//! How large a request message may be: those of batches may be larger than others, for which tonic has
-//! one limit only.
+//! How large a request message may be: one of a batch may be larger than others. tonic knows one
+//! limit for all.
 
 use axum::{
     body::Body,

@@ -21,7 +21,8 @@ use crate::{
 mod convert;
 mod create;
 
-/// What gRPC clients accept unless told otherwise is 4 MiB; this leaves room for the smaller fields.
+/// What gRPC clients accept unless told otherwise is 4 MiB; this leaves room for the smaller
+/// fields.
 const MAX_RESPONSE_BYTES: usize = 4_000_000;
 
 /// The state behind the service.
@@ -56,8 +57,8 @@ impl Tasks {
     }
 }
 
-/// All that a batch brought, or what is wrong with the first item where something is. `field` is the
-/// items' path in the request.
+/// All that a batch brought, or what is wrong with the first item where something is. `field` is
+/// the items' path in the request.
 fn all<T>(outcomes: Vec<Result<T, Error>>, field: &str) -> Result<Vec<T>, Error> {
     let named = |(i, outcome): (usize, Result<T, Error>)| {
         outcome.map_err(|error| Error::InBatch {

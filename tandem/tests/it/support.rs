@@ -117,7 +117,7 @@ impl Program {
 
     pub(crate) async fn create(&self, token: &str, title: &str) {
         let task = Some(task_pb::Task { title: title.into(), ..Default::default() });
-        let request = with_token(token, task_pb::CreateTaskRequest { task });
+        let request = with_token(token, task_pb::CreateTaskRequest { task, ..Default::default() });
         self.tasks().await.create_task(request).await.expect("the task is created");
     }
 

@@ -15,8 +15,8 @@ impl Etag {
         Self(revision)
     }
 
-    /// Reads what a client was given; empty means that it does not care. Any text that is no etag of
-    /// ours is one that no task has: to the client it is out of date like others.
+    /// Reads what a client was given; empty means that it does not care. Any text that is no etag
+    /// of ours is one that no task has: to the client it is out of date like others.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return None;

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{due::Due, task::Task};
 
-/// What a list is ordered by, the most important first; what is equal comes by id, in the direction of
-/// the last. Never empty.
+/// What a list is ordered by, the most important first; what is equal comes by id, in the direction
+/// of the last. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Order(Vec<Key>);
 

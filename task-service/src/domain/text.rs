@@ -56,8 +56,8 @@ impl From<Description> for String {
     }
 }
 
-/// Text without its case, as it is searched and searched for: equal for two texts that differ in case
-/// only, in any script.
+/// Text without its case, as it is searched and searched for: equal for two texts that differ in
+/// case only, in any script.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct Folded(String);

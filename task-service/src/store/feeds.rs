@@ -1,5 +1,5 @@
-//! `task.feeds`: what an owner's tasks have in common. The statements that change tasks change it, too;
-//! they stand in `tasks/`.
+//! `task.feeds`: what an owner's tasks have in common. The statements that change tasks change it,
+//! too; they stand in `tasks/`.
 
 use shared::{error::Error, ids::UserId};
 use sqlx::PgPool;

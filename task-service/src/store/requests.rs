@@ -1,4 +1,5 @@
-//! `task.requests`: creates that may be repeated. `tasks::insert` keeps them, with what they create.
+//! `task.requests`: creates that may be repeated. `tasks::insert` keeps them, with what they
+//! create.
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};

@@ -1,5 +1,6 @@
 //! `task.tasks`: every statement of a call is scoped to the owner, so that a task of another is not
-//! there. A write takes its next revision from the owner's row in `task.feeds`, in the same statement.
+//! there. A write takes its next revision from the owner's row in `task.feeds`, in the same
+//! statement.
 //!
 //! Locks are taken in one order: tasks by id, then the owner's feed. So writers never deadlock.
 
@@ -88,8 +89,8 @@ impl From<Row> for Task {
     }
 }
 
-/// The tasks of these ids, in their order; deleted ones, too. [`Error::TaskNotFound`] stands for each
-/// that the owner does not have.
+/// The tasks of these ids, in their order; deleted ones, too. [`Error::TaskNotFound`] stands for
+/// each that the owner does not have.
 pub(crate) async fn get(
     db: &PgPool,
     owner: UserId,

@@ -67,16 +67,16 @@ async fn tasks_come_back_in_the_order_asked_for() {
     let expected = [tasks[5].clone(), tasks[1].clone(), tasks[5].clone()];
     assert_eq!(get(&alice, twice).await.unwrap(), expected);
 
-    let updates = tasks.iter().map(|task| retitle(task, &format!("{}!", task.title), &task.etag));
-    let updated = update(&alice, updates.collect()).await.unwrap();
+    let requests = tasks.iter().map(|task| retitle(task, &format!("{}!", task.title), &task.etag));
+    let updated = update(&alice, requests.collect()).await.unwrap();
     for (before, after) in tasks.iter().zip(&updated) {
         assert_eq!(after.title, format!("{}!", before.title));
         assert_ne!(after.etag, before.etag);
     }
     assert_eq!(get(&alice, ids.clone().collect()).await.unwrap(), updated);
 
-    let deletes = updated.iter().map(|task| delete(&task.id, &task.etag)).collect();
-    let deleted = delete_all(&alice, deletes).await.unwrap();
+    let requests = updated.iter().map(|task| delete(&task.id, &task.etag)).collect();
+    let deleted = delete_all(&alice, requests).await.unwrap();
     for (before, after) in updated.iter().zip(&deleted) {
         assert_eq!(after.title, before.title);
         assert!(after.delete_time.is_some());
@@ -121,8 +121,8 @@ async fn updates_that_change_nothing_are_passed_over() {
     let [alice] = app.users();
     let tasks = create(&alice, &["a", "b", "c"]).await;
     let titles = ["a", "changed", "c"];
-    let updates = tasks.iter().zip(titles).map(|(task, title)| retitle(task, title, &task.etag));
-    let updated = update(&alice, updates.collect()).await.unwrap();
+    let requests = tasks.iter().zip(titles).map(|(task, title)| retitle(task, title, &task.etag));
+    let updated = update(&alice, requests.collect()).await.unwrap();
     assert_eq!((&updated[0], &updated[2]), (&tasks[0], &tasks[2]));
     assert_ne!(updated[1].etag, tasks[1].etag);
 }
@@ -135,12 +135,12 @@ async fn one_bad_item_undoes_the_batch_and_is_named() {
     let foreign = create(&bob, &["of bob"]).await.remove(0);
     let gone = alice.delete(&tasks[3].id).await;
     let absent = pb::Task { id: ABSENT_ID.into(), ..Default::default() };
-    let deleted = Refusal::new(Code::FailedPrecondition, "TASK_DELETED");
+    let task_deleted = Refusal::new(Code::FailedPrecondition, "TASK_DELETED");
     let stale = Refusal::new(Code::Aborted, "ETAG_MISMATCH").with("etag", &tasks[2].etag);
     for (bad, etag, expected) in [
         (&absent, "", task_not_found()),
         (&foreign, "", task_not_found()),
-        (&gone, "", deleted),
+        (&gone, "", task_deleted),
         (&tasks[2], "garbage", stale),
     ] {
         let expected = expected.with("field", "requests[2]");

@@ -45,7 +45,7 @@ async fn a_deleted_task_is_listed_only_where_deleted_ones_are_shown() {
     let kept = alice.create("kept").await;
     let deleted = alice.create("deleted").await;
     let deleted = alice.delete(&deleted.id).await;
-    assert_eq!(alice.page(0, "").await.tasks, [kept.clone()]);
+    assert_eq!(alice.page(0, "").await.tasks, std::slice::from_ref(&kept));
     let all = pb::ListTasksRequest { show_deleted: true, ..Default::default() };
     assert_eq!(alice.list(all).await, [deleted, kept]);
 }

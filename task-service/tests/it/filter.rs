@@ -5,17 +5,17 @@ use test_support::{Refusal, refusal};
 
 use crate::support::{App, User, titled};
 
-fn at(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
+fn at(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 0 }
 }
 
-fn due_at(seconds: i64) -> Option<pb::Due> {
-    let moment = pb::DueTime { time: at(seconds), time_zone: "UTC".into() };
-    Some(pb::Due { due: Some(pb::due::Due::Moment(moment)) })
+fn due_at(seconds: i64) -> pb::Due {
+    let moment = pb::DueTime { time: Some(at(seconds)), time_zone: "UTC".into() };
+    pb::Due { due: Some(pb::due::Due::Moment(moment)) }
 }
 
-fn due_on(year: i32, month: i32, day: i32) -> Option<pb::Due> {
-    Some(pb::Due { due: Some(pb::due::Due::Date(Date { year, month, day })) })
+fn due_on(year: i32, month: i32, day: i32) -> pb::Due {
+    pb::Due { due: Some(pb::due::Due::Date(Date { year, month, day })) }
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -79,10 +79,10 @@ async fn by_due_time() {
     create_all(
         &alice,
         vec![
-            pb::Task { due: due_on(2026, 11, 22), ..titled("all day") },
-            pb::Task { due: due_at(day - 1), ..titled("before") },
-            pb::Task { due: due_at(day + 3600), ..titled("in it") },
-            pb::Task { due: due_at(day + 86_400), ..titled("next day") },
+            pb::Task { due: Some(due_on(2026, 11, 22)), ..titled("all day") },
+            pb::Task { due: Some(due_at(day - 1)), ..titled("before") },
+            pb::Task { due: Some(due_at(day + 3600)), ..titled("in it") },
+            pb::Task { due: Some(due_at(day + 86_400)), ..titled("next day") },
             titled("whenever"),
         ],
     )
@@ -90,18 +90,22 @@ async fn by_due_time() {
     let filter = pb::TaskFilter::default;
     for (filter, expected) in [
         (
-            pb::TaskFilter { due_after: at(day), due_before: at(day + 86_400), ..filter() },
+            pb::TaskFilter {
+                due_after: Some(at(day)),
+                due_before: Some(at(day + 86_400)),
+                ..filter()
+            },
             &["all day", "in it"][..],
         ),
-        (pb::TaskFilter { due_before: at(day), ..filter() }, &["before"]),
-        (pb::TaskFilter { due_after: at(day + 86_400), ..filter() }, &["next day"]),
+        (pb::TaskFilter { due_before: Some(at(day)), ..filter() }, &["before"]),
+        (pb::TaskFilter { due_after: Some(at(day + 86_400)), ..filter() }, &["next day"]),
         (
             pb::TaskFilter { has_due: Some(true), ..filter() },
             &["all day", "before", "in it", "next day"],
         ),
         (pb::TaskFilter { has_due: Some(false), ..filter() }, &["whenever"]),
-        (pb::TaskFilter { has_due: Some(false), due_after: at(0), ..filter() }, &[]),
-        (pb::TaskFilter { due_before: at(day), due_after: at(day), ..filter() }, &[]),
+        (pb::TaskFilter { has_due: Some(false), due_after: Some(at(0)), ..filter() }, &[]),
+        (pb::TaskFilter { due_before: Some(at(day)), due_after: Some(at(day)), ..filter() }, &[]),
     ] {
         let case = format!("{filter:?}");
         assert_eq!(shown(&alice, filter).await, expected, "{case}");
@@ -121,7 +125,7 @@ async fn by_the_time_of_the_last_change() {
         .update_time
         .map(|time| prost_types::Timestamp { seconds: time.seconds + 1, ..time });
     assert_eq!(shown(&alice, filter(later)).await, [""; 0]);
-    assert_eq!(shown(&alice, filter(at(0))).await, ["a", "c"]);
+    assert_eq!(shown(&alice, filter(Some(at(0)))).await, ["a", "c"]);
 }
 
 #[tokio::test]

@@ -179,8 +179,8 @@ fn operations() -> impl Strategy<Value = Vec<(usize, Operation)>> {
     prop::collection::vec((0..2_usize, operation), 1..40)
 }
 
-/// Compares the answer of an atomic batch with what the model says of each item; a single item is sent
-/// by the call for one. Returns the tasks if the batch was to succeed.
+/// Compares the answer of an atomic batch with what the model says of each item; a single item is
+/// sent by the call for one. Returns the tasks if the batch was to succeed.
 fn compare(
     answer: Result<Vec<pb::Task>, Status>,
     refusals: Vec<Option<Refusal>>,

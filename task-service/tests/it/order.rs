@@ -8,15 +8,11 @@ use tonic::Code;
 
 use crate::support::{App, titled};
 
-/// A due time as microseconds, all day being its beginning in UTC; tasks of a seed have moments only.
+/// A due time as microseconds.
 fn due(task: &pb::Task) -> Option<i64> {
     match task.due.as_ref()?.due.as_ref()? {
-        pb::due::Due::Date(date) => {
-            let date =
-                chrono::NaiveDate::from_ymd_opt(date.year, date.month as u32, date.day as u32);
-            Some(date?.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros())
-        }
-        pb::due::Due::Moment(moment) => Some(micros(moment.time.as_ref()?)),
+        pb::due::Due::Moment(moment) => moment.time.as_ref().map(micros),
+        pb::due::Due::Date(_) => panic!("a seed has moments only"),
     }
 }
 

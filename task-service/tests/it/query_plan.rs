@@ -5,8 +5,8 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 
 use crate::support::{App, User};
 
-/// The plan of the statement that the service has just sent, for this owner and place, in the words of
-/// PostgreSQL.
+/// The plan of the statement that the service has just sent, for this owner and place, in the words
+/// of PostgreSQL.
 async fn plan(database: &mut PgConnection, arguments: &str) -> String {
     let statement: String = sqlx::query_scalar(
         "select query

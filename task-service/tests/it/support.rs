@@ -81,7 +81,8 @@ impl App {
     }
 }
 
-/// Runs a service on this database with the keys at this URL, and these flags. It need not be ready.
+/// Runs a service on this database with the keys at this URL, and these flags. It need not be
+/// ready.
 pub(crate) async fn run(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Service {
     let config = config(database, jwks_url, flags);
     Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await

@@ -13,8 +13,8 @@ use crate::domain::{
 
 /// The owner's tasks that fit the filter and come behind `cursor`, in this order, at most `limit`.
 ///
-/// The statement's text depends on which conditions there are and on the order, so that each order has
-/// an index to walk along: a place deep in the list is found as quickly as its beginning.
+/// The statement's text depends on which conditions there are and on the order, so that each order
+/// has an index to walk along: a place deep in the list is found as quickly as its beginning.
 pub(crate) async fn list(
     db: &PgPool,
     owner: UserId,
@@ -80,9 +80,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
 }
 
-/// Behind the cursor: later by the first key, or the same and later by the rest. Where all go in one
-/// direction this is the comparison of two rows, by which an index can be entered; otherwise the
-/// first key's bound, which says the same again, is what an index is entered by.
+/// Behind the cursor: later by the first key, or the same and later by the rest. Where all go in
+/// one direction this is the comparison of two rows, by which an index can be entered; otherwise
+/// the first key's bound, which says the same again, is what an index is entered by.
 fn push_behind(query: &mut QueryBuilder<Postgres>, order: &Order, cursor: &Cursor) {
     let keys = order.keys();
     let direction = order.last_direction();

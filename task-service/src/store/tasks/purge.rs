@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use shared::error::Error;
 use sqlx::PgPool;
 
-/// Removes for good at most `limit` of the tasks whose time has come, the earliest first, and returns
-/// how many. Any number of replicas may do so at once: what one has taken, others pass over.
+/// Removes for good at most `limit` of the tasks whose time has come, the earliest first, and
+/// returns how many. Any number of replicas may do so at once: what one has taken, others pass
+/// over.
 pub(crate) async fn purge(db: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query_scalar!(
         r#"with due as (

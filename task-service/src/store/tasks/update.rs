@@ -13,9 +13,9 @@ use crate::domain::{
     text::{Description, Folded, Title},
 };
 
-/// Sets the fields that the patches hold, and the times that follow from them, of all of these tasks or
-/// of none. A patch that changes nothing leaves `update_time` and the etag. With `validate_only`
-/// nothing is written.
+/// Sets the fields that the patches hold, and the times that follow from them, of all of these
+/// tasks or of none. A patch that changes nothing leaves `update_time` and the etag. With
+/// `validate_only` nothing is written.
 ///
 /// Each task has its outcome: as it is now, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,

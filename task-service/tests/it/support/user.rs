@@ -180,7 +180,8 @@ impl User {
             .await;
     }
 
-    /// How many tasks the user has that are not deleted, by the word of the database and of their feed.
+    /// How many tasks the user has that are not deleted, by the word of the database and of their
+    /// feed.
     pub(crate) async fn count(&self, database: &TestDatabase) -> i64 {
         let sql = format!(
             "select
