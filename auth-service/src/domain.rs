@@ -1,5 +1,6 @@
 //! Types that cannot hold a wrong value, and rules. No I/O, no clock.
 
+pub(crate) mod key_schedule;
 pub(crate) mod password;
 pub(crate) mod refresh_token;
 pub(crate) mod root_key;

@@ -102,7 +102,10 @@ impl Auth {
     }
 
     /// Who calls, by their token alone.
-    fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
+    async fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
+        if self.verifier.unknown_kid(request.metadata()).is_some() {
+            self.keys.follow_unknown().await;
+        }
         self.verifier.authenticate(request.metadata(), now)
     }
 
@@ -112,7 +115,7 @@ impl Auth {
         request: &Request<T>,
         now: DateTime<Utc>,
     ) -> Result<(Caller, Account), Error> {
-        let caller = self.caller(request, now)?;
+        let caller = self.caller(request, now).await?;
         let found = users::find_by_session(&self.db, &caller, now).await?;
         Ok((caller, found.ok_or(Error::AccessTokenInvalid)?))
     }
@@ -177,7 +180,7 @@ impl AuthService for Auth {
     }
 
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> RpcResult<pb::LogoutResponse> {
-        let caller = self.caller(&request, time::now())?;
+        let caller = self.caller(&request, time::now()).await?;
         if sessions::delete(&self.db, caller.id, caller.session_id).await? {
             let source = convert::source(&request);
             events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);

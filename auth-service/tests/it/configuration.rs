@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
 
 /// Every variable and its default.
-const SETTINGS: [(&str, &str); 26] = [
+const SETTINGS: [(&str, &str); 29] = [
     ("AUTH_LISTEN_ADDRESS", "127.0.0.1:50051"),
     ("AUTH_MAX_REQUEST_BYTES", "16384"),
     ("AUTH_ROOT_KEY", ""),
@@ -15,6 +15,9 @@ const SETTINGS: [(&str, &str); 26] = [
     ("AUTH_HASHING_THREADS", "the number of cores less one, at least 1"),
     ("AUTH_HASHING_QUEUE", "32"),
     ("AUTH_HASHING_WAIT_MS", "2000"),
+    ("AUTH_KEY_ROTATION_SECONDS", "7776000"),
+    ("AUTH_KEY_LEAD_SECONDS", "3600"),
+    ("AUTH_KEY_REFRESH_MS", "5000"),
     ("TOKEN_ISSUER", "http://127.0.0.1:50051"),
     ("TOKEN_AUDIENCE", "tandem"),
     ("TOKEN_LEEWAY_SECONDS", "30"),
@@ -54,7 +57,7 @@ async fn help_lists_every_variable_and_its_default() {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(default.is_empty() || text.contains(&format!("[default: {default}")), "{text}");
     }
-    for command in ["serve", "migrate", "healthcheck"] {
+    for command in ["serve", "migrate", "healthcheck", "keys", "list", "rotate", "revoke"] {
         assert!(ended.stdout.contains(command), "{ended:?}");
     }
 }
@@ -91,6 +94,23 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
     }
     for secret in ["too-short", "hunter2"] {
         assert!(!ended.stderr.contains(secret), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_contradict_each_other_are_named() {
+    let database = database().await;
+    for (contradiction, named) in [
+        (&["--key-rotation-seconds", "3600"][..], "AUTH_KEY_LEAD_SECONDS (--"),
+        (&["--key-lead-seconds", "19"], "AUTH_KEY_REFRESH_MS (--"),
+        (
+            &["--key-rotation-seconds", "45", "--key-lead-seconds", "40"],
+            "AUTH_KEY_ROTATION_SECONDS",
+        ),
+    ] {
+        let ended = run(&[&["serve"], contradiction].concat(), &settings(&database)).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(named), "{named}: {ended:?}");
     }
 }
 

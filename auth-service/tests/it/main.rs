@@ -7,6 +7,8 @@ mod drain;
 mod faults;
 mod gate;
 mod health;
+mod key_commands;
+mod key_rotation;
 mod keys;
 mod keys_at_rest;
 mod log;
