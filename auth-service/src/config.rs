@@ -14,8 +14,10 @@ use crate::domain::{
 };
 
 mod signing_keys;
+mod throttle;
 
 pub(crate) use signing_keys::SigningKeyConfig;
+pub(crate) use throttle::ThrottleConfig;
 
 /// All settings of auth-service.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,6 +29,8 @@ pub struct Config {
     pub root_key: RootKeyConfig,
     #[command(flatten)]
     pub login: LoginConfig,
+    #[command(flatten)]
+    pub throttle: ThrottleConfig,
     #[command(flatten)]
     pub session: SessionConfig,
     #[command(flatten)]

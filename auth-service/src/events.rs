@@ -16,6 +16,8 @@ pub(crate) enum Event {
     OtherSessionsRevoked,
     PasswordChanged,
     PasswordChangeFailed,
+    LoginThrottled,
+    RegisterThrottled,
 }
 
 impl Event {
@@ -30,6 +32,8 @@ impl Event {
             Self::OtherSessionsRevoked => "other_sessions_revoked",
             Self::PasswordChanged => "password_changed",
             Self::PasswordChangeFailed => "password_change_failed",
+            Self::LoginThrottled => "login_throttled",
+            Self::RegisterThrottled => "register_throttled",
         }
     }
 }
@@ -47,7 +51,7 @@ pub(crate) fn record(
         event = event.name(),
         user_id = user_id.map(tracing::field::display),
         session_id = session_id.map(tracing::field::display),
-        source = source.ip_address,
+        source = %source.ip_address,
         "security event"
     );
 }

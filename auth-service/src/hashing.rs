@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     config::LoginConfig,
     domain::password::{Password, PasswordHash},
+    throttle::Guess,
 };
 
 /// What a password turned out to be.
@@ -66,20 +67,23 @@ impl Hashing {
     }
 
     /// Whether the password is the one that was hashed. Without a hash it never is, which takes as
-    /// long to find out.
+    /// long to find out. The guess counts once the work begins, even if nobody waits for its end.
     pub(crate) async fn verify(
         &self,
+        mut guess: Guess,
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<Verified, Error> {
         let (known, cost) = (stored.is_some(), self.cost);
         let old = stored.unwrap_or_else(|| self.dummy.clone());
         self.run(move || {
+            guess.make();
             // An error is a password too long for bcrypt: it was never accepted.
             let equal = bcrypt::non_truncating_verify(password.as_str(), old.as_str());
             if !(known && equal.unwrap_or(false)) {
                 return Ok(Verified::Wrong);
             }
+            guess.settle_right();
             let upgrade = (old.cost() != cost).then(|| hash(&password, cost)).transpose()?;
             Ok(Verified::Right { upgrade })
         })

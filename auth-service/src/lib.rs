@@ -8,6 +8,7 @@
 //! - `hashing`: bcrypt, off the runtime and bounded
 //! - `events`: what is logged of what matters to security
 //! - `keys`: the signing keys of this process, and the commands that change them
+//! - `throttle`: how often somebody may try
 //! - `store`: the SQL, one file per table
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ mod hashing;
 mod keys;
 mod service;
 mod store;
+mod throttle;
 
 pub use config::{Config, ListenConfig};
 use keys::SigningKeys;

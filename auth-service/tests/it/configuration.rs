@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
 
 /// Every variable and its default.
-const SETTINGS: [(&str, &str); 29] = [
+const SETTINGS: [(&str, &str); 36] = [
     ("AUTH_LISTEN_ADDRESS", "127.0.0.1:50051"),
     ("AUTH_MAX_REQUEST_BYTES", "16384"),
     ("AUTH_ROOT_KEY", ""),
@@ -15,6 +15,13 @@ const SETTINGS: [(&str, &str); 29] = [
     ("AUTH_HASHING_THREADS", "the number of cores less one, at least 1"),
     ("AUTH_HASHING_QUEUE", "32"),
     ("AUTH_HASHING_WAIT_MS", "2000"),
+    ("AUTH_LOGIN_ATTEMPTS_PER_SOURCE", "20"),
+    ("AUTH_LOGIN_SOURCE_INTERVAL_SECONDS", "10"),
+    ("AUTH_LOGIN_ATTEMPTS_PER_NAME", "5"),
+    ("AUTH_LOGIN_MAX_WAIT_SECONDS", "900"),
+    ("AUTH_REGISTRATIONS_PER_HOUR", "5"),
+    ("AUTH_THROTTLE_ENTRIES", "65536"),
+    ("AUTH_TRUSTED_PROXIES", ""),
     ("AUTH_KEY_ROTATION_SECONDS", "7776000"),
     ("AUTH_KEY_LEAD_SECONDS", "3600"),
     ("AUTH_KEY_REFRESH_MS", "5000"),
@@ -78,6 +85,7 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
         ("AUTH_LISTEN_ADDRESS", "localhost"),
         ("AUTH_BCRYPT_COST", "3"),
         ("AUTH_HASHING_THREADS", "0"),
+        ("AUTH_TRUSTED_PROXIES", "localhost"),
         ("AUTH_ACCESS_TOKEN_LIFETIME_SECONDS", "901"),
         ("AUTH_ROOT_KEY", "too-short"),
         ("DATABASE_URL", "mysql://root:hunter2@127.0.0.1/tandem"),

@@ -24,5 +24,6 @@ mod register_again;
 mod sessions;
 mod strength;
 mod support;
+mod throttle;
 mod token;
 mod wire;
