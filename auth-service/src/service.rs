@@ -84,8 +84,9 @@ impl Auth {
             return Err(refused);
         };
         let guess = self.throttles.login(&user.username.to_string(), source)?;
-        let (password, stored) = (Password::typed(password), PasswordHash::of(&before));
-        match self.hashing.verify(guess, password, stored).await? {
+        let (place, password) = (self.hashing.enter()?, Password::typed(password));
+        let stored = PasswordHash::of(&before);
+        match self.hashing.verify(place, guess, password, stored).await? {
             Verified::Right { .. } if before.user.username == user.username => Ok(before.user),
             _ => Err(Error::RequestIdReused),
         }
@@ -168,12 +169,13 @@ impl AuthService for Auth {
         let source = self.source(&request);
         let (username, password) = convert::credentials(request.into_inner())?;
         let guess = self.throttles.login(&username, &source)?;
+        let place = self.hashing.enter()?;
         let found = match Username::parse(&username) {
             Ok(username) => users::find_by_username(&self.db, &username).await?,
             Err(_) => None,
         };
         let hash = found.as_ref().and_then(PasswordHash::of);
-        let verified = self.hashing.verify(guess, password, hash).await?;
+        let verified = self.hashing.verify(place, guess, password, hash).await?;
         let user_id = found.as_ref().map(|account| account.user.id);
         let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
             events::record(Event::LoginFailed, user_id, None, &source);
@@ -223,8 +225,8 @@ impl AuthService for Auth {
         let record = |event| {
             events::record(event, Some(caller.id), Some(caller.session_id), &source);
         };
-        let stored = PasswordHash::of(&account);
-        if let Verified::Wrong = self.hashing.verify(guess, current, stored).await? {
+        let (place, stored) = (self.hashing.enter()?, PasswordHash::of(&account));
+        if let Verified::Wrong = self.hashing.verify(place, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
             return Err(Error::CredentialsInvalid.into());
         }

@@ -247,7 +247,7 @@ async fn during_a_flood_of_logins_all_else_stays_quick() {
         async || refusal_of(app.try_log_in("nobody", "wrong-password").await.err()) == "OVERLOADED";
     eventually("the queue is full", busy).await;
     let mut slowest = Duration::ZERO;
-    for _ in 0..20 {
+    for _ in 0..10 {
         let begun = Instant::now();
         login.refresh().await.unwrap();
         app.current_user(&login.tokens.access_token).await.unwrap();
@@ -255,7 +255,7 @@ async fn during_a_flood_of_logins_all_else_stays_quick() {
         health.check(HealthCheckRequest::default()).await.unwrap();
         slowest = slowest.max(begun.elapsed());
     }
-    assert!(slowest < Duration::from_secs(2), "four calls took {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "four calls took {slowest:?}");
     flood.shutdown().await;
 }
 
@@ -268,5 +268,6 @@ fn refusal_of(status: Option<Status>) -> String {
 async fn log_in_again_and_again(mut client: AuthServiceClient<Channel>, source: String) {
     loop {
         let _ = client.login(from(&source, credentials("nobody", "wrong-password"))).await;
+        sleep(Duration::from_millis(500)).await;
     }
 }

@@ -124,6 +124,11 @@ impl Program {
         kill(pid, Signal::SIGTERM).expect("it can be signalled");
         self.child.wait().await.expect("it ends").code()
     }
+
+    /// Ends it at once, with SIGKILL.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
 }
 
 async fn keep_lines(stderr: ChildStderr, log: Arc<Mutex<String>>) {
