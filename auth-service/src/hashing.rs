@@ -55,8 +55,8 @@ impl Hashing {
         }
     }
 
-    /// Takes a place in the queue, before anything else is done for a password: those for whom there
-    /// is none should cost nothing, not even a connection to the database.
+    /// Takes a place in the queue, before anything else is done for a password: those for whom
+    /// there is none should cost nothing, not even a connection to the database.
     pub(crate) fn enter(&self) -> Result<Place, Error> {
         let admitted = self.admitted.clone().try_acquire_owned();
         admitted.map(Place).map_err(|_| Error::Overloaded)
