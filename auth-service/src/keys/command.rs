@@ -73,7 +73,8 @@ impl SigningKeys {
         }
     }
 
-    /// Whether the key opens does not matter: this is the way out when one in the database does not.
+    /// Whether the key opens does not matter: this is the way out when one in the database does
+    /// not.
     async fn revoke(&self, kid: &str) -> Result<(), Error> {
         if !signing_keys::revoke(&self.db, kid).await? {
             return refused("there is no such key, or it is revoked; `keys list` shows all");
