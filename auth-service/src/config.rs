@@ -3,14 +3,21 @@
 use std::{net::SocketAddr, thread, time::Duration};
 
 use shared::config::{
-    DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
+    ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
     socket_address,
 };
 
 use crate::domain::{
+    key_schedule::KeyPolicy,
     root_key::{RootKey, RootKeyFile},
     session::SessionPolicy,
 };
+
+mod signing_keys;
+mod throttle;
+
+pub(crate) use signing_keys::SigningKeyConfig;
+pub(crate) use throttle::ThrottleConfig;
 
 /// All settings of auth-service.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,7 +30,11 @@ pub struct Config {
     #[command(flatten)]
     pub login: LoginConfig,
     #[command(flatten)]
+    pub throttle: ThrottleConfig,
+    #[command(flatten)]
     pub session: SessionConfig,
+    #[command(flatten)]
+    pub signing_keys: SigningKeyConfig,
     #[command(flatten)]
     pub token: TokenConfig,
     #[command(flatten)]
@@ -32,6 +43,18 @@ pub struct Config {
     pub server: ServerConfig,
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// The settings as they are, unless some contradict each other.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        let mistakes = self.signing_keys.contradictions(&self.key_policy());
+        if mistakes.is_empty() { Ok(self) } else { Err(ConfigError::Mistakes(mistakes)) }
+    }
+
+    pub(crate) fn key_policy(&self) -> KeyPolicy {
+        self.signing_keys.policy(self.login.access_token_lifetime, self.token.leeway)
+    }
 }
 
 /// Where the service is.

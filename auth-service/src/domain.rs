@@ -1,8 +1,11 @@
 //! Types that cannot hold a wrong value, and rules. No I/O, no clock.
 
+pub(crate) mod client_address;
+pub(crate) mod key_schedule;
 pub(crate) mod password;
 pub(crate) mod refresh_token;
 pub(crate) mod root_key;
 pub(crate) mod session;
 pub(crate) mod signing_key;
+pub(crate) mod throttle;
 pub(crate) mod user;

@@ -2,7 +2,7 @@
 
 use shared::ids::{SessionId, UserId};
 
-use crate::domain::session::Source;
+use crate::domain::{key_schedule::RotationReason, session::Source};
 
 /// What has happened. The names in the log are stable: alerts are built on them.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub(crate) enum Event {
     OtherSessionsRevoked,
     PasswordChanged,
     PasswordChangeFailed,
+    LoginThrottled,
+    RegisterThrottled,
 }
 
 impl Event {
@@ -30,6 +32,8 @@ impl Event {
             Self::OtherSessionsRevoked => "other_sessions_revoked",
             Self::PasswordChanged => "password_changed",
             Self::PasswordChangeFailed => "password_change_failed",
+            Self::LoginThrottled => "login_throttled",
+            Self::RegisterThrottled => "register_throttled",
         }
     }
 }
@@ -47,7 +51,27 @@ pub(crate) fn record(
         event = event.name(),
         user_id = user_id.map(tracing::field::display),
         session_id = session_id.map(tracing::field::display),
-        source = source.ip_address,
+        source = %source.ip_address,
         "security event"
     );
+}
+
+/// Logs that a key was made or became active sooner than planned.
+pub(crate) fn record_key_rotated(kid: &str, reason: RotationReason) {
+    let reason = match reason {
+        RotationReason::First => "first",
+        RotationReason::Age => "age",
+        RotationReason::Command => "command",
+        RotationReason::Revocation => "revocation",
+    };
+    record_key("signing_key_rotated", kid, reason);
+}
+
+/// Logs that a key was revoked, which only a command does.
+pub(crate) fn record_key_revoked(kid: &str) {
+    record_key("signing_key_revoked", kid, "command");
+}
+
+fn record_key(event: &'static str, kid: &str, reason: &'static str) {
+    tracing::info!(target: "tandem::security", event, kid, reason, "security event");
 }

@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     config::LoginConfig,
     domain::password::{Password, PasswordHash},
+    throttle::Guess,
 };
 
 /// What a password turned out to be.
@@ -23,6 +24,10 @@ pub(crate) enum Verified {
         upgrade: Option<PasswordHash>,
     },
 }
+
+/// A place among the passwords that are hashed or wait for it.
+#[expect(dead_code, reason = "it is held, not read")]
+pub(crate) struct Place(OwnedSemaphorePermit);
 
 /// Admits passwords to be hashed.
 pub(crate) struct Hashing {
@@ -50,6 +55,13 @@ impl Hashing {
         }
     }
 
+    /// Takes a place in the queue, before anything else is done for a password: those for whom
+    /// there is none should cost nothing, not even a connection to the database.
+    pub(crate) fn enter(&self) -> Result<Place, Error> {
+        let admitted = self.admitted.clone().try_acquire_owned();
+        admitted.map(Place).map_err(|_| Error::Overloaded)
+    }
+
     /// Hashes a password that somebody chooses, if it is good enough. Some take as long to rate as
     /// to hash.
     pub(crate) async fn hash_chosen(
@@ -58,7 +70,8 @@ impl Hashing {
         username: &str,
     ) -> Result<Result<PasswordHash, Invalid>, Error> {
         let (username, cost) = (username.to_owned(), self.cost);
-        self.run(move || match Password::choose(text, &username) {
+        let place = self.enter()?;
+        self.run(place, move || match Password::choose(text, &username) {
             Ok(password) => hash(&password, cost).map(Ok),
             Err(rule) => Ok(Err(rule)),
         })
@@ -66,20 +79,24 @@ impl Hashing {
     }
 
     /// Whether the password is the one that was hashed. Without a hash it never is, which takes as
-    /// long to find out.
+    /// long to find out. The guess counts once the work begins, even if nobody waits for its end.
     pub(crate) async fn verify(
         &self,
+        place: Place,
+        mut guess: Guess,
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<Verified, Error> {
         let (known, cost) = (stored.is_some(), self.cost);
         let old = stored.unwrap_or_else(|| self.dummy.clone());
-        self.run(move || {
+        self.run(place, move || {
+            guess.make();
             // An error is a password too long for bcrypt: it was never accepted.
             let equal = bcrypt::non_truncating_verify(password.as_str(), old.as_str());
             if !(known && equal.unwrap_or(false)) {
                 return Ok(Verified::Wrong);
             }
+            guess.settle_right();
             let upgrade = (old.cost() != cost).then(|| hash(&password, cost)).transpose()?;
             Ok(Verified::Right { upgrade })
         })
@@ -89,23 +106,18 @@ impl Hashing {
     /// A caller that goes away while it waits is never run.
     async fn run<T: Send + 'static>(
         &self,
+        place: Place,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let permits = self.admit().await?;
-        let done = spawn_blocking(move || {
-            let _until_done = permits;
-            work()
-        });
-        done.await.map_err(|panic| Error::Internal(panic.into()))
-    }
-
-    async fn admit(&self) -> Result<[OwnedSemaphorePermit; 2], Error> {
-        let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| Error::Overloaded)?;
         let running = timeout(self.wait, self.running.clone().acquire_owned())
             .await
             .map_err(|_| Error::Overloaded)?
             .expect("the semaphore is never closed");
-        Ok([admitted, running])
+        let done = spawn_blocking(move || {
+            let _until_done = (place, running);
+            work()
+        });
+        done.await.map_err(|panic| Error::Internal(panic.into()))
     }
 }
 

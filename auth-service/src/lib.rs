@@ -7,7 +7,8 @@
 //! - `domain`: types that cannot hold a wrong value, and rules
 //! - `hashing`: bcrypt, off the runtime and bounded
 //! - `events`: what is logged of what matters to security
-//! - `keys`: the signing key of this process
+//! - `keys`: the signing keys of this process, and the commands that change them
+//! - `throttle`: how often somebody may try
 //! - `store`: the SQL, one file per table
 
 use std::sync::Arc;
@@ -27,9 +28,11 @@ mod hashing;
 mod keys;
 mod service;
 mod store;
+mod throttle;
 
 pub use config::{Config, ListenConfig};
 use keys::SigningKeys;
+pub use keys::{KeyCommand, run as run_key_command};
 use service::Auth;
 
 /// The name of the service in protos, reflection and health.
@@ -46,10 +49,10 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (db, probe) = db::connect(&config.database, "auth-service");
-    let keys = Arc::new(SigningKeys::default());
+    let keys = Arc::new(SigningKeys::new(db.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let auth = Auth::new(db.clone(), keys.clone(), &config);
-    let routes = routes(auth, keys.clone(), health, &config.listen);
+    let auth = Auth::new(db, keys.clone(), &config);
+    let routes = routes(auth, keys.clone(), health, &config);
 
     // Not during the drain: it would say that the service is ready again.
     let prepare = shutdown.clone().run_until_cancelled_owned(async {
@@ -57,8 +60,12 @@ pub async fn run(
             db::retry_until_available(|| db::migrate(&config.database)).await?;
         }
         readiness.wait_for(|| probe.check()).await;
-        db::retry_until_available(|| keys.load(&db, config.root_key.get())).await?;
-        readiness.follow(|| probe.check()).await;
+        db::retry_until_available(|| keys.refresh()).await?;
+        let check = || async {
+            probe.check().await?;
+            keys.check()
+        };
+        tokio::join!(keys.follow(), readiness.follow(check));
         Ok(())
     });
     let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
@@ -73,11 +80,11 @@ fn routes(
     auth: Auth,
     keys: Arc<SigningKeys>,
     health: HealthServer<impl Health>,
-    config: &ListenConfig,
+    config: &Config,
 ) -> Router {
-    let grpc =
-        AuthServiceServer::new(auth).max_decoding_message_size(config.max_request_bytes as usize);
+    let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
+    let grpc = AuthServiceServer::new(auth).max_decoding_message_size(max_request_bytes as usize);
     let descriptors = pb::FILE_DESCRIPTOR_SET;
-    let grpc = server::grpc_routes(Routes::new(grpc), health, descriptors, config.call_timeout);
-    service::jwks::add_to(grpc, keys)
+    let grpc = server::grpc_routes(Routes::new(grpc), health, descriptors, call_timeout);
+    service::jwks::add_to(grpc, keys, config.signing_keys.lead())
 }

@@ -1,30 +1,36 @@
-//! The auth-service program: `serve`, `migrate` or `healthcheck`.
+//! The auth-service program: `serve`, `migrate`, `healthcheck` or `keys`.
 
 use std::process::ExitCode;
 
-use auth_service::{Config, ListenConfig};
-use clap::Command;
-use shared::{
-    config::{CommandLine, Task},
-    error::Error,
-    program, server, telemetry,
-};
+use auth_service::{Config, KeyCommand, ListenConfig};
+use clap::Args as _;
+use shared::{config::CommandLine, error::Error, program, server, telemetry};
+
+use crate::command::{Arguments, Command};
+
+mod command;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Command::new("auth-service")
+    let program = clap::Command::new("auth-service")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Registers people, checks their passwords and signs access tokens, over gRPC");
-    let command_line = CommandLine::with_tasks::<Config>(command, std::env::args_os());
-    match command_line.task_or_exit() {
-        Task::Serve => program::exit_code(serve(command_line.settings_or_exit()).await),
-        Task::Migrate => {
+    let program = Arguments::augment_args(program);
+    let command_line = CommandLine::new::<Config>(program, std::env::args_os());
+    let config = || {
+        let config = command_line.settings().and_then(Config::check);
+        config.unwrap_or_else(|error| error.exit())
+    };
+    match command::or_exit(&command_line) {
+        Command::Serve => program::exit_code(serve(config()).await),
+        Command::Migrate => {
             program::exit_code(program::migrate(command_line.settings_or_exit()).await)
         }
-        Task::Healthcheck => {
+        Command::Healthcheck => {
             let ListenConfig { address, .. } = command_line.settings_or_exit();
             program::healthcheck(address).await
         }
+        Command::Keys(command) => program::exit_code(keys(config(), command).await),
     }
 }
 
@@ -37,5 +43,15 @@ async fn serve(config: Config) -> Result<(), Error> {
     tracing::info!(%address, "auth-service listens");
     auth_service::run(config, listener, shutdown).await?;
     tracing::info!("auth-service has ended");
+    Ok(())
+}
+
+async fn keys(config: Config, command: KeyCommand) -> Result<(), Error> {
+    telemetry::init(&config.telemetry);
+    let table = auth_service::run_key_command(&config, command).await?;
+    #[expect(clippy::print_stdout, reason = "a program that talks to a person")]
+    {
+        println!("{table}");
+    }
     Ok(())
 }

@@ -17,15 +17,17 @@ use uuid::Uuid;
 use crate::{
     config::Config,
     domain::{
+        client_address::TrustedProxies,
         password::{Password, PasswordHash},
-        session::{Cursor, NewSession, Session, SessionPolicy},
-        user::{Account, User},
+        session::{Cursor, NewSession, Session, SessionPolicy, Source},
+        user::{Account, User, Username},
     },
     events::{self, Event},
     hashing::{Hashing, Verified},
     keys::SigningKeys,
     service::tokens::Tokens,
     store::{sessions, users},
+    throttle::{Registration, Throttles},
 };
 
 mod convert;
@@ -39,6 +41,8 @@ const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
 pub(crate) struct Auth {
     db: PgPool,
     hashing: Hashing,
+    throttles: Throttles,
+    proxies: TrustedProxies,
     keys: Arc<SigningKeys>,
     verifier: Verifier,
     tokens: Tokens,
@@ -52,6 +56,8 @@ impl Auth {
         Self {
             db,
             hashing: Hashing::new(&config.login),
+            throttles: Throttles::new(&config.throttle),
+            proxies: config.throttle.trusted_proxies.clone(),
             verifier: Verifier::new(keys.verifying(), &config.token),
             tokens: Tokens::new(keys.clone(), config),
             keys,
@@ -67,6 +73,7 @@ impl Auth {
         user: &User,
         password: String,
         request_id: Option<Uuid>,
+        source: &Source,
         refused: Error,
     ) -> Result<User, Error> {
         let (Error::UsernameTaken | Error::RequestIdReused, Some(id)) = (&refused, request_id)
@@ -76,9 +83,10 @@ impl Auth {
         let Some(before) = users::find_by_register_request(&self.db, id).await? else {
             return Err(refused);
         };
-        let same_password =
-            self.hashing.verify(Password::typed(password), PasswordHash::of(&before)).await?;
-        match same_password {
+        let guess = self.throttles.login(&user.username.to_string(), source)?;
+        let (place, password) = (self.hashing.enter()?, Password::typed(password));
+        let stored = PasswordHash::of(&before);
+        match self.hashing.verify(place, guess, password, stored).await? {
             Verified::Right { .. } if before.user.username == user.username => Ok(before.user),
             _ => Err(Error::RequestIdReused),
         }
@@ -101,8 +109,16 @@ impl Auth {
         self.tokens.issue(&continued, now)
     }
 
+    /// Where a call comes from.
+    fn source<T>(&self, request: &Request<T>) -> Source {
+        convert::source(request, &self.proxies)
+    }
+
     /// Who calls, by their token alone.
-    fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
+    async fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
+        if self.verifier.unknown_kid(request.metadata()).is_some() {
+            self.keys.follow_unknown().await;
+        }
         self.verifier.authenticate(request.metadata(), now)
     }
 
@@ -112,7 +128,7 @@ impl Auth {
         request: &Request<T>,
         now: DateTime<Utc>,
     ) -> Result<(Caller, Account), Error> {
-        let caller = self.caller(request, now)?;
+        let caller = self.caller(request, now).await?;
         let found = users::find_by_session(&self.db, &caller, now).await?;
         Ok((caller, found.ok_or(Error::AccessTokenInvalid)?))
     }
@@ -124,32 +140,42 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RegisterRequest>,
     ) -> RpcResult<pb::RegisterResponse> {
-        let source = convert::source(&request);
+        let source = self.source(&request);
         let req = request.into_inner();
+        let mut reserved = self.throttles.register(&source)?;
         let hash = self.hashing.hash_chosen(req.password.clone(), &req.username).await?;
         let (username, hash, request_id) = convert::registration(&req, hash)?;
         let user = User::new(username, time::now());
+        // Before the statement: a caller who goes away now may have registered.
+        reserved.iter_mut().for_each(Registration::keep);
         let user = match users::insert(&self.db, &user, &hash, request_id).await {
             Ok(()) => {
                 events::record(Event::Registered, Some(user.id), None, &source);
                 user
             }
+            Err(away @ Error::DatabaseUnavailable(_)) => {
+                reserved.iter_mut().for_each(Registration::give_back);
+                return Err(away.into());
+            }
             Err(refused) => {
-                self.registered_before(&user, req.password, request_id, refused).await?
+                let password = req.password;
+                self.registered_before(&user, password, request_id, &source, refused).await?
             }
         };
         Ok(Response::new(pb::RegisterResponse { user: Some(user.into()) }))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> RpcResult<pb::LoginResponse> {
-        let source = convert::source(&request);
+        let source = self.source(&request);
         let (username, password) = convert::credentials(request.into_inner())?;
-        let found = match username {
-            Some(username) => users::find_by_username(&self.db, &username).await?,
-            None => None,
+        let guess = self.throttles.login(&username, &source)?;
+        let place = self.hashing.enter()?;
+        let found = match Username::parse(&username) {
+            Ok(username) => users::find_by_username(&self.db, &username).await?,
+            Err(_) => None,
         };
         let hash = found.as_ref().and_then(PasswordHash::of);
-        let verified = self.hashing.verify(password, hash).await?;
+        let verified = self.hashing.verify(place, guess, password, hash).await?;
         let user_id = found.as_ref().map(|account| account.user.id);
         let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
             events::record(Event::LoginFailed, user_id, None, &source);
@@ -165,7 +191,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RefreshTokenRequest>,
     ) -> RpcResult<pb::RefreshTokenResponse> {
-        let source = convert::source(&request);
+        let source = self.source(&request);
         let token = self.tokens.open(&request.get_ref().refresh_token)?;
         let now = time::now();
         let continued = sessions::refresh(&self.db, token, self.sessions, now).await;
@@ -177,9 +203,9 @@ impl AuthService for Auth {
     }
 
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> RpcResult<pb::LogoutResponse> {
-        let caller = self.caller(&request, time::now())?;
+        let caller = self.caller(&request, time::now()).await?;
         if sessions::delete(&self.db, caller.id, caller.session_id).await? {
-            let source = convert::source(&request);
+            let source = self.source(&request);
             events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);
         }
         Ok(Response::new(pb::LogoutResponse {}))
@@ -190,16 +216,17 @@ impl AuthService for Auth {
         request: Request<pb::ChangePasswordRequest>,
     ) -> RpcResult<pb::ChangePasswordResponse> {
         let (caller, account) = self.account(&request, time::now()).await?;
-        let source = convert::source(&request);
+        let source = self.source(&request);
         let req = request.into_inner();
+        let guess = self.throttles.user(caller.id, &source)?;
         let username = account.user.username.to_string();
         let new = self.hashing.hash_chosen(req.new_password, &username).await?;
         let (current, new) = convert::password_change(req.current_password, new)?;
         let record = |event| {
             events::record(event, Some(caller.id), Some(caller.session_id), &source);
         };
-        let stored = PasswordHash::of(&account);
-        if let Verified::Wrong = self.hashing.verify(current, stored).await? {
+        let (place, stored) = (self.hashing.enter()?, PasswordHash::of(&account));
+        if let Verified::Wrong = self.hashing.verify(place, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
             return Err(Error::CredentialsInvalid.into());
         }
@@ -240,7 +267,7 @@ impl AuthService for Auth {
         if !sessions::delete(&self.db, caller.id, id).await? {
             return Err(Error::SessionNotFound.into());
         }
-        let source = convert::source(&request);
+        let source = self.source(&request);
         events::record(Event::SessionRevoked, Some(caller.id), Some(id), &source);
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
@@ -251,7 +278,7 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::RevokeOtherSessionsResponse> {
         let (caller, _) = self.account(&request, time::now()).await?;
         let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
-        let source = convert::source(&request);
+        let source = self.source(&request);
         events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))

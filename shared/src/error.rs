@@ -61,6 +61,8 @@ pub enum Error {
     RequestIdReused,
     #[error("another call is changing the same thing; try again")]
     Conflict(#[source] Source),
+    #[error("too many attempts; wait before the next one")]
+    TooManyAttempts { wait: Duration },
     #[error("too much work has arrived; try again later")]
     Overloaded,
     #[error("the request message is too large")]
@@ -95,9 +97,10 @@ impl Error {
             Self::TaskDeleted | Self::TaskNotDeleted => Code::FailedPrecondition,
             Self::UsernameTaken | Self::RequestIdReused => Code::AlreadyExists,
             Self::Conflict(_) | Self::EtagMismatch { .. } => Code::Aborted,
-            Self::Overloaded | Self::MessageTooLarge | Self::TaskQuotaExceeded { .. } => {
-                Code::ResourceExhausted
-            }
+            Self::TooManyAttempts { .. }
+            | Self::Overloaded
+            | Self::MessageTooLarge
+            | Self::TaskQuotaExceeded { .. } => Code::ResourceExhausted,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
             Self::DatabaseUnavailable(_) | Self::KeysUnavailable => Code::Unavailable,
             Self::MethodNotFound => Code::Unimplemented,
@@ -126,6 +129,7 @@ impl Error {
             Self::UsernameTaken => ErrorReason::UsernameTaken,
             Self::RequestIdReused => ErrorReason::RequestIdReused,
             Self::Conflict(_) => ErrorReason::Conflict,
+            Self::TooManyAttempts { .. } => ErrorReason::TooManyAttempts,
             Self::Overloaded => ErrorReason::Overloaded,
             Self::MessageTooLarge => ErrorReason::MessageTooLarge,
             Self::DeadlineExceeded(_) => ErrorReason::DeadlineExceeded,
@@ -153,6 +157,7 @@ impl Error {
     /// How long a client should wait before it tries the same call again, where that can help.
     fn retry_delay(&self) -> Option<Duration> {
         match self {
+            Self::TooManyAttempts { wait } => Some(*wait),
             Self::Overloaded | Self::DatabaseUnavailable(_) | Self::KeysUnavailable => {
                 Some(Duration::from_secs(1))
             }

@@ -131,8 +131,8 @@ fn every_statement_on_tasks_is_scoped_to_the_owner() {
         let text = text.replace("QueryBuilder::new", "sqlx::query");
         for statement in text.split("sqlx::query").skip(1) {
             let sql = statement.split(");").next().unwrap();
-            let scopes = ["where owner_id = ", "select $1, "];
-            let scoped = scopes.iter().any(|scope| sql.contains(scope));
+            let marks = ["where owner_id = ", "select $1, "];
+            let scoped = marks.iter().any(|mark| sql.contains(mark));
             assert!(scoped, "{path} is not scoped to the owner: {sql}");
             count += 1;
         }

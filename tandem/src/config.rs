@@ -94,7 +94,7 @@ impl Config {
         let command = || clap::Command::new("tandem");
         let auth = CommandLine::new::<auth_service::Config>(command(), auth);
         let task = CommandLine::new::<task_service::Config>(command(), task);
-        match (auth.settings(), task.settings()) {
+        match (auth.settings().and_then(auth_service::Config::check), task.settings()) {
             (Ok(auth), Ok(task)) => Ok((auth, task)),
             (Err(auth), Err(task)) => Err(auth.and(task)),
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),

@@ -1,6 +1,6 @@
 //! Sessions: logins that refresh tokens continue.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl Cursor {
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) user_agent: UserAgent,
-    pub(crate) ip_address: String,
+    pub(crate) ip_address: IpAddr,
 }
 
 /// A session that begins now.

@@ -1,5 +1,7 @@
 //! Between the wire's types and the domain's.
 
+use std::net::Ipv6Addr;
+
 use proto::auth::v1 as pb;
 use shared::{
     auth::{Caller, Jwk},
@@ -12,6 +14,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 use crate::domain::{
+    client_address::TrustedProxies,
     password::{Password, PasswordHash},
     session::{self, Session, Source, UserAgent},
     user::{User, Username},
@@ -35,13 +38,13 @@ pub(super) fn registration(
 /// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.
 pub(super) fn credentials(
     request: pb::LoginRequest,
-) -> Result<(Option<Username>, Password), FieldViolations> {
+) -> Result<(String, Password), FieldViolations> {
     let mut bad = FieldViolations::new();
     let pb::LoginRequest { username, password } = request;
     let username = bad.check("username", not_empty(username));
     let password = bad.check("password", not_empty(password));
     let (Some(username), Some(password)) = (username, password) else { return Err(bad) };
-    Ok((Username::parse(&username).ok(), Password::typed(password)))
+    Ok((username, Password::typed(password)))
 }
 
 fn not_empty(text: String) -> Result<String, Invalid> {
@@ -61,11 +64,14 @@ pub(super) fn password_change(
 }
 
 /// Where a call comes from.
-pub(super) fn source<T>(request: &Request<T>) -> Source {
+pub(super) fn source<T>(request: &Request<T>, proxies: &TrustedProxies) -> Source {
+    let peer = request.remote_addr().map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| peer.ip());
+    let forwarded_for = request.metadata().get_all("x-forwarded-for").into_iter();
+    let forwarded_for: Vec<_> = forwarded_for.map(|v| v.to_str().unwrap_or_default()).collect();
     let user_agent = request.metadata().get("user-agent").and_then(|value| value.to_str().ok());
     Source {
         user_agent: UserAgent::printable(user_agent.unwrap_or_default()),
-        ip_address: request.remote_addr().map_or_else(String::new, |peer| peer.ip().to_string()),
+        ip_address: proxies.client(peer, forwarded_for.into_iter()),
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn insert(
         expire_time,
         now + policy.absolute,
         &session.source.user_agent as _,
-        session.source.ip_address,
+        session.source.ip_address.to_string(),
         i64::from(policy.max_per_user) - 1,
         password_version,
     )

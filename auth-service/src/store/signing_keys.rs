@@ -1,36 +1,123 @@
-//! `auth.signing_keys`: the key pair that signs access tokens, sealed.
+//! `auth.signing_keys`: the key pairs that sign access tokens, sealed. Times are those of the
+//! database's clock, which all instances share.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::error::Error;
 use sqlx::PgPool;
 
-use crate::domain::signing_key::SealedSigningKey;
+use crate::domain::{
+    key_schedule::{KeyPolicy, Schedule, StoredKey},
+    signing_key::SealedSigningKey,
+};
 
-/// The key pair, if one was made.
-pub(crate) async fn find(db: &PgPool) -> Result<Option<SealedSigningKey>, Error> {
-    let row = sqlx::query_as!(
-        SealedSigningKey,
-        "select kid, sealed_private_key as private_key
-         from auth.signing_keys"
-    );
-    Ok(row.fetch_optional(db).await?)
+/// All keys, and what time it is.
+pub(crate) async fn list(db: &PgPool, policy: KeyPolicy) -> Result<Schedule, Error> {
+    let rows = sqlx::query!(
+        r#"select
+            kid,
+            sealed_private_key,
+            number,
+            create_time,
+            activate_time,
+            token_lifetime_seconds,
+            revoke_time,
+            current_timestamp as "now!"
+         from auth.signing_keys"#
+    )
+    .fetch_all(db)
+    .await?;
+    // Without keys it does not matter what time it is.
+    let now = rows.first().map_or(DateTime::<Utc>::UNIX_EPOCH, |row| row.now);
+    let keys = rows.into_iter().map(|row| StoredKey {
+        sealed: SealedSigningKey { kid: row.kid, private_key: row.sealed_private_key },
+        number: row.number,
+        create_time: row.create_time,
+        activate_time: row.activate_time,
+        token_lifetime: Duration::from_secs(row.token_lifetime_seconds.unsigned_abs().into()),
+        revoke_time: row.revoke_time,
+    });
+    Ok(Schedule::new(keys.collect(), now, policy))
 }
 
-/// Keeps a new key pair, unless there is one: then nothing changes.
+/// Keeps a new key, which becomes active after `lead`, unless there is one of this number: then
+/// nothing changes. Returns whether it is kept.
 pub(crate) async fn insert(
     db: &PgPool,
     key: &SealedSigningKey,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "insert into auth.signing_keys (kid, sealed_private_key, create_time)
-         values ($1, $2, $3)
+    number: i64,
+    lead: Duration,
+    token_lifetime: Duration,
+) -> Result<bool, Error> {
+    let inserted = sqlx::query!(
+        "insert into auth.signing_keys (
+            kid, sealed_private_key, number, create_time, activate_time, token_lifetime_seconds
+         )
+         values ($1, $2, $3, current_timestamp, current_timestamp + $4, $5)
          on conflict do nothing",
         key.kid,
         key.private_key,
-        now,
+        number,
+        lead as _,
+        whole_seconds(token_lifetime),
+    )
+    .execute(db)
+    .await?;
+    Ok(inserted.rows_affected() > 0)
+}
+
+/// Lets a key that is to become active do so now. Returns whether it was to.
+pub(crate) async fn promote(db: &PgPool, kid: &str) -> Result<bool, Error> {
+    let promoted = sqlx::query!(
+        "update auth.signing_keys
+         set activate_time = current_timestamp
+         where kid = $1 and activate_time > current_timestamp and revoke_time is null",
+        kid,
+    )
+    .execute(db)
+    .await?;
+    Ok(promoted.rows_affected() > 0)
+}
+
+/// Notes that the keys sign tokens that last so long, before any is signed.
+pub(crate) async fn raise_token_lifetime(db: &PgPool, lifetime: Duration) -> Result<(), Error> {
+    sqlx::query!(
+        "update auth.signing_keys
+         set token_lifetime_seconds = $1
+         where token_lifetime_seconds < $1 and revoke_time is null",
+        whole_seconds(lifetime),
     )
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Revokes a key and forgets its private half. Returns whether it was not revoked before.
+pub(crate) async fn revoke(db: &PgPool, kid: &str) -> Result<bool, Error> {
+    let revoked = sqlx::query!(
+        "update auth.signing_keys
+         set revoke_time = current_timestamp, sealed_private_key = ''
+         where kid = $1 and revoke_time is null",
+        kid,
+    )
+    .execute(db)
+    .await?;
+    Ok(revoked.rows_affected() > 0)
+}
+
+/// Forgets a key.
+pub(crate) async fn delete(db: &PgPool, kid: &str) -> Result<(), Error> {
+    sqlx::query!(
+        "delete from auth.signing_keys
+         where kid = $1",
+        kid,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+fn whole_seconds(lifetime: Duration) -> i32 {
+    lifetime.as_secs().try_into().expect("a token lasts minutes")
 }

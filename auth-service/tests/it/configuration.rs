@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
 
 /// Every variable and its default.
-const SETTINGS: [(&str, &str); 26] = [
+const SETTINGS: [(&str, &str); 36] = [
     ("AUTH_LISTEN_ADDRESS", "127.0.0.1:50051"),
     ("AUTH_MAX_REQUEST_BYTES", "16384"),
     ("AUTH_ROOT_KEY", ""),
@@ -15,6 +15,16 @@ const SETTINGS: [(&str, &str); 26] = [
     ("AUTH_HASHING_THREADS", "the number of cores less one, at least 1"),
     ("AUTH_HASHING_QUEUE", "32"),
     ("AUTH_HASHING_WAIT_MS", "2000"),
+    ("AUTH_LOGIN_ATTEMPTS_PER_SOURCE", "20"),
+    ("AUTH_LOGIN_SOURCE_INTERVAL_SECONDS", "10"),
+    ("AUTH_LOGIN_ATTEMPTS_PER_NAME", "5"),
+    ("AUTH_LOGIN_MAX_WAIT_SECONDS", "900"),
+    ("AUTH_REGISTRATIONS_PER_HOUR", "5"),
+    ("AUTH_THROTTLE_ENTRIES", "65536"),
+    ("AUTH_TRUSTED_PROXIES", ""),
+    ("AUTH_KEY_ROTATION_SECONDS", "7776000"),
+    ("AUTH_KEY_LEAD_SECONDS", "3600"),
+    ("AUTH_KEY_REFRESH_MS", "5000"),
     ("TOKEN_ISSUER", "http://127.0.0.1:50051"),
     ("TOKEN_AUDIENCE", "tandem"),
     ("TOKEN_LEEWAY_SECONDS", "30"),
@@ -54,7 +64,7 @@ async fn help_lists_every_variable_and_its_default() {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(default.is_empty() || text.contains(&format!("[default: {default}")), "{text}");
     }
-    for command in ["serve", "migrate", "healthcheck"] {
+    for command in ["serve", "migrate", "healthcheck", "keys", "list", "rotate", "revoke"] {
         assert!(ended.stdout.contains(command), "{ended:?}");
     }
 }
@@ -75,6 +85,7 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
         ("AUTH_LISTEN_ADDRESS", "localhost"),
         ("AUTH_BCRYPT_COST", "3"),
         ("AUTH_HASHING_THREADS", "0"),
+        ("AUTH_TRUSTED_PROXIES", "localhost"),
         ("AUTH_ACCESS_TOKEN_LIFETIME_SECONDS", "901"),
         ("AUTH_ROOT_KEY", "too-short"),
         ("DATABASE_URL", "mysql://root:hunter2@127.0.0.1/tandem"),
@@ -91,6 +102,23 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
     }
     for secret in ["too-short", "hunter2"] {
         assert!(!ended.stderr.contains(secret), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_contradict_each_other_are_named() {
+    let database = database().await;
+    for (contradiction, named) in [
+        (&["--key-rotation-seconds", "3600"][..], "AUTH_KEY_LEAD_SECONDS (--"),
+        (&["--key-lead-seconds", "19"], "AUTH_KEY_REFRESH_MS (--"),
+        (
+            &["--key-rotation-seconds", "45", "--key-lead-seconds", "40"],
+            "AUTH_KEY_ROTATION_SECONDS",
+        ),
+    ] {
+        let ended = run(&[&["serve"], contradiction].concat(), &settings(&database)).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(named), "{named}: {ended:?}");
     }
 }
 

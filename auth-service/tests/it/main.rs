@@ -2,11 +2,14 @@
 
 mod change_password;
 mod configuration;
+mod crash;
 mod current_user;
 mod drain;
 mod faults;
 mod gate;
 mod health;
+mod key_commands;
+mod key_rotation;
 mod keys;
 mod keys_at_rest;
 mod log;
@@ -22,5 +25,6 @@ mod register_again;
 mod sessions;
 mod strength;
 mod support;
+mod throttle;
 mod token;
 mod wire;

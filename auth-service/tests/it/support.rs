@@ -16,7 +16,7 @@ mod sabotage;
 mod token;
 
 pub(crate) use login::Login;
-pub(crate) use program::{Program, healthcheck, migrate, run, settings};
+pub(crate) use program::{Ended, Program, healthcheck, migrate, run, settings};
 pub(crate) use token::{TokenParts, bearer, with_authorization, with_token};
 
 /// A password that every rule accepts.
@@ -195,6 +195,9 @@ fn config(database: &TestDatabase, flags: &[&str]) -> Config {
         ("--root-key", ROOT_KEY),
         ("--bcrypt-cost", "4"),
         ("--server-drain-delay-seconds", "0"),
+        // All tests come from one address.
+        ("--login-attempts-per-source", "1000000"),
+        ("--login-attempts-per-name", "1000000"),
     ];
     let mut args = vec!["auth-service"];
     for (flag, value) in defaults {
@@ -204,5 +207,6 @@ fn config(database: &TestDatabase, flags: &[&str]) -> Config {
     }
     args.extend(flags);
     let command_line = CommandLine::new::<Config>(clap::Command::new("auth-service"), args);
-    command_line.settings().expect("the test's flags are good")
+    let config = command_line.settings().and_then(Config::check);
+    config.expect("the test's flags are good")
 }

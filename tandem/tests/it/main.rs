@@ -2,5 +2,6 @@
 //! describe it.
 
 mod documents;
+mod keys;
 mod life;
 mod support;

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     process::Stdio,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use nix::{
@@ -14,9 +15,13 @@ use test_support::{TestDatabase, eventually};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, ChildStderr, Command},
+    time::timeout,
 };
 
 use super::ROOT_KEY;
+
+/// The longest that a program may run that should end by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An environment.
 pub(crate) type Variables<'a> = Vec<(&'a str, &'a str)>;
@@ -48,7 +53,8 @@ pub(crate) fn settings(database: &TestDatabase) -> Variables<'_> {
 
 /// Runs the program to its end.
 pub(crate) async fn run(args: &[&str], variables: &[(&str, &str)]) -> Ended {
-    let output = command(args, variables).output().await.expect("the program runs");
+    let output = timeout(PATIENCE, command(args, variables).output()).await;
+    let output = output.expect("the program ends in time").expect("the program runs");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
     let ended = Ended {
         code: output.status.code(),
@@ -117,6 +123,11 @@ impl Program {
         let pid = Pid::from_raw(id.try_into().expect("a process id fits"));
         kill(pid, Signal::SIGTERM).expect("it can be signalled");
         self.child.wait().await.expect("it ends").code()
+    }
+
+    /// Ends it at once, with SIGKILL.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
     }
 }
 

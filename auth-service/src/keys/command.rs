@@ -1,0 +1,123 @@
+//! What a person does to the signing keys: `auth-service keys list`, `rotate` and `revoke`.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use shared::{db, error::Error};
+
+use super::SigningKeys;
+use crate::{
+    config::Config,
+    domain::key_schedule::{KeyState, RotationReason, Schedule, Step},
+    events,
+    store::signing_keys,
+};
+
+/// What to do with the signing keys.
+#[derive(Clone, Debug)]
+pub enum KeyCommand {
+    /// Show them.
+    List,
+    /// Publish the next one, which becomes active after the lead, or now.
+    Rotate {
+        /// Without waiting until verifiers had the time to fetch it.
+        now: bool,
+    },
+    /// Have one refused, whatever it has signed.
+    Revoke {
+        /// Which one.
+        kid: String,
+    },
+}
+
+/// Carries out a command. Returns what to tell the person. Running instances notice when they look
+/// the next time.
+///
+/// # Errors
+/// What is in the way, and what to do about it.
+pub async fn run(config: &Config, command: KeyCommand) -> Result<String, Error> {
+    let (db, probe) = db::connect(&config.database, "auth-service keys");
+    probe.check().await.map_err(|reason| Error::Internal(reason.to_string().into()))?;
+    let keys = SigningKeys::new(db, config);
+    match command {
+        KeyCommand::List => {}
+        KeyCommand::Rotate { now } => keys.rotate(now).await?,
+        KeyCommand::Revoke { kid } => keys.revoke(&kid).await?,
+    }
+    Ok(table(&signing_keys::list(&keys.db, keys.policy).await?))
+}
+
+impl SigningKeys {
+    async fn rotate(&self, now: bool) -> Result<(), Error> {
+        let (schedule, _) = self.maintain().await?;
+        let lead = if now { std::time::Duration::ZERO } else { self.policy.lead };
+        let reason = RotationReason::Command;
+        match schedule.find(KeyState::Next) {
+            Some(next) if now => {
+                let kid = next.sealed.kid.clone();
+                self.take(&schedule, Step::Promote { kid, reason }).await
+            }
+            Some(next) => refused(format!(
+                "the next key, {}, is published already and becomes active at {}; `--now` makes \
+                 it active at once",
+                next.sealed.kid,
+                time(next.activate_time)
+            )),
+            None if !schedule.has_room() => refused(
+                "as many keys are published as verifiers accept; try again when one has expired",
+            ),
+            None => match self.insert(&schedule, lead, reason).await? {
+                Some(_) => Ok(()),
+                None => refused("another instance has just made a key; see `keys list`"),
+            },
+        }
+    }
+
+    /// Whether the key opens does not matter: this is the way out when one in the database does
+    /// not.
+    async fn revoke(&self, kid: &str) -> Result<(), Error> {
+        if !signing_keys::revoke(&self.db, kid).await? {
+            return refused("there is no such key, or it is revoked; `keys list` shows all");
+        }
+        events::record_key_revoked(kid);
+        // If it was the active one, another takes its place.
+        self.maintain().await.map(drop)
+    }
+}
+
+fn refused(why: impl Into<String>) -> Result<(), Error> {
+    Err(Error::Internal(why.into().into()))
+}
+
+fn table(schedule: &Schedule) -> String {
+    let row = |columns: [&str; 5]| {
+        let [kid, state, create, activate, expire] = columns;
+        format!("{kid:43}  {state:7}  {create:20}  {activate:20}  {expire}")
+    };
+    let mut text = row(["KID", "STATE", "CREATED", "ACTIVE FROM", "EXPIRES"]);
+    for (key, state) in schedule.keys() {
+        let expire = match key.revoke_time {
+            Some(revoked) => Some(revoked),
+            None => schedule.expire_time(&key.sealed.kid),
+        };
+        let (kid, state) = (key.sealed.kid.as_str(), name(state));
+        let [create, activate] = [key.create_time, key.activate_time].map(time);
+        let line = row([kid, state, &create, &activate, &expire.map_or("-".to_owned(), time)]);
+        let _ = write!(text, "\n{}", line.trim_end());
+    }
+    text
+}
+
+fn name(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Next => "next",
+        KeyState::Active => "active",
+        KeyState::Retired => "retired",
+        KeyState::Gone => "gone",
+        KeyState::Revoked => "revoked",
+    }
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
