@@ -85,6 +85,7 @@ fn routes(
     let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
     let grpc = AuthServiceServer::new(auth).max_decoding_message_size(max_request_bytes as usize);
     let descriptors = pb::FILE_DESCRIPTOR_SET;
-    let grpc = server::grpc_routes(Routes::new(grpc), health, descriptors, call_timeout);
+    let max_calls = config.server.max_calls;
+    let grpc = server::grpc_routes(Routes::new(grpc), health, descriptors, call_timeout, max_calls);
     service::jwks::add_to(grpc, keys, config.signing_keys.lead())
 }

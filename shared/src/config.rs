@@ -7,9 +7,11 @@ use clap::builder::{RangedU64ValueParser, TypedValueParser};
 
 mod command_line;
 mod database_url;
+mod server;
 
 pub use command_line::{CommandLine, ConfigError, Task};
 pub use database_url::DatabaseUrl;
+pub use server::{ServerConfig, TlsConfig};
 
 /// The database and how it is used.
 #[derive(Clone, Debug, clap::Args)]
@@ -141,72 +143,6 @@ pub struct TokenConfig {
         value_parser = seconds(0..=300)
     )]
     pub leeway: Duration,
-}
-
-/// The listener's limits and its end.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Server")]
-pub struct ServerConfig {
-    /// Calls that one connection may have in flight.
-    #[arg(
-        long = "server-max-streams-per-connection",
-        env = "SERVER_MAX_STREAMS_PER_CONNECTION",
-        default_value = "200",
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=100_000)
-    )]
-    pub max_streams_per_connection: u32,
-
-    /// The largest list of request headers, in bytes.
-    #[arg(
-        long = "server-max-header-list-bytes",
-        env = "SERVER_MAX_HEADER_LIST_BYTES",
-        default_value = "16384",
-        value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1024..=1_048_576)
-    )]
-    pub max_header_list_bytes: u32,
-
-    /// When a silent connection is asked for a sign of life.
-    #[arg(
-        long = "server-keepalive-interval-seconds",
-        env = "SERVER_KEEPALIVE_INTERVAL_SECONDS",
-        default_value = "60",
-        value_name = "SECONDS",
-        value_parser = seconds(1..=3600)
-    )]
-    pub keepalive_interval: Duration,
-
-    /// How long a connection may take to give it.
-    #[arg(
-        long = "server-keepalive-timeout-seconds",
-        env = "SERVER_KEEPALIVE_TIMEOUT_SECONDS",
-        default_value = "20",
-        value_name = "SECONDS",
-        value_parser = seconds(1..=3600)
-    )]
-    pub keepalive_timeout: Duration,
-
-    /// After SIGTERM: how long calls are still accepted, so that load balancers notice the health
-    /// service's answer and send no more.
-    #[arg(
-        long = "server-drain-delay-seconds",
-        env = "SERVER_DRAIN_DELAY_SECONDS",
-        default_value = "5",
-        value_name = "SECONDS",
-        value_parser = seconds(0..=300)
-    )]
-    pub drain_delay: Duration,
-
-    /// After that: how long calls in flight may take to finish.
-    #[arg(
-        long = "server-drain-timeout-seconds",
-        env = "SERVER_DRAIN_TIMEOUT_SECONDS",
-        default_value = "20",
-        value_name = "SECONDS",
-        value_parser = seconds(0..=300)
-    )]
-    pub drain_timeout: Duration,
 }
 
 /// The log.

@@ -1,45 +1,44 @@
 //! The server around a service's routes: limits of the listener, health, reflection, drain.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::service::Routes;
 use tonic_health::pb::{
     HealthCheckRequest,
     health_client::HealthClient,
     health_server::{Health, HealthServer},
 };
-use tower::util::MapResponseLayer;
 
+use self::tls::Tls;
 use crate::{config::ServerConfig, error, error::Error, readiness::Readiness};
 
 mod gate;
+mod listener;
+mod tls;
 
 /// How long `healthcheck` waits for an answer.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Streams that the peer may make us reset before the connection is closed; tonic sets no limit.
-const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 
 /// The largest request to health and reflection, in bytes.
 const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 
 /// A service's gRPC routes with what every service has and no token is needed for: health and
-/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or when its client wants.
+/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or when its client wants; of the
+/// service's own there are at most `max_calls` at once.
 pub fn grpc_routes(
     service: Routes,
     health: HealthServer<impl Health>,
     descriptor_set: &'static [u8],
     call_timeout: Duration,
+    max_calls: u32,
 ) -> Router {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -50,58 +49,65 @@ pub fn grpc_routes(
     let built_in = "the descriptor sets are compiled in";
     let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
     let limit = MAX_COMMON_REQUEST_BYTES;
-    service
+    let places = Arc::new(Semaphore::new(max_calls as usize));
+    let limited = middleware::from_fn_with_state(places, gate::limit_calls);
+    Routes::from(service.into_axum_router().layer(limited))
         .add_service(health.max_decoding_message_size(limit))
         .add_service(v1.expect(built_in).max_decoding_message_size(limit))
         .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
         .into_axum_router()
+        .layer(middleware::from_fn(gate::catch_panic))
         .layer(middleware::from_fn_with_state(call_timeout, gate::deadline))
         .layer(middleware::from_fn(gate::only_grpc))
 }
 
-/// Answers calls on `listener` until `shutdown` is cancelled; then drains as `config` says, and
-/// returns even if a client holds on to its connection.
+/// Answers calls on `listener` until `shutdown` is cancelled; then drains as `config` says: readiness
+/// goes off, later the listener closes and the streams of those who watch end, calls in flight finish,
+/// and what is still open at the end is closed.
+///
+/// # Errors
+/// Certificates that cannot be used, and a listener without TLS that other machines can reach, unless
+/// `config` allows it.
 pub async fn serve(
     listener: TcpListener,
     routes: Router,
     config: &ServerConfig,
-    readiness: Readiness,
+    mut readiness: Readiness,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let drained = drain(readiness, config.drain_delay, shutdown.clone());
-    let serving = Server::builder()
-        .accept_http1(true)
-        .max_concurrent_streams(config.max_streams_per_connection)
-        .http2_max_local_error_reset_streams(Some(MAX_LOCAL_ERROR_RESET_STREAMS))
-        .http2_max_header_list_size(config.max_header_list_bytes)
-        .http2_keepalive_interval(Some(config.keepalive_interval))
-        .http2_keepalive_timeout(Some(config.keepalive_timeout))
-        .trace_fn(|request| tracing::info_span!("call", path = request.uri().path()))
-        .layer(MapResponseLayer::new(error::complete))
-        .add_routes(routes.into())
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            drained,
-        );
-    let too_late = async {
+    let tls = Tls::load(&config.tls)?;
+    let is_private = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    if tls.is_none() && !is_private && !config.tls.allow_plaintext {
+        return Err(Error::Internal(
+            "other machines can reach the listener, but there is no TLS: set SERVER_TLS_CERT_FILE \
+             and SERVER_TLS_KEY_FILE, or SERVER_ALLOW_PLAINTEXT=true behind a proxy that ends TLS"
+                .into(),
+        ));
+    }
+    let routes = routes
+        .layer(middleware::map_response(async |response| error::complete(response)))
+        .layer(middleware::from_fn(gate::trace));
+    let drain = CancellationToken::new();
+    let draining = async {
         shutdown.cancelled().await;
-        sleep(config.drain_delay + config.drain_timeout).await;
+        readiness.set_not_ready().await;
+        sleep(config.drain_delay).await;
+        readiness.end_watches().await;
+        drain.cancel();
+        std::future::pending::<()>().await;
+    };
+    let following = async {
+        match &tls {
+            Some(tls) => tls.follow_files().await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
-        served = serving => served.map_err(|error| Error::Internal(error.into())),
-        () = too_late => {
-            tracing::warn!("connections are still open at the end of the drain: closing them");
-            Ok(())
-        }
+        () = listener::run(listener, routes, config, tls.clone(), drain.clone()) => {}
+        () = draining => {}
+        () = following => {}
     }
-}
-
-/// Returns when the listener should close.
-async fn drain(mut readiness: Readiness, delay: Duration, shutdown: CancellationToken) {
-    shutdown.cancelled().await;
-    readiness.set_not_ready().await;
-    sleep(delay).await;
-    readiness.end_watches().await;
+    Ok(())
 }
 
 /// Opens a service's listener.

@@ -54,8 +54,7 @@ pub async fn run(
     let issuer = Arc::new(Issuer::new(&config.issuer));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let routes =
-        routes(Tasks::new(db.clone(), &config.task), &issuer, verifier, health, &config.listen);
+    let routes = routes(Tasks::new(db.clone(), &config.task), &issuer, verifier, health, &config);
 
     // Not during the drain: it would say that the service is ready again.
     let prepare = shutdown.clone().run_until_cancelled_owned(async {
@@ -89,14 +88,17 @@ fn routes(
     issuer: &Arc<Issuer>,
     verifier: Arc<Verifier>,
     health: HealthServer<impl Health>,
-    config: &ListenConfig,
+    config: &Config,
 ) -> Router {
-    let limits = (config.max_request_bytes as usize, config.max_batch_request_bytes as usize);
+    let ListenConfig { max_request_bytes, max_batch_request_bytes, call_timeout, .. } =
+        config.listen;
+    let limits = (max_request_bytes as usize, max_batch_request_bytes as usize);
     let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));
     let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
     let fetch =
         middleware::from_fn_with_state((issuer.clone(), verifier), issuer::fetch_unknown_keys);
     let size = middleware::from_fn_with_state(limits.0, message_size::limit);
     let grpc = Routes::new(grpc).into_axum_router().layer(size).layer(fetch).into();
-    server::grpc_routes(grpc, health, pb::FILE_DESCRIPTOR_SET, config.call_timeout)
+    let descriptors = pb::FILE_DESCRIPTOR_SET;
+    server::grpc_routes(grpc, health, descriptors, call_timeout, config.server.max_calls)
 }

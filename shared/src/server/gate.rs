@@ -1,7 +1,7 @@
-//! What every gRPC call passes before it reaches its service: it must be gRPC, and it gets a
-//! deadline.
+//! What every gRPC call passes before it reaches its service: it must be gRPC, it gets a deadline, and
+//! there must not be too many.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -9,8 +9,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use tokio::time::timeout;
+use futures_util::FutureExt as _;
+use tokio::{sync::Semaphore, time::timeout};
 use tonic::Status;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 
@@ -42,6 +44,30 @@ pub(super) async fn deadline(
         Ok(response) => response,
         Err(elapsed) => Status::from(Error::DeadlineExceeded(elapsed.into())).into_http(),
     }
+}
+
+/// Names the call in each line that is logged while it is answered.
+pub(super) async fn trace(request: Request, next: Next) -> Response {
+    let span = tracing::info_span!("call", path = request.uri().path());
+    next.run(request).instrument(span).await
+}
+
+/// Refuses a call at once while there is no place for it.
+pub(super) async fn limit_calls(
+    State(places): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match places.try_acquire() {
+        Ok(_place) => next.run(request).await,
+        Err(_) => Status::from(Error::Overloaded).into_http(),
+    }
+}
+
+/// Answers a call whose handler panics, which otherwise would get no answer. The log has the panic.
+pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answered.unwrap_or_else(|_| Status::from(Error::Internal("a panic".into())).into_http())
 }
 
 /// Reads `grpc-timeout`: up to eight digits and a unit.

@@ -1,0 +1,165 @@
+//! The settings of the server around a service: limits, drain, TLS.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::seconds;
+
+/// The listener's limits and its end.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerConfig {
+    /// Connections that may be open; more are closed at once.
+    #[arg(
+        id = "server_max_connections",
+        long = "server-max-connections",
+        env = "SERVER_MAX_CONNECTIONS",
+        default_value = "1024",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_connections: u32,
+
+    /// Calls that may be in flight; more are refused at once as RESOURCE_EXHAUSTED. Those of health
+    /// and reflection do not count.
+    #[arg(
+        long = "server-max-calls",
+        env = "SERVER_MAX_CALLS",
+        default_value = "1024",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub max_calls: u32,
+
+    /// Calls that one connection may have in flight.
+    #[arg(
+        long = "server-max-streams-per-connection",
+        env = "SERVER_MAX_STREAMS_PER_CONNECTION",
+        default_value = "200",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_streams_per_connection: u32,
+
+    /// The largest list of request headers, in bytes.
+    #[arg(
+        long = "server-max-header-list-bytes",
+        env = "SERVER_MAX_HEADER_LIST_BYTES",
+        default_value = "16384",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..=1_048_576)
+    )]
+    pub max_header_list_bytes: u32,
+
+    /// How long a new connection may take to send its first bytes, and for its TLS handshake.
+    #[arg(
+        long = "server-handshake-timeout-seconds",
+        env = "SERVER_HANDSHAKE_TIMEOUT_SECONDS",
+        default_value = "5",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=300)
+    )]
+    pub handshake_timeout: Duration,
+
+    /// When a connection is asked to end after its calls in flight, give or take a tenth, so that
+    /// clients spread over new instances.
+    #[arg(
+        long = "server-max-connection-age-seconds",
+        env = "SERVER_MAX_CONNECTION_AGE_SECONDS",
+        default_value = "1800",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=604_800)
+    )]
+    pub max_connection_age: Duration,
+
+    /// When a silent connection is asked for a sign of life.
+    #[arg(
+        long = "server-keepalive-interval-seconds",
+        env = "SERVER_KEEPALIVE_INTERVAL_SECONDS",
+        default_value = "60",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=3600)
+    )]
+    pub keepalive_interval: Duration,
+
+    /// How long a connection may take to give it.
+    #[arg(
+        long = "server-keepalive-timeout-seconds",
+        env = "SERVER_KEEPALIVE_TIMEOUT_SECONDS",
+        default_value = "20",
+        value_name = "SECONDS",
+        value_parser = seconds(1..=3600)
+    )]
+    pub keepalive_timeout: Duration,
+
+    /// After SIGTERM: how long calls are still accepted, so that load balancers notice the health
+    /// service's answer and send no more.
+    #[arg(
+        long = "server-drain-delay-seconds",
+        env = "SERVER_DRAIN_DELAY_SECONDS",
+        default_value = "5",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=300)
+    )]
+    pub drain_delay: Duration,
+
+    /// After that: how long calls in flight may take to finish.
+    #[arg(
+        long = "server-drain-timeout-seconds",
+        env = "SERVER_DRAIN_TIMEOUT_SECONDS",
+        default_value = "20",
+        value_name = "SECONDS",
+        value_parser = seconds(0..=300)
+    )]
+    pub drain_timeout: Duration,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "it is documented on its type")]
+    pub tls: TlsConfig,
+}
+
+/// TLS of the listener: off without a certificate. The files are read again when they change.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsConfig {
+    /// A file with the server's certificate and those that lead to its root, in PEM.
+    #[arg(
+        id = "server_tls_cert_file",
+        long = "server-tls-cert-file",
+        env = "SERVER_TLS_CERT_FILE",
+        value_name = "FILE",
+        requires = "server_tls_key_file"
+    )]
+    pub cert_file: Option<PathBuf>,
+
+    /// A file with the certificate's private key, in PEM.
+    #[arg(
+        id = "server_tls_key_file",
+        long = "server-tls-key-file",
+        env = "SERVER_TLS_KEY_FILE",
+        value_name = "FILE",
+        requires = "server_tls_cert_file"
+    )]
+    pub key_file: Option<PathBuf>,
+
+    /// A file with the roots of client certificates, in PEM. With it every client needs one.
+    #[arg(
+        id = "server_tls_client_ca_file",
+        long = "server-tls-client-ca-file",
+        env = "SERVER_TLS_CLIENT_CA_FILE",
+        value_name = "FILE",
+        requires = "server_tls_cert_file"
+    )]
+    pub client_ca_file: Option<PathBuf>,
+
+    /// Whether a listener that other machines can reach may do without TLS: behind a proxy that
+    /// ends it, on a private network.
+    #[arg(
+        id = "server_allow_plaintext",
+        long = "server-allow-plaintext",
+        env = "SERVER_ALLOW_PLAINTEXT",
+        default_value = "false",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set
+    )]
+    pub allow_plaintext: bool,
+}
