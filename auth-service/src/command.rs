@@ -21,7 +21,13 @@ pub(crate) struct Arguments {
     action: Option<Action>,
 
     /// Which key to revoke, after `keys revoke`.
-    #[arg(value_name = "KID", hide_env_values = true, required_if_eq("action", "revoke"))]
+    // One in 64 begins with a hyphen.
+    #[arg(
+        value_name = "KID",
+        hide_env_values = true,
+        allow_hyphen_values = true,
+        required_if_eq("action", "revoke")
+    )]
     kid: Option<String>,
 
     /// With `keys rotate`: the key signs at once. Verifiers that do not fetch the keys when a token

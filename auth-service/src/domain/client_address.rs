@@ -1,6 +1,9 @@
 //! Where a call comes from, behind proxies that are trusted to say so.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use ipnet::{IpNet, Ipv6Net};
 
@@ -35,10 +38,7 @@ impl TrustedProxies {
         let mut client = peer.to_canonical();
         let mut notes = forwarded_for.flat_map(|header| header.split(',')).rev();
         while self.contains(client) {
-            let Some(address) = notes.next().and_then(|note| note.trim().parse::<IpAddr>().ok())
-            else {
-                break;
-            };
+            let Some(address) = notes.next().and_then(|note| address(note.trim())) else { break };
             client = address.to_canonical();
         }
         client
@@ -47,6 +47,11 @@ impl TrustedProxies {
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+/// Some proxies note the port too.
+fn address(note: &str) -> Option<IpAddr> {
+    note.parse().or_else(|_| note.parse().map(|address: SocketAddr| address.ip())).ok()
 }
 
 /// What counts as one source: an IPv4 address, or the /64 of an IPv6 address, all of which one
@@ -84,6 +89,8 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", "::ffff:10.0.0.1", &["::ffff:2.2.2.2"], "2.2.2.2"),
             ("10.0.0.1", "10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+            ("10.0.0.1", "10.0.0.1", &["2.2.2.2:4711"], "2.2.2.2"),
+            ("10.0.0.1", "10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
         ] {
             let found = client(trusted, peer, headers);
             assert_eq!(found, expected, "{trusted} {peer} {headers:?}");

@@ -106,7 +106,13 @@ async fn a_running_service_replaces_a_key_whose_revocation_was_interrupted() {
 #[tokio::test]
 async fn what_is_in_the_way_is_said_with_what_to_do() {
     let database = database().await;
-    fails(&database, &["keys", "revoke", "no-such-key"], "keys list").await;
+    for kid in ["no-such-key", "-begins-with-a-hyphen", "--with-two", "-h-then-more", "-Version"] {
+        fails(&database, &["keys", "revoke", kid], "keys list").await;
+    }
+    let flagged = ["keys", "revoke", "--key-refresh-ms", "100", "-no-such-key"];
+    fails(&database, &flagged, "keys list").await;
+    let flagged = ["keys", "revoke", "-no-such-key", "--key-refresh-ms", "100"];
+    fails(&database, &flagged, "keys list").await;
     rows(&database, &["keys", "rotate"]).await;
 
     let mut variables = settings(&database);

@@ -107,7 +107,7 @@ async fn a_key_signs_when_its_time_has_come_without_news_from_the_database() {
     let database = app.database.clone();
     app.stop().await.unwrap();
     assert_eq!(run(&["keys", "rotate"], &settings(&database)).await.code, Some(0));
-    let soon = "update auth.signing_keys set activate_time = current_timestamp + '1.5 seconds'
+    let soon = "update auth.signing_keys set activate_time = current_timestamp + '3 seconds'
                 where number = 2";
     database.execute(soon).await;
 
@@ -132,6 +132,24 @@ async fn who_cannot_read_the_keys_for_too_long_signs_no_more_and_comes_back() {
     app.database.execute("alter table auth.hidden rename to signing_keys").await;
     app.eventually_ready().await;
     app.log_in("ada").await;
+}
+
+#[tokio::test]
+async fn an_outage_at_the_time_of_a_rotation_delays_it_and_no_more() {
+    let app = App::with_own_server(&["--key-refresh-ms", "100"]).await;
+    let token = app.new_token("ada").await;
+    // Nobody prepares the next key while there is nobody to do it.
+    app.database.halt();
+    app.eventually_not_ready().await;
+    app.key_set().await.expect("known keys are published");
+    app.database.resume();
+    app.let_time_pass("100 days").await;
+    app.eventually_ready().await;
+    assert_eq!(kid(&app.log_in("ada").await), kid(&token), "the old one signs until then");
+    app.eventually_publishes(2).await;
+    app.let_time_pass("1 hour").await;
+    eventually("the next one signs", async || kid(&app.log_in("ada").await) != kid(&token)).await;
+    app.current_user(&token).await.expect("the old one is still published");
 }
 
 #[tokio::test]

@@ -177,7 +177,7 @@ async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
     let refused = async || client.clone().list_tasks(&token).await.is_err();
     eventually("task-service refuses it", refused).await;
     let took = revoked.elapsed();
-    assert!(took < Duration::from_millis(1500), "it took {took:?}");
+    assert!(took < Duration::from_secs(2), "it took {took:?}");
     let token = client.log_in("ada").await.expect("the user is logged in").access_token;
     client.list_tasks(&token).await.expect("the next key is followed");
 }
