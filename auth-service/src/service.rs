@@ -12,26 +12,26 @@ use shared::{
 };
 use sqlx::PgPool;
 use tonic::{Request, Response};
-use uuid::Uuid;
 
 use crate::{
     config::Config,
     domain::{
         client_address::TrustedProxies,
-        password::{Password, PasswordHash},
+        password::PasswordHash,
         session::{Cursor, NewSession, Session, SessionPolicy, Source},
-        user::{Account, User, Username},
+        user::{Account, Username},
     },
     events::{self, Event},
     hashing::{Hashing, Verified},
     keys::SigningKeys,
     service::tokens::Tokens,
     store::{sessions, users},
-    throttle::{Registration, Throttles},
+    throttle::Throttles,
 };
 
 mod convert;
 pub(crate) mod jwks;
+mod register;
 mod tokens;
 
 /// What page tokens are for.
@@ -63,32 +63,6 @@ impl Auth {
             keys,
             sessions: config.session.policy(),
             page_tokens: PageTokenKey::new(&*page_token_key),
-        }
-    }
-
-    /// The user whom the same request registered before; otherwise why it was `refused`, or that
-    /// its id was used for another.
-    async fn registered_before(
-        &self,
-        user: &User,
-        password: String,
-        request_id: Option<Uuid>,
-        source: &Source,
-        refused: Error,
-    ) -> Result<User, Error> {
-        let (Error::UsernameTaken | Error::RequestIdReused, Some(id)) = (&refused, request_id)
-        else {
-            return Err(refused);
-        };
-        let Some(before) = users::find_by_register_request(&self.db, id).await? else {
-            return Err(refused);
-        };
-        let guess = self.throttles.login(&user.username.to_string(), source)?;
-        let (place, password) = (self.hashing.enter()?, Password::typed(password));
-        let stored = PasswordHash::of(&before);
-        match self.hashing.verify(place, guess, password, stored).await? {
-            Verified::Right { .. } if before.user.username == user.username => Ok(before.user),
-            _ => Err(Error::RequestIdReused),
         }
     }
 
@@ -141,27 +115,7 @@ impl AuthService for Auth {
         request: Request<pb::RegisterRequest>,
     ) -> RpcResult<pb::RegisterResponse> {
         let source = self.source(&request);
-        let req = request.into_inner();
-        let mut reserved = self.throttles.register(&source)?;
-        let hash = self.hashing.hash_chosen(req.password.clone(), &req.username).await?;
-        let (username, hash, request_id) = convert::registration(&req, hash)?;
-        let user = User::new(username, time::now());
-        // Before the statement: a caller who goes away now may have registered.
-        reserved.iter_mut().for_each(Registration::keep);
-        let user = match users::insert(&self.db, &user, &hash, request_id).await {
-            Ok(()) => {
-                events::record(Event::Registered, Some(user.id), None, &source);
-                user
-            }
-            Err(away @ Error::DatabaseUnavailable(_)) => {
-                reserved.iter_mut().for_each(Registration::give_back);
-                return Err(away.into());
-            }
-            Err(refused) => {
-                let password = req.password;
-                self.registered_before(&user, password, request_id, &source, refused).await?
-            }
-        };
+        let user = self.register_once(request.into_inner(), &source).await?;
         Ok(Response::new(pb::RegisterResponse { user: Some(user.into()) }))
     }
 

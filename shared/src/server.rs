@@ -20,6 +20,7 @@ use tonic_health::pb::{
 use self::tls::Tls;
 use crate::{config::ServerConfig, error, error::Error, readiness::Readiness};
 
+mod beginning;
 mod gate;
 mod listener;
 mod tls;
@@ -76,8 +77,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let tls = Tls::load(&config.tls)?;
-    let is_private = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    if tls.is_none() && !is_private && !config.tls.allow_plaintext {
+    let is_allowed = listener.local_addr().is_ok_and(|address| config.tls.is_allowed_at(address));
+    if !is_allowed {
         return Err(Error::Internal(
             "other machines can reach the listener, but there is no TLS: set SERVER_TLS_CERT_FILE \
              and SERVER_TLS_KEY_FILE, or SERVER_ALLOW_PLAINTEXT=true behind a proxy that ends TLS"

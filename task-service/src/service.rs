@@ -14,16 +14,12 @@ use tonic::{Request, Response};
 
 use crate::{
     config::TaskConfig,
-    domain::task::{Deletion, Task},
+    domain::task::{self, Deletion, Task},
     store::{page_token_keys, tasks},
 };
 
 mod convert;
 mod create;
-
-/// What gRPC clients accept unless told otherwise is 4 MiB; this leaves room for the smaller
-/// fields.
-const MAX_RESPONSE_BYTES: usize = 4_000_000;
 
 /// The state behind the service.
 pub(crate) struct Tasks {
@@ -158,7 +154,7 @@ impl TaskService for Tasks {
         let caller = Caller::of(&request)?;
         let ids = convert::task_ids(&request.get_ref().task_ids)?;
         let tasks = all(tasks::get(&self.db, caller.id, &ids).await?, "task_ids")?;
-        if tasks.iter().map(Task::bytes).sum::<usize>() > MAX_RESPONSE_BYTES {
+        if !task::fit_one_answer(tasks.iter().map(Task::bytes)) {
             return Err(Error::MessageTooLarge.into());
         }
         Ok(Response::new(pb::BatchGetTasksResponse { tasks: to_pb(tasks) }))

@@ -246,16 +246,18 @@ async fn during_a_flood_of_logins_all_else_stays_quick() {
     let busy =
         async || refusal_of(app.try_log_in("nobody", "wrong-password").await.err()) == "OVERLOADED";
     eventually("the queue is full", busy).await;
-    let mut slowest = Duration::ZERO;
-    for _ in 0..10 {
+    let mut times = Vec::new();
+    for _ in 0..11 {
         let begun = Instant::now();
         login.refresh().await.unwrap();
         app.current_user(&login.tokens.access_token).await.unwrap();
         app.key_set().await.unwrap();
         health.check(HealthCheckRequest::default()).await.unwrap();
-        slowest = slowest.max(begun.elapsed());
+        times.push(begun.elapsed());
     }
-    assert!(slowest < Duration::from_secs(1), "four calls took {slowest:?}");
+    // The median: other tests share the machine.
+    times.sort();
+    assert!(times[5] < Duration::from_millis(500), "four calls took {times:?}");
     flood.shutdown().await;
 }
 

@@ -1,6 +1,6 @@
 //! The settings of the server around a service: limits, drain, TLS.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::seconds;
 
@@ -126,8 +126,7 @@ pub struct TlsConfig {
         id = "server_tls_cert_file",
         long = "server-tls-cert-file",
         env = "SERVER_TLS_CERT_FILE",
-        value_name = "FILE",
-        requires = "server_tls_key_file"
+        value_name = "FILE"
     )]
     pub cert_file: Option<PathBuf>,
 
@@ -136,8 +135,7 @@ pub struct TlsConfig {
         id = "server_tls_key_file",
         long = "server-tls-key-file",
         env = "SERVER_TLS_KEY_FILE",
-        value_name = "FILE",
-        requires = "server_tls_cert_file"
+        value_name = "FILE"
     )]
     pub key_file: Option<PathBuf>,
 
@@ -146,8 +144,7 @@ pub struct TlsConfig {
         id = "server_tls_client_ca_file",
         long = "server-tls-client-ca-file",
         env = "SERVER_TLS_CLIENT_CA_FILE",
-        value_name = "FILE",
-        requires = "server_tls_cert_file"
+        value_name = "FILE"
     )]
     pub client_ca_file: Option<PathBuf>,
 
@@ -162,4 +159,42 @@ pub struct TlsConfig {
         action = clap::ArgAction::Set
     )]
     pub allow_plaintext: bool,
+}
+
+impl TlsConfig {
+    /// Whether a listener at this address may do with these settings: nobody speaks plain text with
+    /// other machines by mistake.
+    pub fn is_allowed_at(&self, address: SocketAddr) -> bool {
+        self.cert_file.is_some() || self.allow_plaintext || address.ip().is_loopback()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_this_machine_unless_it_is_asked_for() {
+        let config = |cert_file: Option<PathBuf>, allow_plaintext| TlsConfig {
+            key_file: cert_file.clone(),
+            cert_file,
+            client_ca_file: None,
+            allow_plaintext,
+        };
+        let file = || Some(PathBuf::from("cert.pem"));
+        for (address, is_allowed) in [
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("10.0.0.1:1", false),
+            ("[::ffff:10.0.0.1]:1", false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(config(None, false).is_allowed_at(address), is_allowed, "{address}");
+            assert!(config(None, true).is_allowed_at(address));
+            assert!(config(file(), false).is_allowed_at(address));
+        }
+    }
 }

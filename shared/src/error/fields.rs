@@ -8,7 +8,7 @@ use tonic_types::FieldViolation;
 use super::Error;
 
 /// The most violations that are told: an error has to fit into the headers of an answer.
-const MAX_TOLD: usize = 16;
+const MAX_TOLD: usize = 10;
 
 /// The rule that a value breaks, in words that follow the field's name: "must not be empty".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Accepts connections, within limits, and serves each until it ends, grows old, or the service drains.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
-use super::tls::Tls;
+use super::{beginning::Beginning, tls::Tls};
 use crate::config::ServerConfig;
 
 /// Streams that the peer may make us reset before the connection is closed.
@@ -126,18 +126,11 @@ impl Timeouts {
 }
 
 impl Connections {
-    /// Serves a connection to its end. One that says nothing is closed: hyper would wait for ever.
+    /// Serves a connection to its end.
     async fn serve(&self, stream: TcpStream, peer: SocketAddr, timeouts: Timeouts) {
-        let handshake = async {
-            stream.set_nodelay(true)?;
-            stream.peek(&mut [0]).await?;
-            Ok::<_, io::Error>(TcpConnectInfo {
-                local_addr: stream.local_addr().ok(),
-                remote_addr: Some(peer),
-            })
-        };
-        let handshake = self.drain.run_until_cancelled(timeout(timeouts.handshake, handshake));
-        let Some(Ok(Ok(info))) = handshake.await else { return };
+        let _ = stream.set_nodelay(true);
+        let local_addr = stream.local_addr().ok();
+        let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
         let Some(tls) = &self.tls else { return self.serve_http(stream, info, timeouts).await };
         match timeout(timeouts.handshake, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve_http(stream, info, timeouts).await,
@@ -150,6 +143,7 @@ impl Connections {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let (stream, begun) = Beginning::of(stream);
         let routes = self.routes.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(info.clone());
             request.map(Body::new)
@@ -157,11 +151,18 @@ impl Connections {
         let serving =
             self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
         let mut serving = pin!(serving);
+        let is_silent = async {
+            match timeout(timeouts.handshake, begun).await {
+                Ok(_) => pending().await,
+                Err(_) => tracing::debug!("a connection did not say what it wants"),
+            }
+        };
         let is_over = async {
             tokio::select! { () = self.drain.cancelled() => {}, () = sleep(timeouts.age) => {} }
         };
         let served = tokio::select! {
             served = &mut serving => served,
+            () = is_silent => Ok(()),
             () = is_over => {
                 serving.as_mut().graceful_shutdown();
                 serving.await

@@ -41,8 +41,14 @@ impl Tls {
     /// # Errors
     /// Says which file cannot be used, and why.
     pub(super) fn load(config: &TlsConfig) -> Result<Option<Arc<Self>>, Error> {
-        let (Some(cert), Some(key)) = (&config.cert_file, &config.key_file) else {
-            return Ok(None);
+        let (cert, key) = match (&config.cert_file, &config.key_file) {
+            (Some(cert), Some(key)) => (cert, key),
+            (None, None) if config.client_ca_file.is_none() => return Ok(None),
+            _ => {
+                let rule =
+                    "set both SERVER_TLS_CERT_FILE and SERVER_TLS_KEY_FILE, or no file of TLS";
+                return Err(Error::Internal(rule.into()));
+            }
         };
         let client_ca = config.client_ca_file.clone();
         let files = Files { cert: cert.clone(), key: key.clone(), client_ca };

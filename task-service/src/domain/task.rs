@@ -39,6 +39,15 @@ impl Task {
     }
 }
 
+/// What the tasks of a batch may have together, by [`Task::bytes`]: gRPC clients accept 4 MiB
+/// unless told otherwise, and the smaller fields need room, too.
+pub(crate) const MAX_BATCH_BYTES: usize = 4_000_000;
+
+/// Whether tasks of these sizes can be answered with at once.
+pub(crate) fn fit_one_answer(bytes: impl Iterator<Item = usize>) -> bool {
+    bytes.sum::<usize>() <= MAX_BATCH_BYTES
+}
+
 /// When a task was deleted, and when it may be removed for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deletion {
@@ -58,6 +67,11 @@ pub(crate) struct NewTask {
 }
 
 impl NewTask {
+    /// About how many bytes it takes in an answer.
+    pub(crate) fn bytes(&self) -> usize {
+        self.title.as_str().len() + self.description.as_str().len() + self.labels.bytes()
+    }
+
     /// The task that was created so.
     pub(crate) fn created(self, id: TaskId, etag: Etag, create_time: DateTime<Utc>) -> Task {
         Task {

@@ -64,8 +64,10 @@ pub(crate) struct Folded(String);
 
 impl Folded {
     pub(crate) fn of(text: &str) -> Self {
-        // By way of capitals, since some of them have several small letters: ς and σ.
-        Self(text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
+        // By way of capitals, since one may have several small letters: ς and σ; and to them from
+        // small letters, since one small letter may have several capitals: ẞ and SS.
+        let small = text.chars().flat_map(char::to_lowercase);
+        Self(small.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
     }
 
     /// Reads what a search looks for: 1 to 200 code points that a task may hold.
@@ -108,8 +110,12 @@ mod tests {
 
     #[test]
     fn folding_forgets_the_case_and_nothing_else() {
-        for (one, other) in [("Käse", "KÄSE"), ("Ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"), ("straße", "STRASSE")]
-        {
+        for (one, other) in [
+            ("Käse", "KÄSE"),
+            ("Ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
+            ("straße", "STRASSE"),
+            ("straße", "STRAẞE"),
+        ] {
             assert_eq!(Folded::of(one), Folded::of(other));
         }
         assert_ne!(Folded::of("a"), Folded::of("ä"));

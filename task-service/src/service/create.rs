@@ -7,7 +7,7 @@ use super::{Tasks, convert::Create, to_pb};
 use crate::{
     domain::{
         creation::{Creation, RequestKey},
-        task::NewTask,
+        task::{self, NewTask},
     },
     purge::REQUESTS_REMEMBERED,
     store::{feeds, requests, tasks},
@@ -23,6 +23,9 @@ impl Tasks {
         owner: UserId,
         create: Create,
     ) -> Result<Vec<pb::Task>, Error> {
+        if !task::fit_one_answer(create.tasks.iter().map(NewTask::bytes)) {
+            return Err(Error::MessageTooLarge);
+        }
         if create.validate_only {
             return self.validate(owner, create.tasks).await;
         }

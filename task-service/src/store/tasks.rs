@@ -15,7 +15,7 @@ use crate::domain::{
     etag::Etag,
     label::Labels,
     priority::Priority,
-    task::{Deletion, Target, Task, TaskId},
+    task::{self, Deletion, Target, Task, TaskId},
     text::{Description, Title},
 };
 
@@ -124,6 +124,13 @@ pub(crate) async fn get(
         .iter()
         .map(|id| rows.get(id).cloned().map(Into::into).ok_or(Error::TaskNotFound))
         .collect())
+}
+
+/// The outcomes, unless all are good and too large together: then nothing was written.
+fn fitting(outcomes: Vec<Result<Task, Error>>) -> Result<Vec<Result<Task, Error>>, Error> {
+    let is_good = outcomes.iter().all(Result::is_ok);
+    let fit = task::fit_one_answer(outcomes.iter().flatten().map(Task::bytes));
+    if is_good && !fit { Err(Error::MessageTooLarge) } else { Ok(outcomes) }
 }
 
 fn by_id(rows: Vec<Row>) -> HashMap<TaskId, Row> {

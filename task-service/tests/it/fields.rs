@@ -132,7 +132,7 @@ async fn every_bad_value_is_refused_by_name() {
         (labelled(&["a\u{1f}b"]), &["task.labels"]),
         (labelled(&["\0"]), &["task.labels"]),
         (labelled(&[&"x".repeat(51)]), &["task.labels"]),
-        (pb::Task { due: Some(pb::Due { due: None }), ..titled("x") }, &["task.due.due"]),
+        (pb::Task { due: Some(pb::Due { due: None }), ..titled("x") }, &["task.due.date"]),
         (all_day(0, 1, 1), &[date]),
         (all_day(2026, 2, 29), &[date]),
         (all_day(2026, 1, 0), &[date]),

@@ -181,6 +181,22 @@ async fn a_search_follows_what_the_text_becomes() {
 }
 
 #[tokio::test]
+async fn no_text_takes_long_to_search_for() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    alice.seed(&app.database, 2_000).await;
+    let long = "update task.tasks set description_folded = repeat('a', 10000)";
+    app.database.execute(long).await;
+    let (few, many) = ("a".repeat(100), "a".repeat(199));
+    for text in [format!("b{many}"), format!("{few}b{}", "a".repeat(99)), format!("{many}b")] {
+        let begun = std::time::Instant::now();
+        let filter = pb::TaskFilter { text, ..Default::default() };
+        assert_eq!(shown(&alice, filter).await, [""; 0]);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn every_bad_condition_is_named() {
     let app = App::start().await;
     let [alice] = app.users();

@@ -72,7 +72,7 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
     let mut bad = FieldViolations::new();
     match due.due {
         None => {
-            bad.check::<()>("due", Err("must be a date or a moment".into()));
+            bad.check::<()>("date", Err("or a moment must be set".into()));
             Err(bad)
         }
         Some(pb::due::Due::Date(google::Date { year, month, day })) => {

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
 use sqlx::PgPool;
 
-use super::{Row, by_id};
+use super::{Row, by_id, fitting};
 use crate::domain::{
     due::TimeZone,
     label::Labels,
     priority::Priority,
-    task::{Deletion, Target, Task, TaskId},
+    task::{Deletion, MAX_BATCH_BYTES, Target, Task, TaskId},
     text::{Description, Title},
 };
 
@@ -19,6 +19,9 @@ use crate::domain::{
 /// - [`Error::TaskNotFound`] if the owner does not have it,
 /// - [`Error::TaskDeleted`] if it was deleted before,
 /// - [`Error::EtagMismatch`] if it is of another version than the target.
+///
+/// # Errors
+/// [`Error::MessageTooLarge`] if they would not fit one answer.
 pub(crate) async fn delete(
     db: &PgPool,
     owner: UserId,
@@ -36,7 +39,7 @@ pub(crate) async fn delete(
         row.check_etag(*target)?;
         Ok(row.into())
     };
-    Ok(targets.iter().map(outcome).collect())
+    fitting(targets.iter().map(outcome).collect())
 }
 
 /// Brings a deleted task back.
@@ -91,7 +94,11 @@ async fn set_deletion(
             order by id
             for update
          ), ready as (
-            select found.id, item.position
+            select
+                found.id,
+                item.position,
+                octet_length(title) + octet_length(description)
+                    + octet_length(array_to_string(labels, '')) as bytes
             from item
             join found using (id)
             where (found.delete_time is null) = ($4::timestamptz is not null)
@@ -100,9 +107,10 @@ async fn set_deletion(
             update task.feeds as feed
             set revision = feed.revision + batch.size,
                 task_count = feed.task_count + $6 * batch.size
-            from (select count(*)::integer as size from ready) as batch
+            from (select count(*)::integer as size, sum(bytes) as bytes from ready) as batch
             where feed.owner_id = $1
                 and batch.size = cardinality($2::uuid[])
+                and batch.bytes <= $9
                 -- Fewer are always allowed.
                 and feed.task_count + $6 * batch.size <= greatest($7, feed.task_count)
             returning feed.revision - batch.size as previous_revision
@@ -142,6 +150,7 @@ async fn set_deletion(
         change.count,
         change.quota,
         now,
+        i64::try_from(MAX_BATCH_BYTES).expect("it is a few millions"),
     );
     Ok(rows.fetch_all(db).await?)
 }

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
 use sqlx::PgPool;
 
-use super::{Row, by_id};
+use super::{Row, by_id, fitting};
 use crate::domain::{
     due::TimeZone,
     label::Labels,
     priority::Priority,
-    task::{Target, Task, TaskId, TaskPatch},
+    task::{MAX_BATCH_BYTES, Target, Task, TaskId, TaskPatch},
     text::{Description, Folded, Title},
 };
 
@@ -21,6 +21,9 @@ use crate::domain::{
 /// - [`Error::TaskNotFound`] if the owner does not have it,
 /// - [`Error::TaskDeleted`] if it is deleted,
 /// - [`Error::EtagMismatch`] if it is of another version than the target.
+///
+/// # Errors
+/// [`Error::MessageTooLarge`] if they would not fit one answer.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub(crate) async fn update(
     db: &PgPool,
@@ -88,6 +91,13 @@ pub(crate) async fn update(
                 found.due_time, found.due_time_zone
             )
             and (select count(*) from next where is_allowed) = cardinality($2::uuid[])
+            and (
+                select sum(
+                    octet_length(title) + octet_length(description)
+                    + octet_length(array_to_string(labels, ''))
+                )
+                from next
+            ) <= $16
             and not $14::boolean
          ), feed as (
             update task.feeds as feed
@@ -147,6 +157,7 @@ pub(crate) async fn update(
         due.iter().map(|due| due.and_then(|d| d.as_ref()?.zone())).collect::<Vec<_>>() as _,
         validate_only,
         now,
+        i64::try_from(MAX_BATCH_BYTES).expect("it is a few millions"),
     );
     let mut rows = by_id(rows.fetch_all(db).await?);
     let outcome = |target: Target| {
@@ -157,5 +168,5 @@ pub(crate) async fn update(
         row.check_etag(target)?;
         Ok(row.into())
     };
-    Ok(updates.iter().map(|(target, _)| *target).map(outcome).collect())
+    fitting(updates.iter().map(|(target, _)| *target).map(outcome).collect())
 }

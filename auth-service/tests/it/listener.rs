@@ -1,0 +1,176 @@
+//! Connections: how many, how silent, how old; and calls: how many at once.
+
+use std::{
+    io,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use proto::auth::v1 as pb;
+use test_support::{Refusal, eventually, refusal};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    time::sleep,
+};
+use tonic::Code;
+
+use crate::support::{App, database, settings};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+async fn connect(app: &App) -> TcpStream {
+    TcpStream::connect(app.service.address()).await.expect("the listener is there")
+}
+
+/// Waits until the server closes this connection, and returns how long that took.
+async fn closed(mut stream: TcpStream) -> Duration {
+    let begun = Instant::now();
+    while stream.read(&mut [0; 1024]).await.unwrap_or(0) > 0 {}
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn more_connections_than_there_may_be_are_closed_at_once() {
+    let app = App::with(&["--server-max-connections", "3"]).await;
+    // One may still be that of the harness, which has asked whether the service is ready.
+    eventually("three are open and no more", async || {
+        let mut open = Vec::new();
+        for _ in 0..10 {
+            open.push(connect(&app).await);
+        }
+        sleep(Duration::from_millis(50)).await;
+        let is_open = |stream: &TcpStream| {
+            let read = stream.try_read(&mut [0; 1]);
+            matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        };
+        let count = open.iter().filter(|stream| is_open(stream)).count();
+        assert!(count <= 3, "{count} are open");
+        count == 3
+    })
+    .await;
+    eventually("there is a place again", async || app.key_set().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_get_on_is_closed() {
+    let flags = ["--server-handshake-timeout-seconds", "1"];
+    let keepalive = ["--server-keepalive-interval-seconds", "1"];
+    let timeout = ["--server-keepalive-timeout-seconds", "1"];
+    let app = App::with(&[flags, keepalive, timeout].concat()).await;
+    let beginnings: [&[u8]; 5] = [b"", b"P", b"GET / HT", PREFACE, &PREFACE[..10]];
+    let waiting = beginnings.map(|beginning| {
+        let stream = connect(&app);
+        async move {
+            let mut stream = stream.await;
+            stream.write_all(beginning).await.unwrap();
+            let text = String::from_utf8_lossy(beginning);
+            assert!(closed(stream).await < Duration::from_secs(5), "{text:?}");
+        }
+    });
+    futures_util::future::join_all(waiting).await;
+    assert!(app.key_set().await.is_ok());
+}
+
+#[tokio::test]
+async fn an_old_connection_ends_and_its_client_notices_nothing() {
+    let app = App::with(&["--server-max-connection-age-seconds", "1"]).await;
+    let mut http1 = connect(&app).await;
+    let request = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    http1.write_all(request).await.unwrap();
+    let mut client = app.client();
+    let begun = Instant::now();
+    let mut calls = 0;
+    while begun.elapsed() < Duration::from_millis(2500) {
+        let request = pb::GetJsonWebKeySetRequest {};
+        client.get_json_web_key_set(request).await.expect("no call fails");
+        calls += 1;
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(calls > 100, "{calls}");
+    assert!(closed(http1).await < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn more_calls_than_there_may_be_are_refused_at_once_and_health_is_not() {
+    let flags = ["--server-max-calls", "2", "--database-lock-timeout-ms", "60000"];
+    let app = App::with(&flags).await;
+    let mut lock = app.lock_users().await;
+    let calls = [app.spawn_register("ada"), app.spawn_register("grace")];
+    lock.eventually_blocks(2).await;
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let expected = Refusal::retryable(Code::ResourceExhausted, "OVERLOADED");
+        assert_eq!(refusal(app.key_set().await), expected);
+        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    }
+    assert!(app.is_ready().await);
+    lock.release().await;
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    app.key_set().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_own_call_only() {
+    let app = App::start().await;
+    let (ada, grace) = (app.new_token("ada").await, app.new_token("grace").await);
+    // What no statement of ours writes, and sqlx cannot read.
+    app.database
+        .execute("update auth.users set create_time = 'infinity' where username = 'ada'")
+        .await;
+    for _ in 0..3 {
+        let (of_ada, of_grace) = tokio::join!(app.current_user(&ada), app.current_user(&grace));
+        assert_eq!(refusal(of_ada), Refusal::new(Code::Internal, "INTERNAL"));
+        assert_eq!(of_grace.unwrap().into_inner().user.unwrap().username, "grace");
+    }
+}
+
+/// What a process has spent of the processors' time.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let fields: Vec<_> = stat.rsplit(") ").next().expect("it has fields").split(' ').collect();
+    let ticks = |field: usize| fields[field].parse::<u64>().expect("it is a number");
+    ticks(11) + ticks(12)
+}
+
+#[tokio::test]
+async fn without_file_descriptors_it_waits_and_does_not_spin() {
+    let database = database().await;
+    let mut service = tokio::process::Command::new("sh")
+        .args(["-c", r#"ulimit -n 40; exec "$0""#, env!("CARGO_BIN_EXE_auth-service")])
+        .env_clear()
+        .envs(settings(&database))
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("there is a shell");
+    let pid = service.id().expect("it runs");
+    let mut log = BufReader::new(service.stderr.take().expect("it is piped")).lines();
+    let (mut address, mut is_ready) = (None, false);
+    while !is_ready {
+        let line = log.next_line().await.unwrap().expect("the service goes on");
+        let found = line.split("address=").nth(1);
+        address = address.or(found.map(|text| text.trim().parse().expect("an address")));
+        is_ready = line.contains(" ready ");
+    }
+    let address: std::net::SocketAddr = address.expect("it was logged");
+    let mut open = Vec::new();
+    for _ in 0..60 {
+        open.push(TcpStream::connect(address).await.unwrap());
+    }
+    loop {
+        let line = log.next_line().await.unwrap().expect("the service goes on");
+        if line.contains("cannot accept connections") {
+            break;
+        }
+    }
+    let before = cpu_ticks(pid);
+    sleep(Duration::from_millis(500)).await;
+    // A tick is a hundredth of a second.
+    let spent = cpu_ticks(pid) - before;
+    assert!(spent < 20, "{spent} ticks in half a second");
+    drop(open);
+    eventually("it answers again", async || shared::server::is_ready(address).await).await;
+}

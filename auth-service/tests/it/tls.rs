@@ -1,0 +1,169 @@
+//! TLS: on where there is a certificate, renewed without a restart, required where others can reach.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
+use tempfile::TempDir;
+use test_support::eventually;
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::support::{App, database, run, settings};
+
+/// A root and the certificates that it signs.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("it has no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(DnType::CommonName, "a root for tests");
+        let key = KeyPair::generate().expect("the system has randomness");
+        Self(CertifiedIssuer::self_signed(params, key).expect("it signs itself"))
+    }
+
+    fn root(&self) -> Certificate {
+        Certificate::from_pem(self.0.pem())
+    }
+
+    /// A certificate for `localhost` and its key, in PEM.
+    fn issue(&self) -> (String, String) {
+        let key = KeyPair::generate().expect("the system has randomness");
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("it is a name");
+        let cert = params.signed_by(&key, &self.0).expect("the root signs");
+        (cert.pem(), key.serialize_pem())
+    }
+
+    /// Writes a new certificate and its key.
+    fn write(&self, dir: &Path) -> (String, String) {
+        let (cert, key) = self.issue();
+        let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
+        fs::write(&cert_file, cert).expect("the folder is there");
+        fs::write(&key_file, key).expect("the folder is there");
+        (cert_file.display().to_string(), key_file.display().to_string())
+    }
+}
+
+fn client_tls(root: Certificate) -> ClientTlsConfig {
+    ClientTlsConfig::new().ca_certificate(root).domain_name("localhost")
+}
+
+/// A client of its own connection.
+fn client(app: &App, tls: ClientTlsConfig) -> AuthServiceClient<Channel> {
+    let url = format!("https://{}", app.service.address());
+    let endpoint = Endpoint::from_shared(url).expect("it is a URL").tls_config(tls);
+    AuthServiceClient::new(endpoint.expect("the test's TLS is good").connect_lazy())
+}
+
+async fn answers(mut client: AuthServiceClient<Channel>) -> bool {
+    client.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.is_ok()
+}
+
+/// A service with a certificate of this authority, in this folder.
+async fn start(authority: &Authority, dir: &TempDir, flags: &[&str]) -> App {
+    let (cert, key) = authority.write(dir.path());
+    let tls = ["--server-tls-cert-file", &cert, "--server-tls-key-file", &key];
+    let app = App::launch(&database().await, &[&tls, flags].concat()).await;
+    eventually("it has its keys", async || {
+        answers(client(&app, client_tls(authority.root()))).await || !flags.is_empty()
+    })
+    .await;
+    app
+}
+
+#[tokio::test]
+async fn a_client_that_trusts_the_root_is_answered_and_others_are_not() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let app = start(&authority, &dir, &[]).await;
+    assert!(!answers(client(&app, client_tls(Authority::new().root()))).await);
+    assert!(!answers(app.client()).await, "plain text");
+    assert!(answers(client(&app, client_tls(authority.root()))).await);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_over_without_a_restart_and_a_bad_one_is_not() {
+    let (old, new, dir) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
+    let app = start(&old, &dir, &[]).await;
+    let mut lasting = client(&app, client_tls(old.root()));
+    lasting.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
+    fs::write(dir.path().join("cert.pem"), "no certificate").unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(answers(client(&app, client_tls(old.root()))).await);
+    new.write(dir.path());
+    eventually("the new one is shown", async || {
+        answers(client(&app, client_tls(new.root()))).await
+    })
+    .await;
+    assert!(!answers(client(&app, client_tls(old.root()))).await);
+    lasting.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn with_a_client_root_every_client_needs_a_certificate_of_it() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let root = dir.path().join("root.pem");
+    fs::write(&root, authority.0.pem()).unwrap();
+    let flags = ["--server-tls-client-ca-file", root.to_str().unwrap()];
+    let app = start(&authority, &dir, &flags).await;
+    let identified = |issuer: &Authority| {
+        let (cert, key) = issuer.issue();
+        client_tls(authority.root()).identity(Identity::from_pem(cert, key))
+    };
+    eventually("it has its keys", async || answers(client(&app, identified(&authority))).await)
+        .await;
+    assert!(!answers(client(&app, identified(&Authority::new()))).await);
+    assert!(!answers(client(&app, client_tls(authority.root()))).await);
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_get_on_is_cut_off() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let app = start(&authority, &dir, &[]).await;
+    let app_with_limit = {
+        drop(app);
+        let (cert, key) = authority.write(dir.path());
+        let flags = ["--server-tls-cert-file", &cert, "--server-tls-key-file", &key];
+        let limit = ["--server-handshake-timeout-seconds", "1"];
+        App::launch(&database().await, &[&flags[..], &limit].concat()).await
+    };
+    let mut stream = TcpStream::connect(app_with_limit.service.address()).await.unwrap();
+    // The first bytes of a handshake, and then nothing.
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &[22, 3, 1]).await.unwrap();
+    let begun = Instant::now();
+    while stream.read(&mut [0; 64]).await.unwrap_or(0) > 0 {}
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let database = database().await;
+    let dir = TempDir::new().unwrap();
+    let (cert, _) = Authority::new().write(dir.path());
+    let (_, other_key) = Authority::new().issue();
+    let key = dir.path().join("other.pem");
+    fs::write(&key, other_key).unwrap();
+    let key = key.to_str().unwrap();
+    for (cert, key, expected) in [
+        ("/no/such/cert.pem", key, "/no/such/cert.pem"),
+        (key, key, "no certificate in"),
+        (cert.as_str(), cert.as_str(), "no private key in"),
+        (cert.as_str(), key, "do not go together"),
+    ] {
+        let files = [("SERVER_TLS_CERT_FILE", cert), ("SERVER_TLS_KEY_FILE", key)];
+        let ended = run(&[], &[settings(&database), files.to_vec()].concat()).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains(expected), "{expected}: {ended:?}");
+    }
+    let half = [settings(&database), vec![("SERVER_TLS_CERT_FILE", cert.as_str())]].concat();
+    let ended = run(&[], &half).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("SERVER_TLS_KEY_FILE"), "{ended:?}");
+}
