@@ -4,4 +4,5 @@
 mod documents;
 mod keys;
 mod life;
+mod roles;
 mod support;
