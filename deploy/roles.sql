@@ -1,8 +1,8 @@
--- Two roles of PostgreSQL: auth_service cannot read tasks, task_service cannot read users, and neither
--- can change the schema.
+-- Two roles of PostgreSQL: auth_service cannot read tasks, task_service cannot read users, and
+-- neither can change the schema.
 --
--- Run this in the services' database as the role that runs `migrate`, which owns the database and may
--- create roles; before `migrate` or after it, as often as you like:
+-- Run this in the services' database as the role that runs `migrate`, which owns the database and
+-- may create roles; before `migrate` or after it, as often as you like:
 --   psql --set ON_ERROR_STOP=1 --file deploy/roles.sql "$OWNER_DATABASE_URL"
 -- A role has no password until it gets one. psql's `\password auth_service` hashes it before it is
 -- sent, so that it is in no log. The services then need DATABASE_MIGRATE_ON_START=false.

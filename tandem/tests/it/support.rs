@@ -151,10 +151,14 @@ pub(crate) fn failure(command: &mut Command) -> (Option<i32>, String) {
     (child.wait().expect("it is our child").code(), text)
 }
 
+/// Where the repository is.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace")
+}
+
 /// A file of the repository, by its path from the root.
 pub(crate) fn document(name: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace");
-    std::fs::read_to_string(root.join(name)).expect("the document is there")
+    std::fs::read_to_string(root().join(name)).expect("the document is there")
 }
 
 /// The pid of the PostgreSQL that has its data in `dir`, and the file that says so.
