@@ -18,26 +18,48 @@ use crate::support::{PASSWORD, document, with_token};
 const SERVICES: [&str; 2] = ["auth_service", "task_service"];
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// A database as the script leaves it. Roles are the server's, so it has one for itself.
-async fn database() -> TestDatabase {
-    let database = TestDatabase::create_on_own_server().await;
-    database.execute(document("deploy/roles.sql")).await;
-    database
+/// The services' database, on a server of its own, since roles are the server's.
+struct Database {
+    server: TestDatabase,
 }
 
-/// The same before the first migration.
-async fn empty_database() -> TestDatabase {
-    let database = TestDatabase::create_on_own_server().await;
-    database.execute("drop schema auth cascade; drop schema task cascade").await;
-    database.execute("drop table _sqlx_migrations").await;
-    database.execute(document("deploy/roles.sql")).await;
-    database
+impl Database {
+    /// With nothing in it, and owned by a role that is no superuser.
+    async fn create() -> Self {
+        let server = TestDatabase::create_on_own_server().await;
+        server.execute("create role owner login createrole").await;
+        server.execute("create database tandem owner owner").await;
+        Self { server }
+    }
+
+    fn url(&self, role: &str) -> String {
+        let mut url: Url = self.server.url().parse().expect("it is a URL");
+        url.set_username(role).expect("such a URL has a user");
+        url.set_path("tandem");
+        url.into()
+    }
+
+    async fn migrate(&self) {
+        let config = settings::<DatabaseConfig>(&["--database-url", &self.url("owner")]);
+        db::migrate(&config).await.expect("the owner may migrate");
+    }
+
+    async fn make_roles(&self) {
+        self.execute("owner", &document("deploy/roles.sql")).await.expect("the owner may do so");
+    }
+
+    async fn execute(&self, role: &str, sql: &str) -> Result<(), sqlx::Error> {
+        let mut connection = PgConnection::connect(&self.url(role)).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.map(drop)
+    }
 }
 
-fn url_of(database: &TestDatabase, role: &str) -> String {
-    let mut url: Url = database.url().parse().expect("it is a URL");
-    url.set_username(role).expect("such a URL has a user");
-    url.into()
+/// A database with the newest schema, and then the roles.
+async fn database() -> Database {
+    let database = Database::create().await;
+    database.migrate().await;
+    database.make_roles().await;
+    database
 }
 
 fn settings<T: clap::Args>(flags: &[&str]) -> T {
@@ -45,8 +67,8 @@ fn settings<T: clap::Args>(flags: &[&str]) -> T {
     CommandLine::new::<T>(Command::new("test"), args).settings().expect("the flags are good")
 }
 
-async fn start_auth(database: &TestDatabase) -> Service {
-    let url = url_of(database, "auth_service");
+async fn start_auth(database: &Database) -> Service {
+    let url = database.url("auth_service");
     let config = settings::<auth_service::Config>(&[
         "--database-url",
         &url,
@@ -58,8 +80,8 @@ async fn start_auth(database: &TestDatabase) -> Service {
     Service::start(|listener, shutdown| auth_service::run(config, listener, shutdown)).await
 }
 
-async fn start_tasks(database: &TestDatabase, auth: &Service) -> Service {
-    let url = url_of(database, "task_service");
+async fn start_tasks(database: &Database, auth: &Service) -> Service {
+    let url = database.url("task_service");
     let jwks_url = format!("{}/.well-known/jwks.json", auth.url());
     let config = settings::<task_service::Config>(&[
         "--database-url",
@@ -104,17 +126,13 @@ async fn is_ready(service: &Service) -> bool {
 }
 
 /// Whoever asks as one of the services learns why they are not ready.
-async fn assert_too_old(database: &TestDatabase) {
+async fn assert_too_old(database: &Database) {
     for role in SERVICES {
-        let config = settings(&["--database-url", &url_of(database, role)]);
+        let config = settings(&["--database-url", &database.url(role)]);
         let (_, probe) = db::connect(&config, "test");
         let reason = probe.check().await.expect_err("the schema is too old");
         assert!(reason.contains("too old: run `migrate`"), "{role}: {reason}");
     }
-}
-
-async fn connect(database: &TestDatabase, role: &str) -> PgConnection {
-    PgConnection::connect(&url_of(database, role)).await.unwrap()
 }
 
 #[tokio::test]
@@ -127,34 +145,34 @@ async fn both_services_work() {
 
 #[tokio::test]
 async fn services_that_start_before_the_migrations_say_so_and_become_ready_by_themselves() {
-    let database = empty_database().await;
+    let database = Database::create().await;
+    database.make_roles().await;
     let auth = start_auth(&database).await;
     let tasks = start_tasks(&database, &auth).await;
     assert_too_old(&database).await;
     assert!(!is_ready(&auth).await && !is_ready(&tasks).await);
-
-    let owner = settings::<DatabaseConfig>(&["--database-url", database.url()]);
-    db::migrate(&owner).await.unwrap();
-    let (auth, tasks) = (auth.ready().await, tasks.ready().await);
-    use_both(&auth, &tasks).await;
+    database.migrate().await;
+    use_both(&auth.ready().await, &tasks.ready().await).await;
 }
 
 #[tokio::test]
 async fn services_wait_for_a_migration_that_a_newer_version_brings() {
     let database = database().await;
-    database.execute("update _sqlx_migrations set version = 106 where version = 6").await;
+    let rename = "update _sqlx_migrations set version = 106 where version = 6";
+    database.execute("owner", rename).await.unwrap();
     let auth = start_auth(&database).await;
     let tasks = start_tasks(&database, &auth).await;
     assert_too_old(&database).await;
     assert!(!is_ready(&auth).await && !is_ready(&tasks).await);
-    database.execute("update _sqlx_migrations set version = 6 where version = 106").await;
+    let rename = "update _sqlx_migrations set version = 6 where version = 106";
+    database.execute("owner", rename).await.unwrap();
     use_both(&auth.ready().await, &tasks.ready().await).await;
 }
 
 #[tokio::test]
 async fn a_role_reaches_its_own_schema_only_and_changes_none() {
     let database = database().await;
-    database.execute(document("deploy/roles.sql")).await;
+    database.make_roles().await;
     let foreign = [
         ["select from task.tasks", "select from task.feeds", "select from task.page_token_keys"],
         ["select from auth.users", "select from auth.sessions", "select from auth.signing_keys"],
@@ -170,9 +188,8 @@ async fn a_role_reaches_its_own_schema_only_and_changes_none() {
         "delete from _sqlx_migrations",
     ];
     for (role, foreign) in SERVICES.into_iter().zip(foreign) {
-        let mut connection = connect(&database, role).await;
         for statement in foreign.into_iter().chain(forbidden) {
-            let refused = sqlx::raw_sql(statement).execute(&mut connection).await.unwrap_err();
+            let refused = database.execute(role, statement).await.unwrap_err();
             let code = refused.as_database_error().and_then(|error| error.code());
             assert_eq!(code.as_deref(), Some(INSUFFICIENT_PRIVILEGE), "{role}: {statement}");
         }
@@ -182,24 +199,25 @@ async fn a_role_reaches_its_own_schema_only_and_changes_none() {
 #[tokio::test]
 async fn tables_of_later_migrations_are_covered() {
     let database = database().await;
-    database.execute("create table auth.later (x int); create table task.later (x int)").await;
+    let create = "create table auth.later (x int); create table task.later (x int)";
+    database.execute("owner", create).await.unwrap();
     for (role, schema) in SERVICES.into_iter().zip(["auth", "task"]) {
-        let mut connection = connect(&database, role).await;
         for statement in [
             format!("insert into {schema}.later values (1)"),
-            format!("update {schema}.later set x = 2"),
+            format!("update {schema}.later set x = 2 where x = 1"),
             format!("delete from {schema}.later"),
         ] {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+            database.execute(role, &statement).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
 async fn a_role_that_may_not_migrate_fails_at_once_and_says_why() {
-    let database = empty_database().await;
+    let database = Database::create().await;
+    database.make_roles().await;
     for role in SERVICES {
-        let config = settings::<DatabaseConfig>(&["--database-url", &url_of(&database, role)]);
+        let config = settings::<DatabaseConfig>(&["--database-url", &database.url(role)]);
         let causes = db::migrate(&config).await.unwrap_err().causes();
         assert!(causes.contains("permission denied for schema public"), "{causes}");
     }
