@@ -9,8 +9,9 @@ use shared::{
     config::{CommandLine, DatabaseConfig},
     db, server,
 };
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
 use test_support::{Service, TestDatabase};
+use tonic::Status;
 use url::Url;
 
 use crate::support::{PASSWORD, document, with_token};
@@ -96,29 +97,32 @@ async fn start_tasks(database: &Database, auth: &Service) -> Service {
 }
 
 /// Registers somebody who then creates, changes, deletes and lists tasks.
-async fn use_both(auth: &Service, tasks: &Service) {
+async fn use_both(auth: &Service, tasks: &Service) -> Result<(), Status> {
     let mut auth = AuthServiceClient::new(auth.channel());
     let (username, password) = ("ada".to_owned(), PASSWORD.to_owned());
     let register = auth_pb::RegisterRequest { username, password, ..Default::default() };
-    auth.register(register).await.unwrap();
+    auth.register(register).await?;
     let login = auth_pb::LoginRequest { username: "ada".into(), password: PASSWORD.into() };
-    let tokens = auth.login(login).await.unwrap().into_inner().tokens.unwrap();
+    let tokens = auth.login(login).await?.into_inner().tokens.expect("tokens are returned");
     let refresh = auth_pb::RefreshTokenRequest { refresh_token: tokens.refresh_token };
-    let tokens = auth.refresh_token(refresh).await.unwrap().into_inner().tokens.unwrap();
+    let tokens =
+        auth.refresh_token(refresh).await?.into_inner().tokens.expect("tokens are returned");
     let token = &tokens.access_token;
 
     let mut tasks = TaskServiceClient::new(tasks.channel());
     let task = task_pb::Task { title: "Water the plants".into(), ..Default::default() };
     let create = task_pb::CreateTaskRequest { task: Some(task), ..Default::default() };
-    let created = tasks.create_task(with_token(token, create)).await.unwrap().into_inner();
-    let task = task_pb::Task { title: "Feed the cat".into(), ..created.task.unwrap() };
+    let created = tasks.create_task(with_token(token, create)).await?.into_inner();
+    let task =
+        task_pb::Task { title: "Feed the cat".into(), ..created.task.expect("it is returned") };
     let task_id = task.id.clone();
     let update = task_pb::UpdateTaskRequest { task: Some(task), ..Default::default() };
-    tasks.update_task(with_token(token, update)).await.unwrap();
+    tasks.update_task(with_token(token, update)).await?;
     let list = with_token(token, task_pb::ListTasksRequest::default());
-    assert_eq!(tasks.list_tasks(list).await.unwrap().into_inner().tasks[0].title, "Feed the cat");
+    assert_eq!(tasks.list_tasks(list).await?.into_inner().tasks[0].title, "Feed the cat");
     let delete = task_pb::DeleteTaskRequest { task_id, ..Default::default() };
-    tasks.delete_task(with_token(token, delete)).await.unwrap();
+    tasks.delete_task(with_token(token, delete)).await?;
+    Ok(())
 }
 
 async fn is_ready(service: &Service) -> bool {
@@ -140,7 +144,7 @@ async fn both_services_work() {
     let database = database().await;
     let auth = start_auth(&database).await.ready().await;
     let tasks = start_tasks(&database, &auth).await.ready().await;
-    use_both(&auth, &tasks).await;
+    use_both(&auth, &tasks).await.unwrap();
 }
 
 #[tokio::test]
@@ -152,7 +156,7 @@ async fn services_that_start_before_the_migrations_say_so_and_become_ready_by_th
     assert_too_old(&database).await;
     assert!(!is_ready(&auth).await && !is_ready(&tasks).await);
     database.migrate().await;
-    use_both(&auth.ready().await, &tasks.ready().await).await;
+    use_both(&auth.ready().await, &tasks.ready().await).await.unwrap();
 }
 
 #[tokio::test]
@@ -166,7 +170,7 @@ async fn services_wait_for_a_migration_that_a_newer_version_brings() {
     assert!(!is_ready(&auth).await && !is_ready(&tasks).await);
     let rename = "update _sqlx_migrations set version = 6 where version = 106";
     database.execute("owner", rename).await.unwrap();
-    use_both(&auth.ready().await, &tasks.ready().await).await;
+    use_both(&auth.ready().await, &tasks.ready().await).await.unwrap();
 }
 
 #[tokio::test]
@@ -190,7 +194,7 @@ async fn a_role_reaches_its_own_schema_only_and_changes_none() {
     for (role, foreign) in SERVICES.into_iter().zip(foreign) {
         for statement in foreign.into_iter().chain(forbidden) {
             let refused = database.execute(role, statement).await.unwrap_err();
-            let code = refused.as_database_error().and_then(|error| error.code());
+            let code = refused.as_database_error().and_then(DatabaseError::code);
             assert_eq!(code.as_deref(), Some(INSUFFICIENT_PRIVILEGE), "{role}: {statement}");
         }
     }
