@@ -1,18 +1,13 @@
 //! What the documents say is what the programs do.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use clap::{Args as _, Command};
 
-use crate::support::{Program, directory};
-
-fn document(name: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace");
-    fs::read_to_string(root.join(name)).expect("the document is there")
-}
+use crate::support::{Program, directory, document};
 
 /// Every variable of both services, with its default.
-fn variables() -> BTreeMap<String, String> {
+pub(crate) fn variables() -> BTreeMap<String, String> {
     let commands = [
         auth_service::Config::augment_args(Command::new("auth-service")),
         task_service::Config::augment_args(Command::new("task-service")),

@@ -1,7 +1,9 @@
 //! The tests of the combined program: the real binary, from outside, and the documents that
 //! describe it.
 
+mod deployment;
 mod documents;
 mod keys;
 mod life;
+mod roles;
 mod support;

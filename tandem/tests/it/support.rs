@@ -22,7 +22,7 @@ use test_support::eventually;
 use tonic::{Request, transport::Channel};
 
 /// A password that every rule accepts.
-const PASSWORD: &str = "quiet-otter-sails-north";
+pub(crate) const PASSWORD: &str = "quiet-otter-sails-north";
 
 /// A running program; it is killed in the end.
 pub(crate) struct Program {
@@ -149,6 +149,16 @@ pub(crate) fn failure(command: &mut Command) -> (Option<i32>, String) {
     let mut stderr = child.stderr.take().expect("it is piped");
     stderr.read_to_string(&mut text).expect("it prints UTF-8");
     (child.wait().expect("it is our child").code(), text)
+}
+
+/// Where the repository is.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace")
+}
+
+/// A file of the repository, by its path from the root.
+pub(crate) fn document(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).expect("the document is there")
 }
 
 /// The pid of the PostgreSQL that has its data in `dir`, and the file that says so.
