@@ -12,8 +12,7 @@ use crate::{
 };
 
 /// Settings of changes that are on their way.
-const COMING: [&str; 3] =
-    ["AUTH_OPS_LISTEN_ADDRESS", "SERVER_ALLOW_PLAINTEXT", "TASK_OPS_LISTEN_ADDRESS"];
+const COMING: [&str; 2] = ["AUTH_OPS_LISTEN_ADDRESS", "TASK_OPS_LISTEN_ADDRESS"];
 
 /// Where there must be something, whatever else is added.
 const COMPOSE: &str = "docker-compose.yml";
