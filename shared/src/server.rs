@@ -1,6 +1,6 @@
 //! The server around a service's routes: limits of the listener, health, reflection, drain.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use tokio::{
@@ -20,8 +20,15 @@ use tonic_health::pb::{
 };
 use tower::util::MapResponseLayer;
 
-use crate::{config::ServerConfig, error, error::Error, readiness::Readiness};
+use crate::{
+    config::ServerConfig,
+    error,
+    error::Error,
+    metrics::{CallMetrics, Metrics},
+    readiness::Readiness,
+};
 
+mod call;
 mod gate;
 
 /// How long `healthcheck` waits for an answer.
@@ -34,12 +41,14 @@ const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 
 /// A service's gRPC routes with what every service has and no token is needed for: health and
-/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or when its client wants.
+/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or when its client wants, and
+/// is counted.
 pub fn grpc_routes(
     service: Routes,
     health: HealthServer<impl Health>,
     descriptor_set: &'static [u8],
     call_timeout: Duration,
+    metrics: &Metrics,
 ) -> Router {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -49,6 +58,15 @@ pub fn grpc_routes(
     };
     let built_in = "the descriptor sets are compiled in";
     let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
+    let calls = CallMetrics::new(
+        metrics,
+        &[
+            descriptor_set,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ],
+    );
     let limit = MAX_COMMON_REQUEST_BYTES;
     service
         .add_service(health.max_decoding_message_size(limit))
@@ -56,6 +74,9 @@ pub fn grpc_routes(
         .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
         .into_axum_router()
         .layer(middleware::from_fn_with_state(call_timeout, gate::deadline))
+        .layer(MapResponseLayer::new(error::complete))
+        // Outside all that gives a call its code.
+        .layer(middleware::from_fn_with_state(Arc::new(calls), call::observe))
         .layer(middleware::from_fn(gate::only_grpc))
 }
 
@@ -76,8 +97,6 @@ pub async fn serve(
         .http2_max_header_list_size(config.max_header_list_bytes)
         .http2_keepalive_interval(Some(config.keepalive_interval))
         .http2_keepalive_timeout(Some(config.keepalive_timeout))
-        .trace_fn(|request| tracing::info_span!("call", path = request.uri().path()))
-        .layer(MapResponseLayer::new(error::complete))
         .add_routes(routes.into())
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -104,7 +123,16 @@ async fn drain(mut readiness: Readiness, delay: Duration, shutdown: Cancellation
     readiness.end_watches().await;
 }
 
-/// Opens a service's listener.
+/// A service's two ports.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where calls are answered.
+    pub calls: TcpListener,
+    /// Where probes and metrics are answered.
+    pub ops: TcpListener,
+}
+
+/// Opens one of a service's ports.
 ///
 /// # Errors
 /// Says which address cannot be had, why, and which variable chooses another.

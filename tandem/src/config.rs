@@ -30,6 +30,16 @@ pub(crate) struct Config {
     )]
     pub(crate) auth_listen_address: SocketAddr,
 
+    /// Where auth-service answers probes and metrics.
+    #[arg(
+        long,
+        env = "AUTH_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9051",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub(crate) auth_ops_listen_address: SocketAddr,
+
     /// Where task-service answers calls.
     #[arg(
         long,
@@ -39,6 +49,16 @@ pub(crate) struct Config {
         value_parser = socket_address
     )]
     pub(crate) task_listen_address: SocketAddr,
+
+    /// Where task-service answers probes and metrics.
+    #[arg(
+        long,
+        env = "TASK_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9052",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub(crate) task_ops_listen_address: SocketAddr,
 
     #[command(flatten)]
     pub(crate) telemetry: TelemetryConfig,

@@ -5,7 +5,8 @@ use std::{io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::
 use anyhow::Context as _;
 use shared::{
     config::{CommandLine, ConfigError},
-    server, telemetry,
+    server::{self, Listeners},
+    telemetry,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -36,8 +37,14 @@ async fn main() -> ExitCode {
 /// Starts all, in the order in which they need each other, and ends all in the opposite order.
 async fn run(config: &Config) -> anyhow::Result<()> {
     let shutdown = server::shutdown_on_signal();
-    let auth = listen(config.auth_listen_address, "AUTH_LISTEN_ADDRESS").await?;
-    let task = listen(config.task_listen_address, "TASK_LISTEN_ADDRESS").await?;
+    let auth = Listeners {
+        calls: listen(config.auth_listen_address, "AUTH_LISTEN_ADDRESS").await?,
+        ops: listen(config.auth_ops_listen_address, "AUTH_OPS_LISTEN_ADDRESS").await?,
+    };
+    let task = Listeners {
+        calls: listen(config.task_listen_address, "TASK_LISTEN_ADDRESS").await?,
+        ops: listen(config.task_ops_listen_address, "TASK_OPS_LISTEN_ADDRESS").await?,
+    };
     let data_dir = local_postgres::durable_dir(&config.preferred_data_dir())?;
 
     if let Some(url) = &config.database_url {
@@ -59,8 +66,8 @@ async fn serve(
     config: &Config,
     database_url: &str,
     data_dir: &Path,
-    auth: TcpListener,
-    task: TcpListener,
+    auth: Listeners,
+    task: Listeners,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let root_key = data_dir.join("root.key");
@@ -68,8 +75,8 @@ async fn serve(
         root_key::ensure(&root_key)
             .with_context(|| format!("cannot make {}", root_key.display()))?;
     }
-    let auth_address = server::reachable(auth.local_addr()?);
-    let task_address = server::reachable(task.local_addr()?);
+    let auth_address = server::reachable(auth.calls.local_addr()?);
+    let task_address = server::reachable(task.calls.local_addr()?);
     let (auth_config, task_config) = config.of_services(database_url, auth_address, &root_key)?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));

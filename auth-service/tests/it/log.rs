@@ -102,6 +102,7 @@ async fn a_database_that_is_away_is_logged_without_its_password() {
     let url = "postgres://tandem:hunter2@127.0.0.1:1/tandem";
     let variables = [
         ("AUTH_LISTEN_ADDRESS", "127.0.0.1:0"),
+        ("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:0"),
         ("AUTH_ROOT_KEY", ROOT_KEY),
         ("DATABASE_URL", url),
         ("DATABASE_ACQUIRE_TIMEOUT_MS", "100"),

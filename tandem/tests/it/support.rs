@@ -48,6 +48,8 @@ pub(crate) fn command(dir: &Path) -> Command {
         .env("TANDEM_DATA_DIR", dir)
         .env("AUTH_LISTEN_ADDRESS", "127.0.0.1:0")
         .env("TASK_LISTEN_ADDRESS", "127.0.0.1:0")
+        .env("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
+        .env("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
         .env("AUTH_BCRYPT_COST", "4")
         .stdin(Stdio::null());
     command
