@@ -5,8 +5,9 @@ use std::fs;
 use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
 
 /// Every variable and its default.
-const SETTINGS: [(&str, &str); 36] = [
+const SETTINGS: [(&str, &str); 37] = [
     ("AUTH_LISTEN_ADDRESS", "127.0.0.1:50051"),
+    ("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:9051"),
     ("AUTH_MAX_REQUEST_BYTES", "16384"),
     ("AUTH_ROOT_KEY", ""),
     ("AUTH_ROOT_KEY_FILE", ""),

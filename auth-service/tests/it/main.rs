@@ -14,6 +14,8 @@ mod keys;
 mod keys_at_rest;
 mod log;
 mod login;
+mod metrics;
+mod ops;
 mod outage;
 mod overload;
 mod program;

@@ -109,7 +109,25 @@ impl Drop for Call {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_call_that_panics_is_counted_as_ours() {
+        let metrics = Metrics::default();
+        let method = CallMetrics::new(&metrics, &[]).method("/any");
+        let call = Call::start(method, Span::none());
+        let panicking = AssertUnwindSafe(move || {
+            let _call = call;
+            panic!("on purpose");
+        });
+        catch_unwind(panicking).unwrap_err();
+        let counts = metrics.render();
+        let ended = counts.lines().find(|line| line.contains("\"Internal\"")).unwrap();
+        assert!(ended.ends_with(" 1"), "{ended}");
+    }
 
     #[test]
     fn a_request_id_is_kept_if_it_can_be_logged() {
