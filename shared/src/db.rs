@@ -38,7 +38,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Probe) {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let connect = config.url.connect_options().application_name(application_name);
+    let connect = config.place.url().connect_options().application_name(application_name);
     let probe = Probe::new(connect.clone());
     let connect = connect.options([
         ("statement_timeout", milliseconds(config.statement_timeout)),
@@ -69,9 +69,9 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Prob
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     tracing::info!("bringing the database to the newest schema");
     // A pool would only say that its time was out.
-    PgConnection::connect_with(&config.url.connect_options()).await?.close().await?;
+    PgConnection::connect_with(&config.place.url().connect_options()).await?.close().await?;
     // Without the time-outs of calls: a migration may take long.
-    let connect = config.url.connect_options();
+    let connect = config.place.url().connect_options();
     let options = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
     let pool = options.connect_with(connect).await?;
     let migrated = MIGRATOR.run(&pool).await;

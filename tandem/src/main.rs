@@ -1,6 +1,8 @@
 //! Both services and a private PostgreSQL in one process: what `cargo run` starts.
 
-use std::{io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString, io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration,
+};
 
 use anyhow::Context as _;
 use shared::{
@@ -47,16 +49,16 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     };
     let data_dir = local_postgres::durable_dir(&config.preferred_data_dir())?;
 
-    if let Some(url) = &config.database_url {
+    if let Some(database) = config.given_database() {
         std::fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
-        return serve(config, url, &data_dir, auth, task, shutdown).await;
+        return serve(config, &database, &data_dir, auth, task, shutdown).await;
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
     let postgres = postgres::start(&data_dir).await?;
-    let url = postgres.url("postgres");
+    let database = ["--database-url".into(), postgres.url("postgres").into()];
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));
-    let served = serve(config, &url, &data_dir, auth, task, shutdown).await;
+    let served = serve(config, &database, &data_dir, auth, task, shutdown).await;
     stop.cancel();
     let stopped = keeping.await?;
     served.and(stopped)
@@ -64,7 +66,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(
     config: &Config,
-    database_url: &str,
+    database: &[OsString; 2],
     data_dir: &Path,
     auth: Listeners,
     task: Listeners,
@@ -77,7 +79,7 @@ async fn serve(
     }
     let auth_address = server::reachable(auth.calls.local_addr()?);
     let task_address = server::reachable(task.calls.local_addr()?);
-    let (auth_config, task_config) = config.of_services(database_url, auth_address, &root_key)?;
+    let (auth_config, task_config) = config.of_services(database, auth_address, &root_key)?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {
