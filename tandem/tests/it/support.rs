@@ -58,7 +58,12 @@ pub(crate) fn command(dir: &Path) -> Command {
 impl Program {
     /// Starts it and waits until it says that it is ready.
     pub(crate) fn start(dir: &Path) -> Self {
-        let mut child = command(dir).stdout(Stdio::piped()).spawn().expect("the program starts");
+        Self::run(&mut command(dir))
+    }
+
+    /// Runs this command and waits until it says that it is ready.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut lines = output.lines().map(|line| line.expect("it prints UTF-8"));
         let mut welcome: Vec<_> =
