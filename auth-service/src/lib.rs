@@ -44,8 +44,8 @@ use service::Auth;
 /// The name of the service in protos, reflection and health.
 pub const SERVICE_NAME: &str = pb::auth_service_server::SERVICE_NAME;
 
-/// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the database is away it is not
-/// ready, says so, and tries again.
+/// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
+/// database is away it is not ready, says so, and tries again.
 ///
 /// # Errors
 /// What cannot be mended by waiting: a migration that fails, a root key that does not fit.

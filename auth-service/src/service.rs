@@ -13,13 +13,12 @@ use shared::{
 };
 use sqlx::PgPool;
 use tonic::{Request, Response};
-use uuid::Uuid;
 
 use crate::{
     config::Config,
     domain::{
         client_address::TrustedProxies,
-        password::{Password, PasswordHash},
+        password::PasswordHash,
         session::{Cursor, NewSession, Session, SessionPolicy, Source},
         user::{Account, User, Username},
     },
@@ -33,6 +32,7 @@ use crate::{
 
 mod convert;
 pub(crate) mod jwks;
+mod register_again;
 mod tokens;
 
 /// What page tokens are for.
@@ -69,32 +69,6 @@ impl Auth {
             keys,
             sessions: config.session.policy(),
             page_tokens: PageTokenKey::new(&*page_token_key),
-        }
-    }
-
-    /// The user whom the same request registered before; otherwise why it was `refused`, or that
-    /// its id was used for another.
-    async fn registered_before(
-        &self,
-        user: &User,
-        password: String,
-        request_id: Option<Uuid>,
-        source: &Source,
-        refused: Error,
-    ) -> Result<User, Error> {
-        let (Error::UsernameTaken | Error::RequestIdReused, Some(id)) = (&refused, request_id)
-        else {
-            return Err(refused);
-        };
-        let Some(before) = users::find_by_register_request(&self.db, id).await? else {
-            return Err(refused);
-        };
-        let guess = self.throttles.login(&user.username.to_string(), source)?;
-        let (place, password) = (self.hashing.enter()?, Password::typed(password));
-        let stored = PasswordHash::of(&before);
-        match self.hashing.verify(place, guess, password, stored).await? {
-            Verified::Right { .. } if before.user.username == user.username => Ok(before.user),
-            _ => Err(Error::RequestIdReused),
         }
     }
 

@@ -41,8 +41,8 @@ use service::Tasks;
 /// The name of the service in protos, reflection and health.
 pub const SERVICE_NAME: &str = pb::task_service_server::SERVICE_NAME;
 
-/// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the database or the issuer is
-/// away it is not ready, says so, and tries again.
+/// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
+/// database or the issuer is away it is not ready, says so, and tries again.
 ///
 /// # Errors
 /// What cannot be mended by waiting: a migration that fails.
