@@ -197,12 +197,11 @@ async fn the_pool_and_the_process_are_measured() {
     let build = format!("tandem_build_info{{service=\"auth-service\",version=\"{version}\"}}");
     assert_eq!(app.service.count(&build).await, 1);
     if cfg!(target_os = "linux") {
-        for name in [
-            "process_cpu_seconds_total",
-            "process_open_fds",
-            "process_resident_memory_bytes",
-            "process_start_time_seconds",
-        ] {
+        // In whole seconds: it may be 0.
+        app.service.count("process_cpu_seconds_total").await;
+        for name in
+            ["process_open_fds", "process_resident_memory_bytes", "process_start_time_seconds"]
+        {
             assert!(app.service.metric(name).await.parse::<f64>().unwrap() > 0.0, "{name}");
         }
     }

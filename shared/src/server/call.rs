@@ -89,7 +89,9 @@ impl Call {
         let took = self.begun.elapsed();
         self.method.end(outcome, took);
         let _in_span = self.span.enter();
-        let (code, duration_ms) = (outcome.name(), took.as_secs_f64() * 1000.0);
+        // To the microsecond: more would be noise.
+        let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+        let code = outcome.name();
         // Probes would fill the log.
         if self.method.is_probe {
             tracing::debug!(target: "tandem::call", code, duration_ms, "call ended");

@@ -1,7 +1,11 @@
 //! Secrets that are easy to find again are used in every way that there is, while everything is
 //! logged: none of them may be found in the log.
 
-use std::fs::{self, File};
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use nix::sys::signal::Signal;
 use proto::{
@@ -124,6 +128,20 @@ async fn use_all_secrets(
     made.into_iter().flat_map(|pair| [pair.access_token, pair.refresh_token]).collect()
 }
 
+/// Sends a token over HTTP/1.1, which the server reads in another way.
+fn send_over_http1(address: &str, token: &str) {
+    let mut connection = TcpStream::connect(address).expect("it listens");
+    let request = format!(
+        "POST /tandem.auth.v1.AuthService/GetCurrentUser HTTP/1.1\r\nhost: {address}\r\n\
+         content-type: application/grpc\r\nauthorization: Bearer {token}\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).expect("it answers");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
+
 /// What nobody may learn of a secret: of a token whose parts say whom it is for, the last one.
 fn mark(secret: &str) -> &str {
     secret.rsplit('.').next().unwrap_or(secret)
@@ -140,6 +158,9 @@ async fn no_secret_is_logged_whatever_is_called_and_however_it_fails() {
     command.envs(variables).env("DATABASE_URL", &url).env("AUTH_ROOT_KEY", ROOT_KEY);
     let mut program = Program::run(command.stderr(File::create(&log).unwrap()));
     let (mut auth, mut tasks) = (program.auth().await, program.tasks().await);
+    for address in &program.addresses {
+        send_over_http1(address, NO_TOKEN);
+    }
     let made = use_all_secrets(&mut auth, &mut tasks, &database).await;
     program.end(Signal::SIGTERM).await;
 
