@@ -71,6 +71,18 @@ pub struct ListenConfig {
     )]
     pub address: SocketAddr,
 
+    /// Where the probes `/livez` and `/readyz` and Prometheus' `/metrics` are answered, in plain
+    /// HTTP. Keep it on a private network.
+    #[arg(
+        id = "ops_listen_address",
+        long = "ops-listen-address",
+        env = "AUTH_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9051",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub ops_address: SocketAddr,
+
     /// The largest request message, in bytes.
     #[arg(
         long = "max-request-bytes",

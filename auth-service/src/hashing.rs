@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::error::{Error, Invalid};
+use shared::{
+    error::{Error, Invalid},
+    metrics::{IntCounter, Metrics},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -29,12 +32,19 @@ pub(crate) enum Verified {
 #[expect(dead_code, reason = "it is held, not read")]
 pub(crate) struct Place(OwnedSemaphorePermit);
 
+/// How many found no place, and how many waited for too long.
+struct Refused {
+    full: IntCounter,
+    late: IntCounter,
+}
+
 /// Admits passwords to be hashed.
 pub(crate) struct Hashing {
     /// A permit for each that may be hashed or wait for it.
     admitted: Arc<Semaphore>,
     /// A permit for each that may be hashed.
     running: Arc<Semaphore>,
+    refused: Refused,
     wait: Duration,
     cost: u32,
     /// Verified in place of a hash that there is not, so that it takes the same time.
@@ -43,11 +53,27 @@ pub(crate) struct Hashing {
 
 impl Hashing {
     /// Takes the time of one hash: it makes the dummy.
-    pub(crate) fn new(config: &LoginConfig) -> Self {
+    pub(crate) fn new(config: &LoginConfig, metrics: &Metrics) -> Self {
         let threads = config.hashing_threads();
+        let places = threads + usize::from(config.hashing_queue);
+        let admitted = Arc::new(Semaphore::new(places));
+        let running = Arc::new(Semaphore::new(threads));
+        let (free_places, free_threads) = (admitted.clone(), running.clone());
+        metrics.sample(
+            ("tandem_auth_hashing_admitted", "Passwords that are hashed or wait for it."),
+            move || places - free_places.available_permits(),
+        );
+        metrics.sample(
+            ("tandem_auth_hashing_running", "Passwords that are hashed at this moment."),
+            move || threads - free_threads.available_permits(),
+        );
+        let refused =
+            ("tandem_auth_hashing_refused_total", "Passwords that were refused unhashed.");
+        let [full, late] = metrics.counters(refused, "reason", ["queue_full", "waited_too_long"]);
         Self {
-            admitted: Arc::new(Semaphore::new(threads + usize::from(config.hashing_queue))),
-            running: Arc::new(Semaphore::new(threads)),
+            admitted,
+            running,
+            refused: Refused { full, late },
             wait: config.hashing_wait,
             cost: config.bcrypt_cost,
             dummy: hash(&Password::typed(String::new()), config.bcrypt_cost)
@@ -59,7 +85,10 @@ impl Hashing {
     /// there is none should cost nothing, not even a connection to the database.
     pub(crate) fn enter(&self) -> Result<Place, Error> {
         let admitted = self.admitted.clone().try_acquire_owned();
-        admitted.map(Place).map_err(|_| Error::Overloaded)
+        admitted.map(Place).map_err(|_| {
+            self.refused.full.inc();
+            Error::Overloaded
+        })
     }
 
     /// Hashes a password that somebody chooses, if it is good enough. Some take as long to rate as
@@ -111,7 +140,10 @@ impl Hashing {
     ) -> Result<T, Error> {
         let running = timeout(self.wait, self.running.clone().acquire_owned())
             .await
-            .map_err(|_| Error::Overloaded)?
+            .map_err(|_| {
+                self.refused.late.inc();
+                Error::Overloaded
+            })?
             .expect("the semaphore is never closed");
         let done = spawn_blocking(move || {
             let _until_done = (place, running);

@@ -15,8 +15,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
-use shared::{db, error::Error, readiness::Readiness, server};
-use tokio::net::TcpListener;
+use shared::{
+    db,
+    error::Error,
+    metrics::Metrics,
+    ops,
+    readiness::Readiness,
+    server::{self, Listeners},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -38,29 +44,31 @@ use service::Auth;
 /// The name of the service in protos, reflection and health.
 pub const SERVICE_NAME: &str = pb::auth_service_server::SERVICE_NAME;
 
-/// Answers calls on `listener` until `shutdown` is cancelled. While the database is away it is not
-/// ready, says so, and tries again.
+/// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
+/// database is away it is not ready, says so, and tries again.
 ///
 /// # Errors
 /// What cannot be mended by waiting: a migration that fails, a root key that does not fit.
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let metrics = Metrics::new("auth-service");
     let (db, probe) = db::connect(&config.database, "auth-service");
+    metrics.watch_pool(&db);
     let keys = Arc::new(SigningKeys::new(db.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let auth = Auth::new(db, keys.clone(), &config);
-    let routes = routes(auth, keys.clone(), health, &config);
+    let auth = Auth::new(db, keys.clone(), &config, &metrics);
+    let routes = routes(auth, keys.clone(), health, &config, &metrics);
 
     // Not during the drain: it would say that the service is ready again.
     let prepare = shutdown.clone().run_until_cancelled_owned(async {
         if config.database.migrate_on_start {
-            db::retry_until_available(|| db::migrate(&config.database)).await?;
+            db::retry_until_available(&readiness, || db::migrate(&config.database)).await?;
         }
         readiness.wait_for(|| probe.check()).await;
-        db::retry_until_available(|| keys.refresh()).await?;
+        db::retry_until_available(&readiness, || keys.refresh()).await?;
         let check = || async {
             probe.check().await?;
             keys.check()
@@ -68,10 +76,13 @@ pub async fn run(
         tokio::join!(keys.follow(), readiness.follow(check));
         Ok(())
     });
-    let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
+    let answering_ops = ops::serve(listeners.ops, metrics, readiness.clone());
+    let (calls, limits) = (listeners.calls, &config.server);
+    let serving = server::serve(calls, routes, limits, readiness.clone(), shutdown);
     tokio::select! {
         ended = serving => ended,
         Some(Err(fatal)) = prepare => Err(fatal),
+        ended = answering_ops => ended,
     }
 }
 
@@ -81,11 +92,13 @@ fn routes(
     keys: Arc<SigningKeys>,
     health: HealthServer<impl Health>,
     config: &Config,
+    metrics: &Metrics,
 ) -> Router {
     let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
     let grpc = AuthServiceServer::new(auth).max_decoding_message_size(max_request_bytes as usize);
     let descriptors = pb::FILE_DESCRIPTOR_SET;
     let max_calls = config.server.max_calls;
-    let grpc = server::grpc_routes(Routes::new(grpc), health, descriptors, call_timeout, max_calls);
+    let grpc = Routes::new(grpc);
+    let grpc = server::grpc_routes(grpc, health, descriptors, call_timeout, max_calls, metrics);
     service::jwks::add_to(grpc, keys, config.signing_keys.lead())
 }

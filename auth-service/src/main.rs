@@ -4,7 +4,13 @@ use std::process::ExitCode;
 
 use auth_service::{Config, KeyCommand, ListenConfig};
 use clap::Args as _;
-use shared::{config::CommandLine, error::Error, program, server, telemetry};
+use shared::{
+    config::CommandLine,
+    error::Error,
+    program,
+    server::{self, Listeners},
+    telemetry,
+};
 
 use crate::command::{Arguments, Command};
 
@@ -37,11 +43,13 @@ async fn main() -> ExitCode {
 async fn serve(config: Config) -> Result<(), Error> {
     telemetry::init(&config.telemetry);
     let shutdown = server::shutdown_on_signal();
-    let listener = server::listen(config.listen.address, "AUTH_LISTEN_ADDRESS").await?;
+    let calls = server::listen(config.listen.address, "AUTH_LISTEN_ADDRESS").await?;
+    let ops = server::listen(config.listen.ops_address, "AUTH_OPS_LISTEN_ADDRESS").await?;
     // Port 0 has become one that was free.
-    let address = listener.local_addr().unwrap_or(config.listen.address);
-    tracing::info!(%address, "auth-service listens");
-    auth_service::run(config, listener, shutdown).await?;
+    let address = calls.local_addr().unwrap_or(config.listen.address);
+    let ops_address = ops.local_addr().unwrap_or(config.listen.ops_address);
+    tracing::info!(%address, %ops_address, "auth-service listens");
+    auth_service::run(config, Listeners { calls, ops }, shutdown).await?;
     tracing::info!("auth-service has ended");
     Ok(())
 }

@@ -7,6 +7,7 @@ use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
     auth::{Caller, Verifier},
     error::{Error, RpcResult},
+    metrics::Metrics,
     page::{self, PageTokenKey},
     time,
 };
@@ -51,12 +52,17 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn new(db: PgPool, keys: Arc<SigningKeys>, config: &Config) -> Self {
+    pub(crate) fn new(
+        db: PgPool,
+        keys: Arc<SigningKeys>,
+        config: &Config,
+        metrics: &Metrics,
+    ) -> Self {
         let page_token_key = config.root_key.get().derive("tandem: page tokens, v1");
         Self {
             db,
-            hashing: Hashing::new(&config.login),
-            throttles: Throttles::new(&config.throttle),
+            hashing: Hashing::new(&config.login, metrics),
+            throttles: Throttles::new(&config.throttle, metrics),
             proxies: config.throttle.trusted_proxies.clone(),
             verifier: Verifier::new(keys.verifying(), &config.token),
             tokens: Tokens::new(keys.clone(), config),

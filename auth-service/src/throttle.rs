@@ -10,7 +10,11 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use quick_cache::unsync::Cache;
-use shared::{error::Error, ids::UserId};
+use shared::{
+    error::Error,
+    ids::UserId,
+    metrics::{IntCounter, Metrics},
+};
 
 use crate::{
     config::ThrottleConfig,
@@ -36,12 +40,18 @@ pub(crate) struct Throttles {
 }
 
 impl Throttles {
-    pub(crate) fn new(config: &ThrottleConfig) -> Self {
+    pub(crate) fn new(config: &ThrottleConfig, metrics: &Metrics) -> Self {
         let entries = config.entries as usize;
+        let [login_source, login_name, register_source] = metrics.counters(
+            ("tandem_auth_throttle_refused_total", "Attempts that came too early."),
+            "kind",
+            ["login_source", "login_name", "register_source"],
+        );
+        let registrations = config.register_per_source();
         Self {
-            login_sources: Arc::new(Counts::new(config.login_per_source(), entries)),
-            login_names: Arc::new(Counts::new(config.login_per_name(), entries)),
-            register_sources: Arc::new(Counts::new(config.register_per_source(), entries)),
+            login_sources: Counts::new(config.login_per_source(), entries, login_source),
+            login_names: Counts::new(config.login_per_name(), entries, login_name),
+            register_sources: Counts::new(registrations, entries, register_source),
         }
     }
 
@@ -121,6 +131,7 @@ impl Guess {
 /// Counts by key, of which those that come once make way for those that come again and again.
 struct Counts<R: Rule, K> {
     rule: R,
+    refused: IntCounter,
     entries: Mutex<Cache<K, Entry<R::Count>>>,
 }
 
@@ -138,8 +149,8 @@ struct Refused {
 }
 
 impl<R: Rule, K: Copy + Eq + Hash> Counts<R, K> {
-    fn new(rule: R, entries: usize) -> Self {
-        Self { rule, entries: Mutex::new(Cache::new(entries)) }
+    fn new(rule: R, entries: usize, refused: IntCounter) -> Arc<Self> {
+        Arc::new(Self { rule, refused, entries: Mutex::new(Cache::new(entries)) })
     }
 
     fn reserve(self: &Arc<Self>, key: K) -> Result<Reservation<R, K>, Refused> {
@@ -151,6 +162,7 @@ impl<R: Rule, K: Copy + Eq + Hash> Counts<R, K> {
                 if is_news {
                     entry.logged = Some(now);
                 }
+                self.refused.inc();
                 return Err(Refused { wait, is_news });
             }
         } else {
@@ -205,11 +217,15 @@ impl<R: Rule, K: Copy + Eq + Hash> Drop for Reservation<R, K> {
 mod tests {
     use super::*;
 
+    fn counter() -> IntCounter {
+        IntCounter::new("refused", "for a test").unwrap()
+    }
+
     const RULE: Steady = Steady { burst: 5, interval: Duration::from_hours(1) };
 
     #[test]
     fn a_flood_of_others_neither_fills_the_memory_nor_clears_who_is_throttled() {
-        let counts = Arc::new(Counts::new(RULE, 1000));
+        let counts = Counts::new(RULE, 1000, counter());
         let use_up = || while counts.reserve(0).map(|mut kept| kept.keep()).is_ok() {};
         use_up();
         for stranger in 1..200_000 {
@@ -222,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_given_back_and_what_is_kept_is_not() {
-        let counts = Arc::new(Counts::new(RULE, 10));
+        let counts = Counts::new(RULE, 10, counter());
         for _ in 0..20 {
             drop(counts.reserve(1));
         }

@@ -10,23 +10,16 @@ mod database_url;
 mod server;
 
 pub use command_line::{CommandLine, ConfigError, Task};
-pub use database_url::DatabaseUrl;
+pub use database_url::DatabasePlace;
 pub use server::{ServerConfig, TlsConfig};
 
 /// The database and how it is used.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseConfig {
-    /// Where the database is: `postgres://user:password@host/database`. TLS with a verified
-    /// certificate is required unless the host is this machine or the URL has an `sslmode`.
-    #[arg(
-        id = "database_url",
-        long = "database-url",
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    pub url: DatabaseUrl,
+    /// Where the database is.
+    #[command(flatten)]
+    pub place: DatabasePlace,
 
     /// The most connections that are kept open.
     #[arg(

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{config::DatabaseConfig, error::Error};
+use crate::{config::DatabaseConfig, error::Error, readiness::Readiness};
 
 /// Every migration there is, of both services, embedded at compile time.
 static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("../migrations") };
@@ -27,6 +27,9 @@ const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 /// How long the database may take to answer the readiness check.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Why a service is not ready whose database is away.
+const UNREACHABLE: &str = "the database cannot be reached";
+
 /// How long to wait before the database is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -35,7 +38,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Probe) {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let connect = config.url.connect_options().application_name(application_name);
+    let connect = config.place.url().connect_options().application_name(application_name);
     let probe = Probe::new(connect.clone());
     let connect = connect.options([
         ("statement_timeout", milliseconds(config.statement_timeout)),
@@ -66,9 +69,9 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Prob
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     tracing::info!("bringing the database to the newest schema");
     // A pool would only say that its time was out.
-    PgConnection::connect_with(&config.url.connect_options()).await?.close().await?;
+    PgConnection::connect_with(&config.place.url().connect_options()).await?.close().await?;
     // Without the time-outs of calls: a migration may take long.
-    let connect = config.url.connect_options();
+    let connect = config.place.url().connect_options();
     let options = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
     let pool = options.connect_with(connect).await?;
     let migrated = MIGRATOR.run(&pool).await;
@@ -78,7 +81,10 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
 
 /// Does what a service needs of its database before it can answer calls. While the database is away
 /// it tries again every second; any other failure is returned.
-pub async fn retry_until_available<T, F>(attempt: impl Fn() -> F) -> Result<T, Error>
+pub async fn retry_until_available<T, F>(
+    readiness: &Readiness,
+    attempt: impl Fn() -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -90,6 +96,7 @@ where
                     tracing::warn!(cause = error.causes(), "the database is away; trying again");
                 }
                 is_first = false;
+                readiness.note(Err(UNREACHABLE.into()));
                 sleep(RETRY_INTERVAL).await;
             }
             result => return result,
@@ -120,7 +127,7 @@ impl Probe {
                 return Ok(());
             }
             Ok(Err(Error::Internal(reason))) => return Err(reason.to_string().into()),
-            Ok(Err(_)) => "the database cannot be reached",
+            Ok(Err(_)) => UNREACHABLE,
             Err(_) => "the database does not answer",
         };
         self.last_outage.is_now();

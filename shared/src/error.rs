@@ -9,9 +9,11 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 mod database;
 mod fields;
 mod framework;
+mod outcome;
 
 pub use fields::{FieldViolations, Invalid};
-pub use framework::complete;
+pub(crate) use framework::complete;
+pub(crate) use outcome::Outcome;
 
 /// The `domain` of every `google.rpc.ErrorInfo` that leaves the services.
 pub const DOMAIN: &str = "tandem";

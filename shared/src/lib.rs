@@ -8,7 +8,9 @@
 //! - [`ids`], [`page`], [`time`]: small types that both use
 //! - [`auth`]: access tokens, their verification, the caller
 //! - [`readiness`]: when a service may be called, shown by the health service
+//! - [`metrics`]: what a service counts and measures
 //! - [`server`]: the listener, its limits and its end
+//! - [`ops`]: the port for probes and metrics
 //! - [`program`]: what both programs do alike
 
 pub mod auth;
@@ -16,6 +18,8 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod ids;
+pub mod metrics;
+pub mod ops;
 pub mod page;
 pub mod program;
 pub mod readiness;

@@ -1,6 +1,9 @@
 //! Whether a service may be called, checked again and again and told by the health service.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use tonic_health::{
     ServingStatus,
@@ -17,13 +20,18 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Readiness {
     reporter: HealthReporter,
     service: &'static str,
+    state: Arc<Mutex<State>>,
 }
+
+/// Why calls should not come, if they should not.
+type State = Result<(), Arc<str>>;
 
 impl Readiness {
     /// Not ready until [`follow`](Self::follow) finds otherwise.
     pub async fn new(service: &'static str) -> (Self, HealthServer<impl Health>) {
         let (reporter, server) = health_reporter();
-        let readiness = Self { reporter, service };
+        let state = Arc::new(Mutex::new(Err("starting".into())));
+        let readiness = Self { reporter, service, state };
         readiness.set(ServingStatus::NotServing).await;
         (readiness, server)
     }
@@ -32,40 +40,33 @@ impl Readiness {
     /// is missing goes to the log.
     pub async fn wait_for<F>(&self, check: impl Fn() -> F)
     where
-        F: Future<Output = Result<(), Arc<str>>>,
+        F: Future<Output = State>,
     {
-        let mut last = None;
         while let Err(reason) = check().await {
-            if last.as_ref() != Some(&reason) {
-                tracing::warn!(service = self.service, %reason, "not ready");
-                last = Some(reason);
-            }
+            self.note(Err(reason));
             tokio::time::sleep(RETRY_INTERVAL).await;
         }
+    }
+
+    /// Why calls should not come, if they should not, in the words of the log.
+    pub(crate) fn check(&self) -> State {
+        self.lock().clone()
     }
 
     /// Follows `check` until it is dropped. `check` says what is missing, in words for the log,
     /// which gets a line at each change.
     pub async fn follow<F>(&self, check: impl Fn() -> F)
     where
-        F: Future<Output = Result<(), Arc<str>>>,
+        F: Future<Output = State>,
     {
-        let mut last = None;
         loop {
             let now = check().await;
-            let interval = if now.is_ok() { INTERVAL } else { RETRY_INTERVAL };
-            if last.as_ref() != Some(&now) {
-                match &now {
-                    Ok(()) => tracing::info!(service = self.service, "ready"),
-                    Err(reason) => tracing::warn!(service = self.service, %reason, "not ready"),
-                }
-                self.set(if now.is_ok() {
-                    ServingStatus::Serving
-                } else {
-                    ServingStatus::NotServing
-                })
-                .await;
-                last = Some(now);
+            let (status, interval) = match now {
+                Ok(()) => (ServingStatus::Serving, INTERVAL),
+                Err(_) => (ServingStatus::NotServing, RETRY_INTERVAL),
+            };
+            if self.note(now) {
+                self.set(status).await;
             }
             tokio::time::sleep(interval).await;
         }
@@ -74,6 +75,7 @@ impl Readiness {
     /// Says that no more calls should come.
     pub(crate) async fn set_not_ready(&self) {
         tracing::info!(service = self.service, "draining");
+        *self.lock() = Err("draining".into());
         self.set(ServingStatus::NotServing).await;
     }
 
@@ -82,6 +84,24 @@ impl Readiness {
         for name in ["", self.service] {
             self.reporter.clear_service_status(name).await;
         }
+    }
+
+    /// Whether this is news; then the log gets a line.
+    pub(crate) fn note(&self, now: State) -> bool {
+        let mut state = self.lock();
+        let is_news = *state != now;
+        if is_news {
+            match &now {
+                Ok(()) => tracing::info!(service = self.service, "ready"),
+                Err(reason) => tracing::warn!(service = self.service, %reason, "not ready"),
+            }
+            *state = now;
+        }
+        is_news
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding it")
     }
 
     async fn set(&self, status: ServingStatus) {

@@ -18,9 +18,16 @@ use tonic_health::pb::{
 };
 
 use self::tls::Tls;
-use crate::{config::ServerConfig, error, error::Error, readiness::Readiness};
+use crate::{
+    config::ServerConfig,
+    error,
+    error::Error,
+    metrics::{CallMetrics, Metrics},
+    readiness::Readiness,
+};
 
 mod beginning;
+mod call;
 mod gate;
 mod listener;
 mod tls;
@@ -32,14 +39,15 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 
 /// A service's gRPC routes with what every service has and no token is needed for: health and
-/// reflection (v1 and v1alpha). Each call ends after `call_timeout`, or when its client wants; of the
-/// service's own there are at most `max_calls` at once.
+/// reflection (v1 and v1alpha). Each call is counted, and ends after `call_timeout`, or when its client
+/// wants; of the service's own there are at most `max_calls` at once.
 pub fn grpc_routes(
     service: Routes,
     health: HealthServer<impl Health>,
     descriptor_set: &'static [u8],
     call_timeout: Duration,
     max_calls: u32,
+    metrics: &Metrics,
 ) -> Router {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -49,6 +57,15 @@ pub fn grpc_routes(
     };
     let built_in = "the descriptor sets are compiled in";
     let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
+    let calls = CallMetrics::new(
+        metrics,
+        &[
+            descriptor_set,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ],
+    );
     let limit = MAX_COMMON_REQUEST_BYTES;
     let places = Arc::new(Semaphore::new(max_calls as usize));
     let limited = middleware::from_fn_with_state(places, gate::limit_calls);
@@ -59,6 +76,9 @@ pub fn grpc_routes(
         .into_axum_router()
         .layer(middleware::from_fn(gate::catch_panic))
         .layer(middleware::from_fn_with_state(call_timeout, gate::deadline))
+        .layer(middleware::map_response(async |response| error::complete(response)))
+        // Outside all that gives a call its code.
+        .layer(middleware::from_fn_with_state(Arc::new(calls), call::observe))
         .layer(middleware::from_fn(gate::only_grpc))
 }
 
@@ -85,9 +105,6 @@ pub async fn serve(
                 .into(),
         ));
     }
-    let routes = routes
-        .layer(middleware::map_response(async |response| error::complete(response)))
-        .layer(middleware::from_fn(gate::trace));
     let drain = CancellationToken::new();
     let draining = async {
         shutdown.cancelled().await;
@@ -111,7 +128,16 @@ pub async fn serve(
     Ok(())
 }
 
-/// Opens a service's listener.
+/// A service's two ports.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where calls are answered.
+    pub calls: TcpListener,
+    /// Where probes and metrics are answered.
+    pub ops: TcpListener,
+}
+
+/// Opens one of a service's ports.
 ///
 /// # Errors
 /// Says which address cannot be had, why, and which variable chooses another.

@@ -14,6 +14,6 @@ pub fn init(config: &TelemetryConfig) {
         .with_writer(io::stderr);
     let _ = match config.log_format {
         LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
     };
 }

@@ -18,7 +18,11 @@ pub(crate) struct Config {
 
     /// Use this database, and start none.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub(crate) database_url: Option<String>,
+    database_url: Option<String>,
+
+    /// Use the database whose URL this file holds, and start none.
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "PATH", conflicts_with = "database_url")]
+    database_url_file: Option<PathBuf>,
 
     /// Where auth-service answers calls.
     #[arg(
@@ -30,6 +34,16 @@ pub(crate) struct Config {
     )]
     pub(crate) auth_listen_address: SocketAddr,
 
+    /// Where auth-service answers probes and metrics.
+    #[arg(
+        long,
+        env = "AUTH_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9051",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub(crate) auth_ops_listen_address: SocketAddr,
+
     /// Where task-service answers calls.
     #[arg(
         long,
@@ -39,6 +53,16 @@ pub(crate) struct Config {
         value_parser = socket_address
     )]
     pub(crate) task_listen_address: SocketAddr,
+
+    /// Where task-service answers probes and metrics.
+    #[arg(
+        long,
+        env = "TASK_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9052",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub(crate) task_ops_listen_address: SocketAddr,
 
     #[command(flatten)]
     pub(crate) telemetry: TelemetryConfig,
@@ -63,27 +87,35 @@ impl Config {
             .unwrap_or_else(|| workspace.unwrap_or_else(|| Path::new(".")).join(".tandem"))
     }
 
+    /// The flag that names the database to the services, if one is given.
+    pub(crate) fn given_database(&self) -> Option<[OsString; 2]> {
+        let url = self.database_url.as_ref().map(|url| ["--database-url".into(), url.into()]);
+        let file = self.database_url_file.as_ref();
+        url.or_else(|| file.map(|file| ["--database-url-file".into(), file.into()]))
+    }
+
     /// Whether the root key is given, so that none needs to be made.
     pub(crate) fn has_root_key(&self) -> bool {
         self.root_key.is_some() || self.root_key_file.is_some()
     }
 
-    /// The settings of the services on this database. auth-service answers at `auth` and reads the
-    /// root key from this file unless it is given; task-service trusts it.
+    /// The settings of the services on the database that this flag names. auth-service answers at
+    /// `auth` and reads the root key from this file unless it is given; task-service trusts it.
     pub(crate) fn of_services(
         &self,
-        database_url: &str,
+        database: &[OsString; 2],
         auth: SocketAddr,
         root_key_file: &Path,
     ) -> Result<(auth_service::Config, task_service::Config), ConfigError> {
         let jwks_url = format!("http://{auth}/.well-known/jwks.json");
         let flags = |listen: SocketAddr| -> Vec<OsString> {
             let listen = listen.to_string();
-            let flags = ["tandem", "--database-url", database_url, "--listen-address", &listen];
+            let flags = ["tandem", "--listen-address", &listen];
             // Nobody balances load here, and somebody waits at the terminal.
             let at_once =
                 ["--server-drain-delay-seconds", "0", "--server-drain-timeout-seconds", "3"];
-            flags.into_iter().chain(at_once).map(Into::into).collect()
+            let flags = flags.into_iter().chain(at_once).map(Into::into);
+            flags.chain(database.clone()).collect()
         };
         let mut auth = flags(self.auth_listen_address);
         if !self.has_root_key() {

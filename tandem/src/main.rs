@@ -1,11 +1,14 @@
 //! Both services and a private PostgreSQL in one process: what `cargo run` starts.
 
-use std::{io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString, io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration,
+};
 
 use anyhow::Context as _;
 use shared::{
     config::{CommandLine, ConfigError},
-    server, telemetry,
+    server::{self, Listeners},
+    telemetry,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -36,20 +39,26 @@ async fn main() -> ExitCode {
 /// Starts all, in the order in which they need each other, and ends all in the opposite order.
 async fn run(config: &Config) -> anyhow::Result<()> {
     let shutdown = server::shutdown_on_signal();
-    let auth = listen(config.auth_listen_address, "AUTH_LISTEN_ADDRESS").await?;
-    let task = listen(config.task_listen_address, "TASK_LISTEN_ADDRESS").await?;
+    let auth = Listeners {
+        calls: listen(config.auth_listen_address, "AUTH_LISTEN_ADDRESS").await?,
+        ops: listen(config.auth_ops_listen_address, "AUTH_OPS_LISTEN_ADDRESS").await?,
+    };
+    let task = Listeners {
+        calls: listen(config.task_listen_address, "TASK_LISTEN_ADDRESS").await?,
+        ops: listen(config.task_ops_listen_address, "TASK_OPS_LISTEN_ADDRESS").await?,
+    };
     let data_dir = local_postgres::durable_dir(&config.preferred_data_dir())?;
 
-    if let Some(url) = &config.database_url {
+    if let Some(database) = config.given_database() {
         std::fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
-        return serve(config, url, &data_dir, auth, task, shutdown).await;
+        return serve(config, &database, &data_dir, auth, task, shutdown).await;
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
     let postgres = postgres::start(&data_dir).await?;
-    let url = postgres.url("postgres");
+    let database = ["--database-url".into(), postgres.url("postgres").into()];
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));
-    let served = serve(config, &url, &data_dir, auth, task, shutdown).await;
+    let served = serve(config, &database, &data_dir, auth, task, shutdown).await;
     stop.cancel();
     let stopped = keeping.await?;
     served.and(stopped)
@@ -57,10 +66,10 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(
     config: &Config,
-    database_url: &str,
+    database: &[OsString; 2],
     data_dir: &Path,
-    auth: TcpListener,
-    task: TcpListener,
+    auth: Listeners,
+    task: Listeners,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let root_key = data_dir.join("root.key");
@@ -68,9 +77,9 @@ async fn serve(
         root_key::ensure(&root_key)
             .with_context(|| format!("cannot make {}", root_key.display()))?;
     }
-    let auth_address = server::reachable(auth.local_addr()?);
-    let task_address = server::reachable(task.local_addr()?);
-    let (auth_config, task_config) = config.of_services(database_url, auth_address, &root_key)?;
+    let auth_address = server::reachable(auth.calls.local_addr()?);
+    let task_address = server::reachable(task.calls.local_addr()?);
+    let (auth_config, task_config) = config.of_services(database, auth_address, &root_key)?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {

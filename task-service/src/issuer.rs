@@ -12,6 +12,8 @@ use reqwest::StatusCode;
 use shared::{
     auth::{KeySet, Keys, Verifier},
     error::Error,
+    metrics::{IntCounter, IntGauge, Metrics},
+    time,
 };
 use tokio::{
     sync::Mutex,
@@ -31,6 +33,7 @@ pub(crate) struct Issuer {
     config: IssuerConfig,
     client: reqwest::Client,
     keys: Arc<Keys>,
+    counts: Counts,
     /// Held while fetching, so that there is one fetch at a time.
     last_fetch: Mutex<LastFetch>,
 }
@@ -42,9 +45,31 @@ struct LastFetch {
     failing: bool,
 }
 
+/// What operators see of the fetches.
+struct Counts {
+    fetched: IntGauge,
+    succeeded: IntCounter,
+    failed: IntCounter,
+}
+
+impl Counts {
+    fn new(metrics: &Metrics) -> Self {
+        let fetches = ("tandem_task_key_set_fetches_total", "Fetches of the issuer's keys.");
+        let [succeeded, failed] = metrics.counters(fetches, "result", ["succeeded", "failed"]);
+        Self {
+            fetched: metrics.gauge((
+                "tandem_task_key_set_fetched_timestamp_seconds",
+                "When the keys were last fetched, in seconds since 1970; 0 if they never were.",
+            )),
+            succeeded,
+            failed,
+        }
+    }
+}
+
 impl Issuer {
     /// An issuer whose keys are not fetched yet.
-    pub(crate) fn new(config: &IssuerConfig) -> Self {
+    pub(crate) fn new(config: &IssuerConfig, metrics: &Metrics) -> Self {
         let client = reqwest::Client::builder()
             .timeout(config.timeout)
             // The URL is the operator's word: follow nobody else's, and no proxy on this machine's.
@@ -52,8 +77,14 @@ impl Issuer {
             .no_proxy()
             .build()
             .expect("the TLS provider and its roots are compiled in");
-        let (keys, last_fetch) = (Arc::default(), Mutex::default());
-        Self { config: config.clone(), client, keys, last_fetch }
+        let (keys, last_fetch) = (Arc::<Keys>::default(), Mutex::default());
+        let known = keys.clone();
+        metrics.sample(
+            ("tandem_task_key_set_keys", "Keys of the issuer that verify tokens now."),
+            move || known.load().as_ref().map_or(0, |keys| keys.count()),
+        );
+        let (config, counts) = (config.clone(), Counts::new(metrics));
+        Self { config, client, keys, counts, last_fetch }
     }
 
     /// The keys as they are now.
@@ -100,11 +131,14 @@ impl Issuer {
         last.tried = Some(Instant::now());
         match self.download().await {
             Ok(keys) => {
+                self.counts.succeeded.inc();
+                self.counts.fetched.set(time::now().timestamp());
                 self.keys.store(Some(Arc::new(keys)));
                 last.succeeded = last.tried;
                 last.failing = false;
             }
             Err(error) => {
+                self.counts.failed.inc();
                 if !last.failing {
                     let cause = Error::Internal(error).causes();
                     tracing::warn!(url = %self.config.url, cause, "cannot fetch the keys");

@@ -17,10 +17,11 @@ use shared::{
     auth::{self, Verifier},
     db,
     error::Error,
+    metrics::Metrics,
+    ops,
     readiness::Readiness,
-    server,
+    server::{self, Listeners},
 };
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -40,26 +41,29 @@ use service::Tasks;
 /// The name of the service in protos, reflection and health.
 pub const SERVICE_NAME: &str = pb::task_service_server::SERVICE_NAME;
 
-/// Answers calls on `listener` until `shutdown` is cancelled. While the database or the issuer is
-/// away it is not ready, says so, and tries again.
+/// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
+/// database or the issuer is away it is not ready, says so, and tries again.
 ///
 /// # Errors
 /// What cannot be mended by waiting: a migration that fails.
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let metrics = Metrics::new("task-service");
     let (db, probe) = db::connect(&config.database, "task-service");
-    let issuer = Arc::new(Issuer::new(&config.issuer));
+    metrics.watch_pool(&db);
+    let issuer = Arc::new(Issuer::new(&config.issuer, &metrics));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let routes = routes(Tasks::new(db.clone(), &config.task), &issuer, verifier, health, &config);
+    let tasks = Tasks::new(db.clone(), &config.task);
+    let routes = routes(tasks, &issuer, verifier, health, &config, &metrics);
 
     // Not during the drain: it would say that the service is ready again.
     let prepare = shutdown.clone().run_until_cancelled_owned(async {
         if config.database.migrate_on_start {
-            db::retry_until_available(|| db::migrate(&config.database)).await?;
+            db::retry_until_available(&readiness, || db::migrate(&config.database)).await?;
         }
         issuer.refresh().await;
         let keys = issuer.keys();
@@ -75,10 +79,13 @@ pub async fn run(
         );
         Ok(())
     });
-    let serving = server::serve(listener, routes, &config.server, readiness.clone(), shutdown);
+    let answering_ops = ops::serve(listeners.ops, metrics, readiness.clone());
+    let (calls, limits) = (listeners.calls, &config.server);
+    let serving = server::serve(calls, routes, limits, readiness.clone(), shutdown);
     tokio::select! {
         ended = serving => ended,
         Some(Err(fatal)) = prepare => Err(fatal),
+        ended = answering_ops => ended,
     }
 }
 
@@ -89,6 +96,7 @@ fn routes(
     verifier: Arc<Verifier>,
     health: HealthServer<impl Health>,
     config: &Config,
+    metrics: &Metrics,
 ) -> Router {
     let ListenConfig { max_request_bytes, max_batch_request_bytes, call_timeout, .. } =
         config.listen;
@@ -99,6 +107,6 @@ fn routes(
         middleware::from_fn_with_state((issuer.clone(), verifier), issuer::fetch_unknown_keys);
     let size = middleware::from_fn_with_state(limits.0, message_size::limit);
     let grpc = Routes::new(grpc).into_axum_router().layer(size).layer(fetch).into();
-    let descriptors = pb::FILE_DESCRIPTOR_SET;
-    server::grpc_routes(grpc, health, descriptors, call_timeout, config.server.max_calls)
+    let (descriptors, max_calls) = (pb::FILE_DESCRIPTOR_SET, config.server.max_calls);
+    server::grpc_routes(grpc, health, descriptors, call_timeout, max_calls, metrics)
 }

@@ -6,7 +6,9 @@ use clap::Command;
 use shared::{
     config::{CommandLine, Task},
     error::Error,
-    program, server, telemetry,
+    program,
+    server::{self, Listeners},
+    telemetry,
 };
 use task_service::{Config, ListenConfig};
 
@@ -31,10 +33,12 @@ async fn main() -> ExitCode {
 async fn serve(config: Config) -> Result<(), Error> {
     telemetry::init(&config.telemetry);
     let shutdown = server::shutdown_on_signal();
-    let listener = server::listen(config.listen.address, "TASK_LISTEN_ADDRESS").await?;
-    let address = listener.local_addr().unwrap_or(config.listen.address);
-    tracing::info!(%address, "task-service listens");
-    task_service::run(config, listener, shutdown).await?;
+    let calls = server::listen(config.listen.address, "TASK_LISTEN_ADDRESS").await?;
+    let ops = server::listen(config.listen.ops_address, "TASK_OPS_LISTEN_ADDRESS").await?;
+    let address = calls.local_addr().unwrap_or(config.listen.address);
+    let ops_address = ops.local_addr().unwrap_or(config.listen.ops_address);
+    tracing::info!(%address, %ops_address, "task-service listens");
+    task_service::run(config, Listeners { calls, ops }, shutdown).await?;
     tracing::info!("task-service has ended");
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod database;
 mod issuer;
+mod ops;
 mod service;
 mod status;
 

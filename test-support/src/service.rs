@@ -2,7 +2,10 @@
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
 
-use shared::{error::Error, server};
+use shared::{
+    error::Error,
+    server::{self, Listeners},
+};
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -18,13 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
+    ops_address: SocketAddr,
     shutdown: DropGuard,
     ended: JoinHandle<Result<(), Error>>,
 }
 
 impl Service {
     /// Runs a service on a free port of the loopback interface.
-    pub async fn start<F>(run: impl FnOnce(TcpListener, CancellationToken) -> F) -> Self
+    pub async fn start<F>(run: impl FnOnce(Listeners, CancellationToken) -> F) -> Self
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
@@ -34,16 +38,18 @@ impl Service {
     /// Runs a service at this address, for a test that restarts it.
     pub async fn start_at<F>(
         address: SocketAddr,
-        run: impl FnOnce(TcpListener, CancellationToken) -> F,
+        run: impl FnOnce(Listeners, CancellationToken) -> F,
     ) -> Self
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let listener = TcpListener::bind(address).await.expect("the port is free");
-        let address = listener.local_addr().expect("it is bound");
+        let calls = TcpListener::bind(address).await.expect("the port is free");
+        let ops = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
+        let address = calls.local_addr().expect("it is bound");
+        let ops_address = ops.local_addr().expect("it is bound");
         let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(run(listener, shutdown.clone()));
-        Self { address, shutdown: shutdown.drop_guard(), ended }
+        let ended = tokio::spawn(run(Listeners { calls, ops }, shutdown.clone()));
+        Self { address, ops_address, shutdown: shutdown.drop_guard(), ended }
     }
 
     /// Waits until the service is ready for calls.
@@ -56,6 +62,12 @@ impl Service {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it answers probes and metrics.
+    #[must_use]
+    pub fn ops_address(&self) -> SocketAddr {
+        self.ops_address
     }
 
     /// `http://` and where it listens.

@@ -5,8 +5,9 @@ use std::fs;
 use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
 
 /// Every variable and its default.
-const SETTINGS: [(&str, &str); 36] = [
+const SETTINGS: [(&str, &str); 38] = [
     ("AUTH_LISTEN_ADDRESS", "127.0.0.1:50051"),
+    ("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:9051"),
     ("AUTH_MAX_REQUEST_BYTES", "16384"),
     ("AUTH_ROOT_KEY", ""),
     ("AUTH_ROOT_KEY_FILE", ""),
@@ -29,6 +30,7 @@ const SETTINGS: [(&str, &str); 36] = [
     ("TOKEN_AUDIENCE", "tandem"),
     ("TOKEN_LEEWAY_SECONDS", "30"),
     ("DATABASE_URL", ""),
+    ("DATABASE_URL_FILE", ""),
     ("DATABASE_MAX_CONNECTIONS", "10"),
     ("DATABASE_ACQUIRE_TIMEOUT_MS", "2000"),
     ("DATABASE_IDLE_TIMEOUT_SECONDS", "600"),
@@ -126,7 +128,8 @@ async fn settings_that_contradict_each_other_are_named() {
 async fn what_is_required_is_named() {
     let ended = run(&["serve"], &[]).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    for variable in ["DATABASE_URL", "AUTH_ROOT_KEY ", "AUTH_ROOT_KEY_FILE "] {
+    for variable in ["DATABASE_URL ", "DATABASE_URL_FILE ", "AUTH_ROOT_KEY ", "AUTH_ROOT_KEY_FILE "]
+    {
         assert!(ended.stderr.contains(variable), "{variable}: {ended:?}");
     }
     let ended = run(&["migrate"], &[]).await;
@@ -181,6 +184,37 @@ async fn a_root_key_file_that_cannot_be_used_is_named_and_not_repeated() {
         let ended = run(&["serve"], &variables).await;
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("AUTH_ROOT_KEY_FILE"), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
+    }
+    fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_url_from_a_file_is_the_same_as_from_its_variable() {
+    let database = database().await;
+    let file = std::env::temp_dir().join(format!("database-url-{}", uuid::Uuid::now_v7()));
+    fs::write(&file, format!("{}\n", database.url())).unwrap();
+    let variable = [("DATABASE_URL_FILE", file.to_str().unwrap())];
+    let ended = run(&["migrate"], &variable).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let both = [variable[0], ("DATABASE_URL", database.url())];
+    let ended = run(&["migrate"], &both).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("DATABASE_URL_FILE ("), "{ended:?}");
+    assert!(!ended.stderr.contains(database.url()), "{ended:?}");
+    fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_url_file_that_cannot_be_used_is_named_and_not_repeated() {
+    let file = std::env::temp_dir().join(format!("database-url-{}", uuid::Uuid::now_v7()));
+    for content in [None, Some("mysql://root:hunter2@127.0.0.1/tandem")] {
+        if let Some(content) = content {
+            fs::write(&file, content).unwrap();
+        }
+        let ended = run(&["migrate"], &[("DATABASE_URL_FILE", file.to_str().unwrap())]).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("DATABASE_URL_FILE"), "{ended:?}");
         assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
     }
     fs::remove_file(&file).unwrap();

@@ -4,6 +4,7 @@ use proto::auth::v1::{
     GetCurrentUserRequest, LoginRequest, RegisterRequest, auth_service_client::AuthServiceClient,
 };
 use serde_json::Value;
+use tonic::Request;
 
 use crate::support::{
     OTHER_ROOT_KEY, PASSWORD, Program, ROOT_KEY, TokenParts, database, run, settings, with_token,
@@ -56,6 +57,89 @@ async fn no_secret_is_logged_even_when_all_else_is() {
     }
 }
 
+/// The lines of the log that end calls.
+fn calls(log: &str) -> Vec<Value> {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"));
+    lines.filter(|line| line["target"] == "tandem::call").collect()
+}
+
+#[tokio::test]
+async fn each_call_ends_in_one_line_that_says_what_it_was_and_what_came_of_it() {
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.push(("LOG_FORMAT", "json"));
+    let mut program = Program::start(&variables);
+    program.eventually_ready().await;
+
+    let url = format!("http://{}", program.address().await);
+    let mut client = AuthServiceClient::connect(url).await.unwrap();
+    let request =
+        RegisterRequest { username: "ada".into(), password: PASSWORD.into(), ..Default::default() };
+    let registered = client.register(request).await.unwrap();
+    let made_up = registered.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+    let user = registered.into_inner().user.unwrap();
+    let request = LoginRequest { username: "ada".into(), password: PASSWORD.into() };
+    let token = client.login(request).await.unwrap().into_inner().tokens.unwrap().access_token;
+    let mut request = with_token(&token, GetCurrentUserRequest {});
+    request.metadata_mut().insert("x-request-id", "from-the-client".parse().unwrap());
+    let answer = client.get_current_user(request).await.unwrap();
+    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "from-the-client");
+    let refused = client.get_current_user(GetCurrentUserRequest {}).await.unwrap_err();
+    assert!(refused.metadata().contains_key("x-request-id"));
+
+    assert_eq!(program.terminate().await, Some(0));
+    program.eventually_logs("auth-service has ended").await;
+    let log = program.log();
+    let calls = calls(&log);
+    let [register, login, current_user, refused] = calls.as_slice() else { panic!("{log}") };
+    for (line, method, code) in [
+        (register, "Register", "OK"),
+        (login, "Login", "OK"),
+        (current_user, "GetCurrentUser", "OK"),
+        (refused, "GetCurrentUser", "Unauthenticated"),
+    ] {
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["span"]["method"], format!("/tandem.auth.v1.AuthService/{method}"));
+        assert_eq!(line["code"], code);
+        assert!(line["duration_ms"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    assert_eq!(register["span"]["request_id"], made_up);
+    assert_eq!(current_user["span"]["request_id"], "from-the-client");
+    assert_eq!(current_user["span"]["user_id"], user.id);
+    assert!(refused["span"]["user_id"].is_null(), "{refused}");
+    // The other lines of a call carry its id as well.
+    let event = log.lines().find(|line| line.contains("\"registered\"")).unwrap();
+    let event: Value = serde_json::from_str(event).unwrap();
+    assert_eq!(event["span"]["request_id"], made_up);
+}
+
+#[tokio::test]
+async fn the_lines_of_calls_can_be_switched_off_and_failures_still_carry_the_request_id() {
+    let database = database().await;
+    let mut variables = settings(&database);
+    let filter = "warn,auth_service=info,tandem::call=off";
+    variables.extend([("LOG_FORMAT", "json"), ("RUST_LOG", filter)]);
+    let mut program = Program::start(&variables);
+    program.eventually_ready().await;
+    let url = format!("http://{}", program.address().await);
+    let mut client = AuthServiceClient::connect(url).await.unwrap();
+    database.execute("drop table auth.users cascade").await;
+    let mut request = Request::new(RegisterRequest {
+        username: "ada".into(),
+        password: PASSWORD.into(),
+        ..Default::default()
+    });
+    request.metadata_mut().insert("x-request-id", "from-the-client".parse().unwrap());
+    client.register(request).await.unwrap_err();
+    program.terminate().await;
+    program.eventually_logs("auth-service has ended").await;
+    assert_eq!(calls(&program.log()), [Value::Null; 0], "{}", program.log());
+    let log = program.log();
+    let failure = log.lines().find(|line| line.contains("call failed")).unwrap();
+    let failure: Value = serde_json::from_str(failure).unwrap();
+    assert_eq!(failure["span"]["request_id"], "from-the-client");
+}
+
 #[tokio::test]
 async fn each_line_is_a_json_object_where_that_is_the_format() {
     let database = database().await;
@@ -102,6 +186,7 @@ async fn a_database_that_is_away_is_logged_without_its_password() {
     let url = "postgres://tandem:hunter2@127.0.0.1:1/tandem";
     let variables = [
         ("AUTH_LISTEN_ADDRESS", "127.0.0.1:0"),
+        ("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:0"),
         ("AUTH_ROOT_KEY", ROOT_KEY),
         ("DATABASE_URL", url),
         ("DATABASE_ACQUIRE_TIMEOUT_MS", "100"),

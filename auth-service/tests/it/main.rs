@@ -15,6 +15,8 @@ mod keys_at_rest;
 mod listener;
 mod log;
 mod login;
+mod metrics;
+mod ops;
 mod outage;
 mod overload;
 mod program;

@@ -78,6 +78,12 @@ impl KeySet {
         if keys.is_empty() { Err(InvalidKeySet::NoUsableKey) } else { Ok(Self(keys)) }
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn get(&self, kid: &str) -> Option<&DecodingKey> {
         self.0.get(kid)
     }

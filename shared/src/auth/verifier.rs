@@ -52,7 +52,10 @@ impl Verifier {
         metadata: &MetadataMap,
         now: DateTime<Utc>,
     ) -> Result<Caller, Error> {
-        self.verify(bearer_token(metadata)?, now)
+        let caller = self.verify(bearer_token(metadata)?, now)?;
+        // For the call's lines in the log.
+        tracing::Span::current().record("user_id", tracing::field::display(caller.id));
+        Ok(caller)
     }
 
     /// Finds out for whom an access token speaks.

@@ -1,21 +1,55 @@
-//! A database URL that has been parsed and is never printed.
+//! Where the database is: a URL that has been parsed, from a variable or a file, and is never
+//! printed.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, fs, net::IpAddr, str::FromStr};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
+
+/// Where the database is. The URL holds a password, so it may come in a file.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct DatabasePlace {
+    /// Where the database is: `postgres://user:password@host/database`. TLS with a verified
+    /// certificate is required unless the host is this machine or the URL has an `sslmode`. Either
+    /// this or the file is required.
+    #[arg(
+        id = "database_url",
+        long = "database-url",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    url: Option<DatabaseUrl>,
+
+    /// A file that holds the URL of the database.
+    #[arg(
+        id = "database_url_file",
+        long = "database-url-file",
+        env = "DATABASE_URL_FILE",
+        value_name = "PATH"
+    )]
+    file: Option<DatabaseUrlFile>,
+}
+
+impl DatabasePlace {
+    /// The URL, wherever it came from.
+    pub(crate) fn url(&self) -> &DatabaseUrl {
+        let from_file = self.file.as_ref().map(|DatabaseUrlFile(url)| url);
+        self.url.as_ref().or(from_file).expect("the argument group requires one of the two")
+    }
+}
 
 /// Where a database is and how it is reached.
 ///
 /// TLS with a verified certificate is the default for a host that is not this machine; an `sslmode`
 /// in the URL overrules it, but for `allow` and `prefer`, which fall back to plain text in silence.
 #[derive(Clone)]
-pub struct DatabaseUrl(PgConnectOptions);
+pub(crate) struct DatabaseUrl(PgConnectOptions);
 
 impl DatabaseUrl {
     /// How to connect.
-    #[must_use]
-    pub fn connect_options(&self) -> PgConnectOptions {
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
         self.0.clone()
     }
 }
@@ -56,6 +90,19 @@ fn is_local(options: &PgConnectOptions) -> bool {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrl")
+    }
+}
+
+/// A database URL that was read from the file whose path was parsed.
+#[derive(Clone, Debug)]
+struct DatabaseUrlFile(DatabaseUrl);
+
+impl FromStr for DatabaseUrlFile {
+    type Err = String;
+
+    fn from_str(path: &str) -> Result<Self, Self::Err> {
+        let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
+        text.trim().parse().map(Self).map_err(|rule| format!("its content is wrong: {rule}"))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Error, FieldViolations};
 ///
 /// tonic answers these with INTERNAL, `OUT_OF_RANGE` and a bare UNIMPLEMENTED, and without
 /// `ErrorInfo`.
-pub fn complete<B>(mut response: http::Response<B>) -> http::Response<B> {
+pub(crate) fn complete<B>(mut response: http::Response<B>) -> http::Response<B> {
     if let Some(error) = framework_error(response.headers()) {
         // Only a header value that is not ASCII fails, and a status has none.
         let _ = Status::from(error).add_header(response.headers_mut());

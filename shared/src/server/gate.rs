@@ -12,7 +12,6 @@ use axum::{
 use futures_util::FutureExt as _;
 use tokio::{sync::Semaphore, time::timeout};
 use tonic::Status;
-use tracing::Instrument as _;
 
 use crate::error::Error;
 
@@ -44,12 +43,6 @@ pub(super) async fn deadline(
         Ok(response) => response,
         Err(elapsed) => Status::from(Error::DeadlineExceeded(elapsed.into())).into_http(),
     }
-}
-
-/// Names the call in each line that is logged while it is answered.
-pub(super) async fn trace(request: Request, next: Next) -> Response {
-    let span = tracing::info_span!("call", path = request.uri().path());
-    next.run(request).instrument(span).await
 }
 
 /// Refuses a call at once while there is no place for it.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Settings of changes that are on their way.
-const COMING: [&str; 2] = ["AUTH_OPS_LISTEN_ADDRESS", "TASK_OPS_LISTEN_ADDRESS"];
+const COMING: [&str; 0] = [];
 
 /// Where there must be something, whatever else is added.
 const COMPOSE: &str = "docker-compose.yml";

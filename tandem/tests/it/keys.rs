@@ -21,15 +21,15 @@ const PASSWORD: &str = "quiet-otter-sails-north";
 const LOAD: Duration = Duration::from_secs(6);
 
 /// Two auth-services on one database, and a task-service that has its keys from the second.
-struct Pair {
-    auth: [Service; 2],
-    task: Service,
+pub(crate) struct Pair {
+    pub(crate) auth: [Service; 2],
+    pub(crate) task: Service,
     config: auth_service::Config,
     _database: TestDatabase,
 }
 
 impl Pair {
-    async fn start(auth_flags: &[&str], task_flags: &[&str]) -> Self {
+    pub(crate) async fn start(auth_flags: &[&str], task_flags: &[&str]) -> Self {
         let database = TestDatabase::create().await;
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         let args = ["auth-service", "--root-key", key, "--database-url", database.url()];

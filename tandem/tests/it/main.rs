@@ -1,6 +1,7 @@
 //! The tests of the combined program: the real binary, from outside, and the documents that
 //! describe it.
 
+mod canary;
 mod deployment;
 mod documents;
 mod keys;

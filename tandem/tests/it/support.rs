@@ -48,6 +48,8 @@ pub(crate) fn command(dir: &Path) -> Command {
         .env("TANDEM_DATA_DIR", dir)
         .env("AUTH_LISTEN_ADDRESS", "127.0.0.1:0")
         .env("TASK_LISTEN_ADDRESS", "127.0.0.1:0")
+        .env("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
+        .env("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
         .env("AUTH_BCRYPT_COST", "4")
         .stdin(Stdio::null());
     command
@@ -56,7 +58,12 @@ pub(crate) fn command(dir: &Path) -> Command {
 impl Program {
     /// Starts it and waits until it says that it is ready.
     pub(crate) fn start(dir: &Path) -> Self {
-        let mut child = command(dir).stdout(Stdio::piped()).spawn().expect("the program starts");
+        Self::run(&mut command(dir))
+    }
+
+    /// Runs this command and waits until it says that it is ready.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut lines = output.lines().map(|line| line.expect("it prints UTF-8"));
         let mut welcome: Vec<_> =

@@ -15,6 +15,7 @@ mod issuer;
 mod issuer_away;
 mod list;
 mod model;
+mod ops;
 mod order;
 mod ownership;
 mod page_bytes;

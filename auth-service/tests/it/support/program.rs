@@ -45,6 +45,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Variables<'_> {
     vec![
         ("AUTH_BCRYPT_COST", "4"),
         ("AUTH_LISTEN_ADDRESS", "127.0.0.1:0"),
+        ("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:0"),
         ("AUTH_ROOT_KEY", ROOT_KEY),
         ("DATABASE_URL", database.url()),
         ("SERVER_DRAIN_DELAY_SECONDS", "0"),

@@ -1,0 +1,208 @@
+//! What is counted and measured.
+
+use proto::auth::v1 as pb;
+use test_support::eventually;
+use tonic::{Request, metadata::MetadataValue};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use crate::support::{App, PASSWORD};
+
+const SERVICE: &str = "tandem.auth.v1.AuthService";
+const CODES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+impl App {
+    async fn handled(&self, method: &str, code: &str) -> u64 {
+        self.service.handled((SERVICE, method), code).await
+    }
+
+    /// An answer reaches the client a moment before its end is counted.
+    async fn eventually_handled(&self, method: &str, code: &str, count: u64) {
+        let what = format!("{count} calls of {method} ended with {code}");
+        let holds = async || self.handled(method, code).await >= count;
+        eventually(&what, holds).await;
+        assert_eq!(self.handled(method, code).await, count, "{method} {code}");
+    }
+}
+
+#[tokio::test]
+async fn every_method_shows_before_it_is_called_with_each_code() {
+    let app = App::start().await;
+    let (status, metrics) = app.service.ops("/metrics").await;
+    assert_eq!(status, 200);
+    for method in [
+        "Register",
+        "Login",
+        "RefreshToken",
+        "Logout",
+        "ChangePassword",
+        "ListSessions",
+        "RevokeSession",
+        "RevokeOtherSessions",
+        "GetCurrentUser",
+        "GetJsonWebKeySet",
+    ] {
+        let labels = format!(
+            "{{grpc_method=\"{method}\",grpc_service=\"{SERVICE}\",grpc_type=\"unary\"}} 0\n"
+        );
+        for name in ["grpc_server_started_total", "grpc_server_handling_seconds_count"] {
+            assert!(metrics.contains(&format!("{name}{labels}")), "{method}\n{metrics}");
+        }
+        for code in CODES {
+            assert_eq!(app.handled(method, code).await, 0, "{method} {code}");
+        }
+    }
+    for method in ["Watch", "ServerReflectionInfo"] {
+        assert!(metrics.contains(&format!("grpc_method=\"{method}\"")), "{method}\n{metrics}");
+    }
+    assert!(metrics.contains("grpc_type=\"bidi_stream\""), "{metrics}");
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_their_code() {
+    let app = App::start().await;
+    app.register("ada").await;
+    let token = app.log_in("ada").await;
+    app.try_log_in("ada", "wrong-password").await.unwrap_err();
+    app.try_log_in("", "").await.unwrap_err();
+    app.try_register("ada", PASSWORD).await.unwrap_err();
+    app.current_user(&token).await.unwrap();
+    app.current_user("no token").await.unwrap_err();
+    app.database.execute("alter table auth.users rename to gone").await;
+    app.current_user(&token).await.unwrap_err();
+    for (method, code) in [
+        ("Register", "OK"),
+        ("Register", "AlreadyExists"),
+        ("Login", "OK"),
+        ("Login", "Unauthenticated"),
+        ("Login", "InvalidArgument"),
+        ("GetCurrentUser", "OK"),
+        ("GetCurrentUser", "Unauthenticated"),
+        ("GetCurrentUser", "Internal"),
+    ] {
+        app.eventually_handled(method, code, 1).await;
+    }
+    let labels =
+        format!("{{grpc_method=\"Login\",grpc_service=\"{SERVICE}\",grpc_type=\"unary\"}}");
+    for name in ["grpc_server_started_total", "grpc_server_handling_seconds_count"] {
+        assert_eq!(app.service.count(&format!("{name}{labels}")).await, 3, "{name}");
+    }
+    let seconds = format!("grpc_server_handling_seconds_sum{labels}");
+    assert!(app.service.metric(&seconds).await.parse::<f64>().unwrap() > 0.001);
+}
+
+#[tokio::test]
+async fn what_the_framework_refuses_is_counted_by_the_code_that_the_caller_sees() {
+    let app = App::start().await;
+    app.try_register(&"x".repeat(20_000), PASSWORD).await.unwrap_err();
+    app.eventually_handled("Register", "ResourceExhausted", 1).await;
+}
+
+#[tokio::test]
+async fn methods_that_there_are_not_share_one_label() {
+    let app = App::start().await;
+    for name in ["/a.A/B", "/c.C/D", "/tandem.auth.v1.AuthService/Destroy"] {
+        let request = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+        let request = request.post(app.service.url() + name);
+        request.header("content-type", "application/grpc").send().await.unwrap();
+    }
+    let handled = async || app.service.handled(("unknown", "unknown"), "Unimplemented").await;
+    eventually("they are counted", async || handled().await == 3).await;
+    assert!(!app.service.ops("/metrics").await.1.contains("Destroy"));
+}
+
+#[tokio::test]
+async fn calls_that_take_too_long_and_calls_that_are_given_up_are_counted() {
+    let app = App::with(&["--database-lock-timeout-ms", "60000"]).await;
+    let mut lock = app.lock_users().await;
+    let message = pb::RegisterRequest {
+        username: "ada".into(),
+        password: PASSWORD.into(),
+        ..Default::default()
+    };
+    let mut request = Request::new(message);
+    // Only the server knows it: the client would give up itself.
+    request.metadata_mut().insert("grpc-timeout", MetadataValue::from_static("300m"));
+    app.client().register(request).await.unwrap_err();
+    app.eventually_handled("Register", "DeadlineExceeded", 1).await;
+
+    let call = app.spawn_register("bob");
+    lock.eventually_blocks(2).await;
+    call.abort();
+    app.eventually_handled("Register", "Canceled", 1).await;
+    lock.release().await;
+}
+
+#[tokio::test]
+async fn a_stream_counts_when_it_ends() {
+    let app = App::start().await;
+    let watch = ("grpc.health.v1.Health", "Watch");
+    let mut client = HealthClient::new(app.service.channel());
+    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    assert_eq!(app.service.handled(watch, "Canceled").await, 0, "it goes on");
+    drop(stream);
+    let ended = async || app.service.handled(watch, "Canceled").await == 1;
+    eventually("the stream is counted", ended).await;
+}
+
+#[tokio::test]
+async fn passwords_that_are_refused_unhashed_are_counted() {
+    let flags = ["--hashing-threads", "1", "--hashing-queue", "0"];
+    let app = App::with(&[&flags[..], &["--login-attempts-per-name", "1"]].concat()).await;
+    app.register("ada").await;
+    let mut lock = app.lock_users().await;
+    // It has its place while it waits for the database.
+    let first = app.spawn_log_in("ada");
+    lock.eventually_blocks(1).await;
+    assert_eq!(app.service.count("tandem_auth_hashing_admitted").await, 1);
+    assert_eq!(app.service.count("tandem_auth_hashing_running").await, 0);
+    app.try_log_in("bob", PASSWORD).await.unwrap_err();
+    let full = "tandem_auth_hashing_refused_total{reason=\"queue_full\"}";
+    assert_eq!(app.service.count(full).await, 1);
+    lock.release().await;
+    first.await.unwrap().unwrap();
+
+    app.try_log_in("ada", "wrong-password").await.unwrap_err();
+    app.try_log_in("ada", "wrong-password").await.unwrap_err();
+    let throttled = "tandem_auth_throttle_refused_total{kind=\"login_name\"}";
+    assert_eq!(app.service.count(throttled).await, 1);
+}
+
+#[tokio::test]
+async fn the_pool_and_the_process_are_measured() {
+    let app = App::with(&["--database-max-connections", "7"]).await;
+    app.register("ada").await;
+    assert_eq!(app.service.count("tandem_db_pool_max_connections").await, 7);
+    assert!(app.service.count("tandem_db_pool_connections").await >= 1);
+    assert!(app.service.count("tandem_db_pool_idle_connections").await <= 7);
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!("tandem_build_info{{service=\"auth-service\",version=\"{version}\"}}");
+    assert_eq!(app.service.count(&build).await, 1);
+    if cfg!(target_os = "linux") {
+        // In whole seconds: it may be 0.
+        app.service.count("process_cpu_seconds_total").await;
+        for name in
+            ["process_open_fds", "process_resident_memory_bytes", "process_start_time_seconds"]
+        {
+            assert!(app.service.metric(name).await.parse::<f64>().unwrap() > 0.0, "{name}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The metrics of one service, in the form that Prometheus reads. Each service has its own, since
+//! several may live in one process.
+
+use prometheus::{
+    IntCounterVec, Opts, Registry, TextEncoder,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+use sqlx::PgPool;
+
+mod calls;
+
+pub use prometheus::{IntCounter, IntGauge};
+
+pub(crate) use calls::{CallMetrics, Method};
+
+/// What a service counts and measures. A clone is the same.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics(Registry);
+
+impl Metrics {
+    /// The metrics of a service; those of its build and its process are there already.
+    #[must_use]
+    pub fn new(service: &str) -> Self {
+        let metrics = Self::default();
+        let build = Opts::new("tandem_build_info", "Always 1: the labels say what runs.");
+        let build = build.const_label("service", service);
+        let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
+        metrics.keep(IntGauge::with_opts(build)).set(1);
+        // It reads /proc.
+        #[cfg(target_os = "linux")]
+        metrics.register(prometheus::process_collector::ProcessCollector::for_self());
+        metrics
+    }
+
+    /// New counters of one name, one for each value of the label, all of which show at once.
+    #[must_use]
+    pub fn counters<const N: usize>(
+        &self,
+        (name, help): (&str, &str),
+        label: &str,
+        values: [&str; N],
+    ) -> [IntCounter; N] {
+        let counters = self.keep(IntCounterVec::new(Opts::new(name, help), &[label]));
+        values.map(|value| counters.with_label_values(&[value]))
+    }
+
+    /// A new gauge, which is set when something happens.
+    #[must_use]
+    pub fn gauge(&self, (name, help): (&str, &str)) -> IntGauge {
+        self.keep(IntGauge::new(name, help))
+    }
+
+    /// A new gauge, which is read when somebody looks.
+    pub fn sample(
+        &self,
+        (name, help): (&str, &str),
+        read: impl Fn() -> usize + Send + Sync + 'static,
+    ) {
+        let gauge = IntGauge::new(name, help).expect("the name is valid");
+        self.register(Sampled { gauge, read });
+    }
+
+    /// Shows the connections of a pool.
+    pub fn watch_pool(&self, pool: &PgPool) {
+        let [all, idle, max] = [(); 3].map(|()| pool.clone());
+        self.sample(
+            ("tandem_db_pool_connections", "Connections to the database, used or idle."),
+            move || all.size() as usize,
+        );
+        self.sample(
+            ("tandem_db_pool_idle_connections", "Connections to the database that are idle."),
+            move || idle.num_idle(),
+        );
+        self.sample(
+            ("tandem_db_pool_max_connections", "The most connections to the database."),
+            move || max.options().get_max_connections() as usize,
+        );
+    }
+
+    /// All of them as they are now, in Prometheus' text format.
+    pub(crate) fn render(&self) -> String {
+        let families = self.0.gather();
+        TextEncoder::new().encode_to_string(&families).expect("names and labels are valid")
+    }
+
+    fn keep<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
+        let metric = metric.expect("the name is valid");
+        self.register(metric.clone());
+        metric
+    }
+
+    fn register(&self, collector: impl Collector + 'static) {
+        self.0.register(Box::new(collector)).expect("each name is registered once");
+    }
+}
+
+/// A gauge that is read when somebody looks.
+struct Sampled<F> {
+    gauge: IntGauge,
+    read: F,
+}
+
+impl<F: Fn() -> usize + Send + Sync> Collector for Sampled<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.gauge.set((self.read)().try_into().unwrap_or(i64::MAX));
+        self.gauge.collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! What surrounds every call, so that an operator sees it: a request id, a span that all lines of
+//! the log carry, the counts, and one line at its end.
+
+use std::{sync::Arc, thread, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use http_body_util::BodyExt as _;
+use tracing::{Instrument as _, Span, field::Empty};
+use uuid::Uuid;
+
+use crate::{
+    error::Outcome,
+    metrics::{CallMetrics, Method},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken from a client, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Observes a call until its answer is complete or given up.
+pub(super) async fn observe(
+    State(metrics): State<Arc<CallMetrics>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let method = metrics.method(path);
+    let (id, id_header) = request_id(request.headers());
+    // At this level, so that lines of errors carry it even if no others are logged.
+    let span = tracing::error_span!("call", method = path, request_id = id, user_id = Empty);
+    let mut call = Call::start(method, span.clone());
+
+    let mut response = next.run(request).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, id_header);
+    if let Some(outcome) = Outcome::told_by(response.headers()) {
+        call.end(outcome);
+        return response;
+    }
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            if let Some(outcome) = frame.trailers_ref().and_then(Outcome::told_by) {
+                call.end(outcome);
+            }
+            frame
+        }))
+    })
+}
+
+/// The client's own id of the request if it is one that can be logged, otherwise a new one.
+fn request_id(headers: &HeaderMap) -> (String, HeaderValue) {
+    let usable = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    let header = headers.get(REQUEST_ID).filter(usable).cloned().unwrap_or_else(|| {
+        let id = Uuid::now_v7().to_string();
+        HeaderValue::from_str(&id).expect("a UUID is ASCII")
+    });
+    let id = String::from_utf8_lossy(header.as_bytes()).into_owned();
+    (id, header)
+}
+
+/// A call that goes on. Dropped before it has ended, it was given up.
+struct Call {
+    method: Arc<Method>,
+    span: Span,
+    begun: Instant,
+    has_ended: bool,
+}
+
+impl Call {
+    fn start(method: Arc<Method>, span: Span) -> Self {
+        method.start();
+        Self { method, span, begun: Instant::now(), has_ended: false }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if self.has_ended {
+            return;
+        }
+        self.has_ended = true;
+        let took = self.begun.elapsed();
+        self.method.end(outcome, took);
+        let _in_span = self.span.enter();
+        // To the microsecond: more would be noise.
+        let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+        let code = outcome.name();
+        // Probes would fill the log.
+        if self.method.is_probe {
+            tracing::debug!(target: "tandem::call", code, duration_ms, "call ended");
+        } else if outcome.is_ours() {
+            tracing::warn!(target: "tandem::call", code, duration_ms, "call ended");
+        } else {
+            tracing::info!(target: "tandem::call", code, duration_ms, "call ended");
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.end(if thread::panicking() { Outcome::PANICKED } else { Outcome::ABANDONED });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_call_that_panics_is_counted_as_ours() {
+        let metrics = Metrics::default();
+        let method = CallMetrics::new(&metrics, &[]).method("/any");
+        let call = Call::start(method, Span::none());
+        let panicking = AssertUnwindSafe(move || {
+            let _call = call;
+            panic!("on purpose");
+        });
+        catch_unwind(panicking).unwrap_err();
+        let counts = metrics.render();
+        let ended = counts.lines().find(|line| line.contains("\"Internal\"")).unwrap();
+        assert!(ended.ends_with(" 1"), "{ended}");
+    }
+
+    #[test]
+    fn a_request_id_is_kept_if_it_can_be_logged() {
+        let longest = "x".repeat(MAX_REQUEST_ID_BYTES);
+        for good in ["1", "01890a5d-ac96-774b-bcce-b302099a8057", "a/b:c=d", &longest] {
+            let headers = HeaderMap::from_iter([(REQUEST_ID, good.parse().unwrap())]);
+            assert_eq!(request_id(&headers), (good.to_owned(), good.parse().unwrap()));
+        }
+        let too_long = format!("{longest}x");
+        for bad in ["", "a b", "a\tb", "é", &too_long] {
+            let value = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
+            let (id, _) = request_id(&HeaderMap::from_iter([(REQUEST_ID, value)]));
+            assert!(id.parse::<Uuid>().is_ok(), "{bad:?} became {id}");
+        }
+    }
+}
