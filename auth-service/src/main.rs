@@ -33,8 +33,8 @@ async fn main() -> ExitCode {
             program::exit_code(program::migrate(command_line.settings_or_exit()).await)
         }
         Command::Healthcheck => {
-            let ListenConfig { address, .. } = command_line.settings_or_exit();
-            program::healthcheck(address).await
+            let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
+            program::healthcheck(ops_address).await
         }
         Command::Keys(command) => program::exit_code(keys(config(), command).await),
     }

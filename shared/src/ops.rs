@@ -1,15 +1,24 @@
 //! The operations port: what machines ask of a service that calls nothing of it. Plain HTTP/1.1,
 //! for a private network.
 
+use std::{net::SocketAddr, time::Duration};
+
 use axum::{
     Router,
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse as _,
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    io::{self, AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 use crate::{error::Error, metrics::Metrics, readiness::Readiness};
+
+/// How long `healthcheck` waits for an answer.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers on `listener` until it is dropped:
 /// - `/livez`: that the process runs
@@ -34,4 +43,21 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
     axum::serve(listener, routes).await.map_err(|error| Error::Internal(error.into()))
+}
+
+/// Asks `/readyz` at `address`; what is missing is the error.
+pub(crate) async fn ask_readiness(address: SocketAddr) -> Result<(), String> {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        // More than that is no answer of ours.
+        stream.take(4096).read_to_string(&mut answer).await?;
+        Ok::<_, io::Error>(answer)
+    };
+    let answer = timeout(ASK_TIMEOUT, ask).await.map_err(|_| "no answer in time")?;
+    let answer = answer.map_err(|error| error.to_string())?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer in HTTP")?;
+    let is_ready = head.split(' ').nth(1) == Some("200");
+    is_ready.then_some(()).ok_or_else(|| body.trim().to_owned())
 }

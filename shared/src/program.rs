@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use crate::{config::MigrateConfig, db, error::Error, server, telemetry};
+use crate::{config::MigrateConfig, db, error::Error, ops, server, telemetry};
 
 /// Brings the database to the newest schema.
 pub async fn migrate(config: MigrateConfig) -> Result<(), Error> {
@@ -12,15 +12,16 @@ pub async fn migrate(config: MigrateConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// 0 if the service that listens on `address` is ready for calls, otherwise 1.
+/// 0 if the service whose operations port is at `address` is ready for calls, otherwise 1.
 pub async fn healthcheck(address: SocketAddr) -> ExitCode {
     let address = server::reachable(address);
-    if server::is_ready(address).await {
-        return ExitCode::SUCCESS;
-    }
+    let reason = match ops::ask_readiness(address).await {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(reason) => reason,
+    };
     #[expect(clippy::print_stderr, reason = "a program that talks to a person")]
     {
-        eprintln!("error: the service at {address} is not ready; its log says why");
+        eprintln!("error: the service with operations port {address} is not ready: {reason}");
     }
     ExitCode::FAILURE
 }

@@ -39,8 +39,8 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 
 /// A service's gRPC routes with what every service has and no token is needed for: health and
-/// reflection (v1 and v1alpha). Each call is counted, and ends after `call_timeout`, or when its client
-/// wants; of the service's own there are at most `max_calls` at once.
+/// reflection (v1 and v1alpha). Each call is counted, and ends after `call_timeout`, or when its
+/// client wants; of the service's own there are at most `max_calls` at once.
 pub fn grpc_routes(
     service: Routes,
     health: HealthServer<impl Health>,
@@ -82,13 +82,13 @@ pub fn grpc_routes(
         .layer(middleware::from_fn(gate::only_grpc))
 }
 
-/// Answers calls on `listener` until `shutdown` is cancelled; then drains as `config` says: readiness
-/// goes off, later the listener closes and the streams of those who watch end, calls in flight finish,
-/// and what is still open at the end is closed.
+/// Answers calls on `listener` until `shutdown` is cancelled; then drains as `config` says:
+/// readiness goes off, later the listener closes and the streams of those who watch end, calls in
+/// flight finish, and what is still open at the end is closed.
 ///
 /// # Errors
-/// Certificates that cannot be used, and a listener without TLS that other machines can reach, unless
-/// `config` allows it.
+/// Certificates that cannot be used, and a listener without TLS that other machines can reach,
+/// unless `config` allows it.
 pub async fn serve(
     listener: TcpListener,
     routes: Router,

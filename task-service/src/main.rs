@@ -24,8 +24,8 @@ async fn main() -> ExitCode {
             program::exit_code(program::migrate(command_line.settings_or_exit()).await)
         }
         Task::Healthcheck => {
-            let ListenConfig { address, .. } = command_line.settings_or_exit();
-            program::healthcheck(address).await
+            let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
+            program::healthcheck(ops_address).await
         }
     }
 }

@@ -223,8 +223,8 @@ async fn a_database_url_file_that_cannot_be_used_is_named_and_not_repeated() {
 #[tokio::test]
 async fn a_flag_wins_over_its_variable() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let flag = ["healthcheck", "--listen-address", &nobody.to_string()];
-    let ended = run(&flag, &[("AUTH_LISTEN_ADDRESS", "127.0.0.1:1")]).await;
+    let flag = ["healthcheck", "--ops-listen-address", &nobody.to_string()];
+    let ended = run(&flag, &[("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:1")]).await;
     assert!(ended.stderr.contains(&nobody.to_string()), "{ended:?}");
     let ended = healthcheck(nobody).await;
     assert!(ended.stderr.contains(&nobody.to_string()), "{ended:?}");

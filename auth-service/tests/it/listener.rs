@@ -151,8 +151,8 @@ async fn without_file_descriptors_it_waits_and_does_not_spin() {
     let (mut address, mut is_ready) = (None, false);
     while !is_ready {
         let line = log.next_line().await.unwrap().expect("the service goes on");
-        let found = line.split("address=").nth(1);
-        address = address.or(found.map(|text| text.trim().parse().expect("an address")));
+        let found = line.split(" address=").nth(1).and_then(|text| text.split(' ').next());
+        address = address.or(found.map(|text| text.parse().expect("an address")));
         is_ready = line.contains(" ready ");
     }
     let address: std::net::SocketAddr = address.expect("it was logged");

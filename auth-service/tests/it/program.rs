@@ -43,7 +43,9 @@ async fn where_serve_may_not_migrate_it_says_who_does_and_waits() {
     variables.push(("DATABASE_MIGRATE_ON_START", "false"));
     let program = Program::start(&variables);
     program.eventually_logs("run `migrate`").await;
-    assert_eq!(healthcheck(program.address().await).await.code, Some(1));
+    let ended = healthcheck(program.ops_address().await).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("run `migrate`"), "{ended:?}");
     assert_eq!(migrate(&database).await.code, Some(0));
     program.eventually_ready().await;
 }
@@ -53,7 +55,7 @@ async fn healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
     let database = database().await;
     let mut program = Program::start(&settings(&database));
     program.eventually_ready().await;
-    let address = program.address().await;
+    let address = program.ops_address().await;
     let ended = healthcheck(address).await;
     let silent = (Some(0), "", "");
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), silent);

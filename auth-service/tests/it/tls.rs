@@ -1,4 +1,5 @@
-//! TLS: on where there is a certificate, renewed without a restart, required where others can reach.
+//! TLS: on where there is a certificate, renewed without a restart, required where others can
+//! reach.
 
 use std::{
     fs,

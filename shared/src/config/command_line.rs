@@ -15,7 +15,7 @@ pub enum Task {
     Serve,
     /// Bring the database to the newest schema and exit
     Migrate,
-    /// Exit with 0 if the service at the listen address is ready for calls, otherwise with 1
+    /// Exit with 0 if the service at the operations port is ready for calls, otherwise with 1
     Healthcheck,
 }
 

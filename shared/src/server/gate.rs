@@ -1,5 +1,5 @@
-//! What every gRPC call passes before it reaches its service: it must be gRPC, it gets a deadline, and
-//! there must not be too many.
+//! What every gRPC call passes before it reaches its service: it must be gRPC, it gets a deadline,
+//! and there must not be too many.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 

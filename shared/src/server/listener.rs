@@ -1,4 +1,5 @@
-//! Accepts connections, within limits, and serves each until it ends, grows old, or the service drains.
+//! Accepts connections, within limits, and serves each until it ends, grows old, or the service
+//! drains.
 
 use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -29,8 +30,8 @@ const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 /// How long nothing is accepted after the system refused, for want of file descriptors perhaps.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Serves `routes` on `listener` until `drain` is cancelled. Then it accepts no more, lets the calls in
-/// flight finish within the drain's time-out, and returns with every connection closed.
+/// Serves `routes` on `listener` until `drain` is cancelled. Then it accepts no more, lets the
+/// calls in flight finish within the drain's time-out, and returns with every connection closed.
 pub(super) async fn run(
     listener: TcpListener,
     routes: Router,

@@ -11,6 +11,7 @@ mod fields;
 mod filter;
 mod get;
 mod health;
+mod history;
 mod issuer;
 mod issuer_away;
 mod list;

@@ -88,7 +88,7 @@ fn a_password_in_a_bad_database_url_is_not_repeated() {
 #[test]
 fn the_healthcheck_fails_when_nothing_listens() {
     // Port 1 is nobody's. It needs no database.
-    let output = task_service(&["healthcheck"], &[("TASK_LISTEN_ADDRESS", "127.0.0.1:1")]);
+    let output = task_service(&["healthcheck"], &[("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:1")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("127.0.0.1:1"), "{}", stderr(&output));
 }

@@ -71,9 +71,9 @@ pub(crate) async fn migrate(database: &TestDatabase) -> Ended {
     run(&["migrate"], &[("DATABASE_URL", database.url())]).await
 }
 
-/// Asks the service at this address whether it is ready.
-pub(crate) async fn healthcheck(address: SocketAddr) -> Ended {
-    run(&["healthcheck"], &[("AUTH_LISTEN_ADDRESS", &address.to_string())]).await
+/// Asks the service with this operations port whether it is ready.
+pub(crate) async fn healthcheck(ops_address: SocketAddr) -> Ended {
+    run(&["healthcheck"], &[("AUTH_OPS_LISTEN_ADDRESS", &ops_address.to_string())]).await
 }
 
 fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -105,11 +105,20 @@ impl Program {
 
     /// Where it listens, as its log says.
     pub(crate) async fn address(&self) -> SocketAddr {
+        self.logged_address(" address=").await
+    }
+
+    /// Where its operations port is, as its log says.
+    pub(crate) async fn ops_address(&self) -> SocketAddr {
+        self.logged_address(" ops_address=").await
+    }
+
+    async fn logged_address(&self, field: &str) -> SocketAddr {
         self.eventually_logs("auth-service listens").await;
         let log = self.log();
-        let (_, text) = log.split_once("127.0.0.1:").expect("the log names the address");
-        let port = text.chars().take_while(char::is_ascii_digit).collect::<String>();
-        ([127, 0, 0, 1], port.parse().expect("a port")).into()
+        let (_, text) = log.split_once(field).expect("the log names the address");
+        let text = text.split_whitespace().next().expect("the address is there");
+        text.parse().expect("it is an address")
     }
 
     pub(crate) async fn eventually_ready(&self) {

@@ -1,0 +1,261 @@
+//! A history under faults: what was acknowledged is there, what is there was asked for, nothing is
+//! there twice, whatever is killed meanwhile.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    process::Stdio,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
+use shared::ids::UserId;
+use test_support::{TestDatabase, TestIssuer, TestKey, eventually};
+use tokio::{
+    process::{Child, Command},
+    time::sleep,
+};
+use tonic::{Code, Request, Status, transport::Endpoint};
+use uuid::Uuid;
+
+const WORKERS: usize = 6;
+/// How often something is killed.
+const FAULTS: usize = 8;
+
+/// The real program, to be killed, and where it listens.
+struct Program<'a> {
+    database: &'a TestDatabase,
+    jwks_url: &'a str,
+    address: SocketAddr,
+}
+
+impl Program<'_> {
+    fn start(&self) -> Child {
+        let address = self.address.to_string();
+        Command::new(env!("CARGO_BIN_EXE_task-service"))
+            .env_clear()
+            .envs([
+                ("DATABASE_URL", self.database.url()),
+                ("TASK_JWKS_URL", self.jwks_url),
+                ("TASK_LISTEN_ADDRESS", &address),
+                ("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0"),
+                ("RUST_LOG", "off"),
+            ])
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts")
+    }
+
+    async fn ready(&self) {
+        eventually("it is ready", async || shared::server::is_ready(self.address).await).await;
+    }
+}
+
+/// What one client did, by the titles that it made up.
+#[derive(Default)]
+struct History {
+    /// The tasks as they were last acknowledged; `None` once they were deleted.
+    acknowledged: HashMap<String, (String, Option<pb::Task>)>,
+    retries: usize,
+}
+
+/// Somebody who tries each call until it is answered, as the API allows.
+struct Client {
+    token: String,
+    tasks: TaskServiceClient<tonic::transport::Channel>,
+}
+
+impl Client {
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(Duration::from_secs(2));
+        let bearer = format!("Bearer {}", self.token).parse().expect("a token is ASCII");
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    }
+
+    /// Creates a task; retries carry the same request id.
+    async fn create(&mut self, title: &str, history: &mut History) -> pb::Task {
+        let task = pb::Task { title: title.into(), ..Default::default() };
+        let request_id = Uuid::now_v7().to_string();
+        let message = pb::CreateTaskRequest { task: Some(task), request_id, validate_only: false };
+        loop {
+            let request = self.request(message.clone());
+            match self.tasks.create_task(request).await {
+                Ok(answer) => return answer.into_inner().task.expect("it is returned"),
+                Err(status) => history.wait_after(&status).await,
+            }
+        }
+    }
+
+    /// Completes a task if it is as it was read; a retry that finds it changed has done so itself.
+    async fn complete(&mut self, task: &pb::Task, history: &mut History) {
+        let task = pb::Task { is_complete: true, ..task.clone() };
+        let message = pb::UpdateTaskRequest { task: Some(task), ..Default::default() };
+        loop {
+            let request = self.request(message.clone());
+            match self.tasks.update_task(request).await {
+                Err(status) if status.code() != Code::Aborted => history.wait_after(&status).await,
+                _ => return,
+            }
+        }
+    }
+
+    /// Deletes a task; a retry that finds it deleted has done so itself.
+    async fn delete(&mut self, task: &pb::Task, history: &mut History) {
+        let message = pb::DeleteTaskRequest { task_id: task.id.clone(), etag: String::new() };
+        loop {
+            let request = self.request(message.clone());
+            match self.tasks.delete_task(request).await {
+                Err(status) if status.code() != Code::FailedPrecondition => {
+                    history.wait_after(&status).await;
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+impl History {
+    /// Before the next attempt. Only faults may be tried again.
+    async fn wait_after(&mut self, status: &Status) {
+        let is_fault = matches!(
+            status.code(),
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
+        );
+        assert!(is_fault, "{status:?}");
+        self.retries += 1;
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn work(worker: usize, mut client: Client, stop: &AtomicBool) -> History {
+    let mut history = History::default();
+    for i in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let title = format!("{worker} {i}");
+        let task = client.create(&title, &mut history).await;
+        let id = task.id.clone();
+        let known = match i % 3 {
+            0 => Some(task),
+            1 => {
+                client.complete(&task, &mut history).await;
+                Some(pb::Task { is_complete: true, ..task })
+            }
+            _ => {
+                client.delete(&task, &mut history).await;
+                None
+            }
+        };
+        history.acknowledged.insert(title, (id, known));
+    }
+    history
+}
+
+/// Kills one of PostgreSQL's processes that serves us: it then ends all and recovers from its log.
+async fn crash(database: &TestDatabase) {
+    let pool = database.pool().await;
+    let pid: Option<i32> = sqlx::query_scalar(
+        "select pid from pg_stat_activity where application_name = 'task-service' limit 1",
+    )
+    .fetch_optional(&pool)
+    .await
+    .ok()
+    .flatten();
+    if let Some(pid) = pid {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is ours");
+    }
+}
+
+/// All tasks that are not deleted.
+async fn all(client: &mut Client) -> Vec<pb::Task> {
+    let mut tasks = Vec::new();
+    let mut message = pb::ListTasksRequest { page_size: 200, ..Default::default() };
+    loop {
+        let request = client.request(message.clone());
+        let page = client.tasks.list_tasks(request).await.expect("it is listed").into_inner();
+        tasks.extend(page.tasks);
+        message.page_token = page.next_page_token;
+        if message.page_token.is_empty() {
+            return tasks;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_outlives_whatever_is_killed() {
+    let database = TestDatabase::create_on_own_server().await;
+    let key = TestKey::generate("first");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let program = Program { database: &database, jwks_url: issuer.url(), address: free };
+    let mut child = program.start();
+    program.ready().await;
+
+    let owner = UserId::generate();
+    let new_client = || {
+        let endpoint = Endpoint::from_shared(format!("http://{free}")).unwrap();
+        let tasks = TaskServiceClient::new(endpoint.connect_lazy());
+        Client { token: key.token(owner), tasks }
+    };
+    let stop = AtomicBool::new(false);
+    let working = futures_util::future::join_all(
+        (0..WORKERS).map(|worker| work(worker, new_client(), &stop)),
+    );
+    let killing = async {
+        let mut random = fastrand::Rng::with_seed(5);
+        for fault in 0..FAULTS {
+            sleep(Duration::from_millis(random.u64(50..400))).await;
+            match fault % 3 {
+                0 => {
+                    child.kill().await.expect("it runs");
+                    child = program.start();
+                }
+                1 => crash(&database).await,
+                _ => tokio::task::block_in_place(|| {
+                    database.halt();
+                    database.resume();
+                }),
+            }
+            program.ready().await;
+        }
+        sleep(Duration::from_millis(200)).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let begun = Instant::now();
+    let (histories, ()) = tokio::join!(working, killing);
+
+    let mut present = HashMap::new();
+    for task in all(&mut new_client()).await {
+        let twice = present.insert(task.title.clone(), task);
+        assert!(twice.is_none(), "{twice:?} is there twice");
+    }
+    let (mut count, mut retries) = (0, 0);
+    for history in histories {
+        retries += history.retries;
+        for (title, (id, known)) in history.acknowledged {
+            count += 1;
+            let found = present.remove(&title);
+            assert_eq!(found.is_some(), known.is_some(), "{title}");
+            let (Some(found), Some(known)) = (found, known) else { continue };
+            assert_eq!((&found.id, found.is_complete), (&id, known.is_complete), "{title}");
+        }
+    }
+    assert!(present.is_empty(), "nobody asked for {present:?}");
+    assert!(count > 50 && retries > 0, "{count} tasks, {retries} retries");
+    #[expect(clippy::print_stdout, reason = "the history that the test saw, for who asks for it")]
+    {
+        println!(
+            "{count} acknowledged, {retries} retries, {FAULTS} faults in {:?}",
+            begun.elapsed()
+        );
+    }
+}
