@@ -132,6 +132,11 @@ async fn methods_that_there_are_not_share_one_label() {
 async fn calls_that_take_too_long_and_calls_that_are_given_up_are_counted() {
     let app = App::with(&["--database-lock-timeout-ms", "60000"]).await;
     let mut lock = app.lock_users().await;
+    let call = app.spawn_register("bob");
+    lock.eventually_blocks(1).await;
+    call.abort();
+    app.eventually_handled("Register", "Canceled", 1).await;
+
     let message = pb::RegisterRequest {
         username: "ada".into(),
         password: PASSWORD.into(),
@@ -142,11 +147,6 @@ async fn calls_that_take_too_long_and_calls_that_are_given_up_are_counted() {
     request.metadata_mut().insert("grpc-timeout", MetadataValue::from_static("300m"));
     app.client().register(request).await.unwrap_err();
     app.eventually_handled("Register", "DeadlineExceeded", 1).await;
-
-    let call = app.spawn_register("bob");
-    lock.eventually_blocks(2).await;
-    call.abort();
-    app.eventually_handled("Register", "Canceled", 1).await;
     lock.release().await;
 }
 
@@ -166,7 +166,8 @@ async fn a_stream_counts_when_it_ends() {
 #[tokio::test]
 async fn passwords_that_are_refused_unhashed_are_counted() {
     let flags = ["--hashing-threads", "1", "--hashing-queue", "0"];
-    let app = App::with(&[&flags[..], &["--login-attempts-per-name", "1"]].concat()).await;
+    let patient = ["--database-lock-timeout-ms", "60000", "--login-attempts-per-name", "1"];
+    let app = App::with(&[flags, patient].concat()).await;
     app.register("ada").await;
     let mut lock = app.lock_users().await;
     // It has its place while it waits for the database.
