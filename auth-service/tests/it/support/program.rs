@@ -105,19 +105,22 @@ impl Program {
 
     /// Where it listens, as its log says.
     pub(crate) async fn address(&self) -> SocketAddr {
-        self.logged_address(" address=").await
+        self.logged_address("address").await
     }
 
     /// Where its operations port is, as its log says.
     pub(crate) async fn ops_address(&self) -> SocketAddr {
-        self.logged_address(" ops_address=").await
+        self.logged_address("ops_address").await
     }
 
     async fn logged_address(&self, field: &str) -> SocketAddr {
         self.eventually_logs("auth-service listens").await;
         let log = self.log();
-        let (_, text) = log.split_once(field).expect("the log names the address");
-        let text = text.split_whitespace().next().expect("the address is there");
+        // As text or as JSON.
+        let fields = [format!(" {field}="), format!("\"{field}\":\"")];
+        let text = fields.iter().find_map(|field| Some(log.split_once(field)?.1));
+        let text = text.expect("the log names the address").split([' ', '\n', '"']).next();
+        let text = text.expect("the address is there");
         text.parse().expect("it is an address")
     }
 
