@@ -7,6 +7,7 @@ mod database_away;
 mod delete;
 mod errors;
 mod etag;
+mod faults;
 mod fields;
 mod filter;
 mod get;
