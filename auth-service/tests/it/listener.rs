@@ -174,3 +174,45 @@ async fn without_file_descriptors_it_waits_and_does_not_spin() {
     drop(open);
     eventually("it answers again", async || shared::server::is_ready(address).await).await;
 }
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("it is short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn a_flood_of_resets_costs_its_connection_and_nobody_else() {
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    let app = App::start().await;
+    // `:method POST` and `:scheme http` by their numbers, then `:path` and `:authority` by theirs.
+    let path = "/tandem.auth.v1.AuthService/GetJsonWebKeySet";
+    let path_length = u8::try_from(path.len()).unwrap();
+    let headers = [&[0x83, 0x86, 0x04, path_length], path.as_bytes(), b"\x01\x01a"].concat();
+    let mut flood = connect(&app).await;
+    flood.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
+    let flooding = async {
+        for stream in (1..20_001).step_by(2) {
+            // END_HEADERS, and no END_STREAM: the call waits for its message. Then CANCEL.
+            let call = frame(HEADERS, 4, stream, &headers);
+            let reset = frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+            if flood.write_all(&[call, reset].concat()).await.is_err() {
+                return;
+            }
+        }
+        assert!(closed(flood).await < Duration::from_secs(2), "the flood goes on");
+    };
+    let calling = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..50 {
+            let begun = Instant::now();
+            app.key_set().await.expect("others are answered");
+            slowest = slowest.max(begun.elapsed());
+        }
+        slowest
+    };
+    let ((), slowest) = tokio::join!(flooding, calling);
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
