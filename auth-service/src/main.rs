@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    telemetry::init(&config.telemetry);
+    let _telemetry = telemetry::init(&config.telemetry, "auth-service");
     let shutdown = server::shutdown_on_signal();
     let calls = server::listen(config.listen.address, "AUTH_LISTEN_ADDRESS").await?;
     let ops = server::listen(config.listen.ops_address, "AUTH_OPS_LISTEN_ADDRESS").await?;
@@ -55,7 +55,7 @@ async fn serve(config: Config) -> Result<(), Error> {
 }
 
 async fn keys(config: Config, command: KeyCommand) -> Result<(), Error> {
-    telemetry::init(&config.telemetry);
+    let _telemetry = telemetry::init(&config.telemetry, "auth-service");
     let table = auth_service::run_key_command(&config, command).await?;
     #[expect(clippy::print_stdout, reason = "a program that talks to a person")]
     {

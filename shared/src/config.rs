@@ -138,9 +138,9 @@ pub struct TokenConfig {
     pub leeway: Duration,
 }
 
-/// The log.
+/// The log, and the traces.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Log")]
+#[command(next_help_heading = "Telemetry")]
 pub struct TelemetryConfig {
     /// The form of the log's lines, on standard error.
     #[arg(
@@ -161,6 +161,15 @@ pub struct TelemetryConfig {
         value_parser = log_filter
     )]
     pub log_filter: String,
+
+    /// Where traces are sent, over OTLP and gRPC: `http://host:4317`. Off without it. The other
+    /// `OTEL_*` variables of the SDK count, too.
+    #[arg(long = "otlp-endpoint", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// What the traces call the program, if not by its name.
+    #[arg(long = "otel-service-name", env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    pub otel_service_name: Option<String>,
 }
 
 /// The form of the log's lines.

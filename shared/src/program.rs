@@ -6,7 +6,7 @@ use crate::{config::MigrateConfig, db, error::Error, ops, server, telemetry};
 
 /// Brings the database to the newest schema.
 pub async fn migrate(config: MigrateConfig) -> Result<(), Error> {
-    telemetry::init(&config.telemetry);
+    let _telemetry = telemetry::init(&config.telemetry, "migrate");
     db::migrate(&config.database).await?;
     tracing::info!("the database has the newest schema");
     Ok(())

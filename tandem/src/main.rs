@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
         .about("Runs auth-service, task-service and a private PostgreSQL in one process");
     let config: Config =
         CommandLine::new::<Config>(command, std::env::args_os()).settings_or_exit();
-    telemetry::init(&config.telemetry);
+    let _telemetry = telemetry::init(&config.telemetry, "tandem");
     let Err(error) = run(&config).await else { return ExitCode::SUCCESS };
     if let Some(mistakes) = error.downcast_ref::<ConfigError>() {
         mistakes.exit();

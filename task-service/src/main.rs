@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    telemetry::init(&config.telemetry);
+    let _telemetry = telemetry::init(&config.telemetry, "task-service");
     let shutdown = server::shutdown_on_signal();
     let calls = server::listen(config.listen.address, "TASK_LISTEN_ADDRESS").await?;
     let ops = server::listen(config.listen.ops_address, "TASK_OPS_LISTEN_ADDRESS").await?;

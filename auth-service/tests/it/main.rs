@@ -31,4 +31,5 @@ mod support;
 mod throttle;
 mod tls;
 mod token;
+mod trace;
 mod wire;

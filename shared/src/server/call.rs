@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     error::Outcome,
     metrics::{CallMetrics, Method},
+    telemetry::trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,10 +35,20 @@ pub(super) async fn observe(
     let method = metrics.method(path);
     let (id, id_header) = request_id(request.headers());
     // At this level, so that lines of errors carry it even if no others are logged.
-    let span = tracing::error_span!("call", method = path, request_id = id, user_id = Empty);
-    let mut call = Call::start(method, span.clone());
+    let span = tracing::error_span!(
+        "call",
+        method = path,
+        request_id = id,
+        user_id = Empty,
+        trace_id = Empty
+    );
+    let trace = trace::call(path, request.headers());
+    if let Some(id) = trace::id(&trace) {
+        span.record("trace_id", id);
+    }
+    let mut call = Call::start(method, span.clone(), trace.clone());
 
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span).instrument(trace).await;
     response.headers_mut().insert(REQUEST_ID, id_header);
     if let Some(outcome) = Outcome::told_by(response.headers()) {
         call.end(outcome);
@@ -71,14 +82,15 @@ fn request_id(headers: &HeaderMap) -> (String, HeaderValue) {
 struct Call {
     method: Arc<Method>,
     span: Span,
+    trace: Span,
     begun: Instant,
     has_ended: bool,
 }
 
 impl Call {
-    fn start(method: Arc<Method>, span: Span) -> Self {
+    fn start(method: Arc<Method>, span: Span, trace: Span) -> Self {
         method.start();
-        Self { method, span, begun: Instant::now(), has_ended: false }
+        Self { method, span, trace, begun: Instant::now(), has_ended: false }
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -88,6 +100,7 @@ impl Call {
         self.has_ended = true;
         let took = self.begun.elapsed();
         self.method.end(outcome, took);
+        trace::end(&self.trace, outcome);
         let _in_span = self.span.enter();
         // To the microsecond: more would be noise.
         let duration_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
@@ -120,7 +133,7 @@ mod tests {
     fn a_call_that_panics_is_counted_as_ours() {
         let metrics = Metrics::default();
         let method = CallMetrics::new(&metrics, &[]).method("/any");
-        let call = Call::start(method, Span::none());
+        let call = Call::start(method, Span::none(), Span::none());
         let panicking = AssertUnwindSafe(move || {
             let _call = call;
             panic!("on purpose");
