@@ -33,6 +33,9 @@ const UNREACHABLE: &str = "the database cannot be reached";
 /// How long to wait before the database is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How many attempts are told by one line of the log.
+const ATTEMPTS_PER_LINE: u32 = 10;
+
 /// A pool that connects when it is first used, so that a service starts while its database is away;
 /// and a probe that watches the database for it.
 #[must_use]
@@ -67,9 +70,9 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Prob
 /// Brings the database to the newest schema. Instances that do so at once wait for each other; a
 /// database that is newer than this program is left as it is.
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
-    tracing::info!("bringing the database to the newest schema");
     // A pool would only say that its time was out.
     PgConnection::connect_with(&config.place.url().connect_options()).await?.close().await?;
+    tracing::info!("bringing the database to the newest schema");
     // Without the time-outs of calls: a migration may take long.
     let connect = config.place.url().connect_options();
     let options = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
@@ -88,14 +91,18 @@ pub async fn retry_until_available<T, F>(
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let mut is_first = true;
+    let mut attempts = 0_u32;
     loop {
         match attempt().await {
             Err(error @ Error::DatabaseUnavailable(_)) => {
-                if is_first {
-                    tracing::warn!(cause = error.causes(), "the database is away; trying again");
+                if attempts.is_multiple_of(ATTEMPTS_PER_LINE) {
+                    let cause = error.causes();
+                    tracing::warn!(
+                        cause,
+                        "the database is away; trying again; DATABASE_URL says where it is"
+                    );
                 }
-                is_first = false;
+                attempts = attempts.wrapping_add(1);
                 readiness.note(Err(UNREACHABLE.into()));
                 sleep(RETRY_INTERVAL).await;
             }

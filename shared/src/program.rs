@@ -29,6 +29,12 @@ pub async fn healthcheck(address: SocketAddr) -> ExitCode {
 /// The exit code of a program that has ended so: 1 if it failed, and then the log says why.
 pub fn exit_code(ended: Result<(), Error>) -> ExitCode {
     let Err(error) = ended else { return ExitCode::SUCCESS };
-    tracing::error!("{}", error.causes());
+    match &error {
+        Error::DatabaseUnavailable(_) => tracing::error!(
+            "cannot reach the database, whose place DATABASE_URL says: {}",
+            error.causes()
+        ),
+        error => tracing::error!("{}", error.causes()),
+    }
     ExitCode::FAILURE
 }

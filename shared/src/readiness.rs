@@ -74,7 +74,7 @@ impl Readiness {
 
     /// Says that no more calls should come.
     pub(crate) async fn set_not_ready(&self) {
-        tracing::info!(service = self.service, "draining");
+        tracing::info!(service = self.service, "draining; a second signal ends it at once");
         *self.lock() = Err("draining".into());
         self.set(ServingStatus::NotServing).await;
     }
