@@ -75,7 +75,12 @@ fn forbid(rule: &str, sources: &[Source], words: &[&str]) {
 fn sql_stands_only_under_store() {
     let sql =
         ["sqlx::query", "select ", "insert into", "update auth.", "update task.", "delete from"];
-    forbid("SQL belongs to store/", &production_outside(&STORES), &sql);
+    let mut elsewhere = production_outside(&STORES);
+    for source in &mut elsewhere {
+        // The name under which sqlx logs.
+        source.text = source.text.replace("\"sqlx::query\"", "");
+    }
+    forbid("SQL belongs to store/", &elsewhere, &sql);
 }
 
 #[test]
