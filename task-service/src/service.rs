@@ -101,16 +101,17 @@ impl TaskService for Tasks {
         request: Request<pb::ListTasksRequest>,
     ) -> RpcResult<pb::ListTasksResponse> {
         let caller = Caller::of(&request)?;
-        let req = request.into_inner();
-        let token = req.page_token.clone();
+        let mut req = request.into_inner();
+        let token = std::mem::take(&mut req.page_token);
         let (size, list) = convert::list(req)?;
         let key = self.page_token_key().await?;
-        let cursor = key.open(caller.id, &list.name(), &token)?;
+        let name = list.name();
+        let cursor = key.open(caller.id, &name, &token)?;
         let found =
             tasks::list(&self.db, caller.id, &list, cursor.as_ref(), size.get() + 1).await?;
         let (tasks, has_more) = page::cut(found, size, Task::bytes);
         let end = tasks.last().filter(|_| has_more).map(|task| list.order.cursor(task));
-        let next = end.map(|cursor| key.seal(caller.id, &list.name(), &cursor));
+        let next = end.map(|cursor| key.seal(caller.id, &name, &cursor));
         let (tasks, next_page_token) = (to_pb(tasks), next.unwrap_or_default());
         Ok(Response::new(pb::ListTasksResponse { tasks, next_page_token }))
     }

@@ -11,7 +11,7 @@ use test_support::{Refusal, eventually, refusal};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tonic::Code;
 
@@ -26,7 +26,8 @@ async fn connect(app: &App) -> TcpStream {
 /// Waits until the server closes this connection, and returns how long that took.
 async fn closed(mut stream: TcpStream) -> Duration {
     let begun = Instant::now();
-    while stream.read(&mut [0; 1024]).await.unwrap_or(0) > 0 {}
+    let reading = async { while stream.read(&mut [0; 1024]).await.unwrap_or(0) > 0 {} };
+    timeout(Duration::from_secs(10), reading).await.expect("the connection is closed");
     begun.elapsed()
 }
 
