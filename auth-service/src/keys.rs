@@ -146,7 +146,7 @@ impl SigningKeys {
         let (schedule, keys) = self.maintain().await?;
         let jwks: Vec<_> = keys.iter().map(|(_, key)| key.jwk().clone()).collect();
         let set = KeySet::from_jwks(&jwks).map_err(|error| Error::Internal(error.into()))?;
-        self.verifying.store(Some(Arc::new(set)));
+        self.verifying.set(set);
         let keys = keys.into_iter().map(|(wait, key)| (now + wait, key)).collect();
         let published = Published { read: now, keys };
         let before = self.published.swap(Some(Arc::new(published)));

@@ -12,10 +12,11 @@ use crate::{
 };
 
 mod key_set;
+mod seen;
 mod verifier;
 
-pub use key_set::{InvalidKeySet, Jwk, KeySet};
-pub use verifier::{Keys, Verifier};
+pub use key_set::{InvalidKeySet, Jwk, KeySet, Keys};
+pub use verifier::Verifier;
 
 /// The `typ` header of an access token (RFC 9068).
 pub const TOKEN_TYPE: &str = "at+jwt";

@@ -133,7 +133,7 @@ impl Issuer {
             Ok(keys) => {
                 self.counts.succeeded.inc();
                 self.counts.fetched.set(time::now().timestamp());
-                self.keys.store(Some(Arc::new(keys)));
+                self.keys.set(keys);
                 last.succeeded = last.tried;
                 last.failing = false;
             }
@@ -147,7 +147,7 @@ impl Issuer {
                 let too_old = |at: Instant| at.elapsed() > self.config.max_age;
                 if last.succeeded.is_some_and(too_old) {
                     tracing::error!("the keys are too old to be trusted");
-                    self.keys.store(None);
+                    self.keys.clear();
                 }
             }
         }

@@ -1,7 +1,14 @@
 //! A set of public keys and the checks a key passes before it may verify a token.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
+use arc_swap::{ArcSwapOption, Guard};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
@@ -37,7 +44,41 @@ struct JwkSet {
 }
 
 /// The keys that verify access tokens, by `kid`.
-pub struct KeySet(HashMap<String, DecodingKey>);
+pub struct KeySet {
+    /// Two sets never have the same.
+    number: u64,
+    keys: HashMap<String, Key>,
+}
+
+struct Key {
+    /// What it was made from.
+    coordinates: [String; 2],
+    decoding: DecodingKey,
+}
+
+/// The keys that verify tokens now; none until they are loaded.
+#[derive(Default)]
+pub struct Keys(ArcSwapOption<KeySet>);
+
+impl Keys {
+    /// These keys verify from now on. The same ones as before change nothing, so that what was
+    /// verified by them stays verified.
+    pub fn set(&self, keys: KeySet) {
+        if self.0.load().as_ref().is_none_or(|current| !current.has_keys_of(&keys)) {
+            self.0.store(Some(Arc::new(keys)));
+        }
+    }
+
+    /// No key verifies from now on.
+    pub fn clear(&self) {
+        self.0.store(None);
+    }
+
+    /// The keys as they are now.
+    pub fn load(&self) -> Guard<Option<Arc<KeySet>>> {
+        self.0.load()
+    }
+}
 
 /// Why a key set is refused as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -75,22 +116,37 @@ impl KeySet {
                 return Err(InvalidKeySet::DuplicateKid);
             }
         }
-        if keys.is_empty() { Err(InvalidKeySet::NoUsableKey) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            return Err(InvalidKeySet::NoUsableKey);
+        }
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        Ok(Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), keys })
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.keys.len()
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     pub(super) fn get(&self, kid: &str) -> Option<&DecodingKey> {
-        self.0.get(kid)
+        self.keys.get(kid).map(|key| &key.decoding)
+    }
+
+    fn has_keys_of(&self, other: &Self) -> bool {
+        let is_there = |(kid, key): (&String, &Key)| {
+            self.keys.get(kid).is_some_and(|own| own.coordinates == key.coordinates)
+        };
+        self.keys.len() == other.keys.len() && other.keys.iter().all(is_there)
     }
 }
 
 /// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes and what the key is meant for.
-fn usable(jwk: &Jwk) -> Option<(String, DecodingKey)> {
+fn usable(jwk: &Jwk) -> Option<(String, Key)> {
     let may = |value: &Option<String>, only: &str| value.as_deref().is_none_or(|v| v == only);
     let fits = jwk.kty == "EC"
         && jwk.crv.as_deref() == Some("P-256")
@@ -102,7 +158,8 @@ fn usable(jwk: &Jwk) -> Option<(String, DecodingKey)> {
     }
     let (x, y) = (coordinate(jwk.x.as_deref()?)?, coordinate(jwk.y.as_deref()?)?);
     let kid = jwk.kid.clone().filter(|kid| !kid.is_empty())?;
-    Some((kid, DecodingKey::from_ec_components(x, y).ok()?))
+    let decoding = DecodingKey::from_ec_components(x, y).ok()?;
+    Some((kid, Key { coordinates: [x, y].map(str::to_owned), decoding }))
 }
 
 /// The coordinate as it came, if it is 32 bytes in base64url.

@@ -5,5 +5,6 @@ mod encoding;
 mod header;
 mod key_set;
 mod noise;
+mod seen;
 mod support;
 mod times;

@@ -87,13 +87,24 @@ pub(crate) fn key_set(keys: &[Value]) -> String {
 
 /// A verifier with the default settings and these keys.
 pub(crate) fn verifier(key_set: &str) -> Verifier {
-    let keys = KeySet::parse(key_set.as_bytes()).expect("the test's key set is good");
+    let keys = Keys::default();
+    keys.set(parse(key_set));
+    verifier_by(Arc::new(keys))
+}
+
+/// A key set that is good.
+pub(crate) fn parse(key_set: &str) -> KeySet {
+    KeySet::parse(key_set.as_bytes()).expect("the test's key set is good")
+}
+
+/// A verifier with the default settings and keys that may change.
+pub(crate) fn verifier_by(keys: Arc<Keys>) -> Verifier {
     let config = TokenConfig {
         issuer: "http://127.0.0.1:50051".into(),
         audience: "tandem".into(),
         leeway: Duration::from_secs(30),
     };
-    Verifier::new(Arc::new(Keys::from_pointee(keys)), &config)
+    Verifier::new(keys, &config)
 }
 
 /// What a verifier says of a token at [`NOW`].
