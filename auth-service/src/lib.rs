@@ -21,7 +21,7 @@ use shared::{
     metrics::Metrics,
     ops,
     readiness::Readiness,
-    server::{self, Listeners},
+    server::{self, Calls, Listeners},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -55,11 +55,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("auth-service");
-    let (db, probe) = db::connect(&config.database, "auth-service");
-    metrics.watch_pool(&db);
-    let keys = Arc::new(SigningKeys::new(db.clone(), &config));
+    let (pools, probe) = db::connect(&config.database, "auth-service", config.server.workers());
+    metrics.watch_pools(&pools);
+    let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let auth = Auth::new(db, keys.clone(), &config, &metrics);
+    let auth = Auth::new(pools, keys.clone(), &config, &metrics);
     let routes = routes(auth, keys.clone(), health, &config, &metrics);
 
     // Not during the drain: it would say that the service is ready again.
@@ -86,19 +86,22 @@ pub async fn run(
     }
 }
 
-/// gRPC, and the public keys over HTTP.
+/// gRPC, and the public keys over HTTP: for the worker of a number.
 fn routes(
     auth: Auth,
     keys: Arc<SigningKeys>,
     health: HealthServer<impl Health>,
     config: &Config,
     metrics: &Metrics,
-) -> Router {
+) -> impl Fn(usize) -> Router + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
-    let grpc = AuthServiceServer::new(auth).max_decoding_message_size(max_request_bytes as usize);
-    let descriptors = pb::FILE_DESCRIPTOR_SET;
     let max_calls = config.server.max_calls;
-    let grpc = Routes::new(grpc);
-    let grpc = server::grpc_routes(grpc, health, descriptors, call_timeout, max_calls, metrics);
-    service::jwks::add_to(grpc, keys, config.signing_keys.lead())
+    let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
+    let lead = config.signing_keys.lead();
+    move |worker| {
+        let grpc = AuthServiceServer::new(auth.of_worker(worker))
+            .max_decoding_message_size(max_request_bytes as usize);
+        let grpc = calls.routes(Routes::new(grpc), health.clone());
+        service::jwks::add_to(grpc, keys.clone(), lead)
+    }
 }

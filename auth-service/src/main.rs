@@ -16,7 +16,8 @@ use crate::command::{Arguments, Command};
 
 mod command;
 
-#[tokio::main]
+// Calls have runtimes of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let program = clap::Command::new("auth-service")
         .version(env!("CARGO_PKG_VERSION"))

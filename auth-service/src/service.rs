@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
     auth::{Caller, Verifier},
+    db::Pools,
     error::{Error, RpcResult},
     metrics::Metrics,
     page::{self, PageTokenKey},
@@ -38,38 +39,48 @@ mod tokens;
 /// What page tokens are for.
 const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
 
-/// The state behind the service.
+/// The state behind the service, as one worker has it.
+#[derive(Clone)]
 pub(crate) struct Auth {
+    /// The worker's own.
     db: PgPool,
-    hashing: Hashing,
-    throttles: Throttles,
+    pools: Pools,
+    hashing: Arc<Hashing>,
+    throttles: Arc<Throttles>,
     proxies: TrustedProxies,
     keys: Arc<SigningKeys>,
-    verifier: Verifier,
-    tokens: Tokens,
+    verifier: Arc<Verifier>,
+    tokens: Arc<Tokens>,
     sessions: SessionPolicy,
-    page_tokens: PageTokenKey,
+    page_tokens: Arc<PageTokenKey>,
 }
 
 impl Auth {
+    /// As the first worker has it.
     pub(crate) fn new(
-        db: PgPool,
+        pools: Pools,
         keys: Arc<SigningKeys>,
         config: &Config,
         metrics: &Metrics,
     ) -> Self {
         let page_token_key = config.root_key.get().derive("tandem: page tokens, v1");
         Self {
-            db,
-            hashing: Hashing::new(&config.login, metrics),
-            throttles: Throttles::new(&config.throttle, metrics),
+            db: pools.calls[0].clone(),
+            pools,
+            hashing: Arc::new(Hashing::new(&config.login, metrics)),
+            throttles: Arc::new(Throttles::new(&config.throttle, metrics)),
             proxies: config.throttle.trusted_proxies.clone(),
-            verifier: Verifier::new(keys.verifying(), &config.token),
-            tokens: Tokens::new(keys.clone(), config),
+            verifier: Arc::new(Verifier::new(keys.verifying(), &config.token)),
+            tokens: Arc::new(Tokens::new(keys.clone(), config)),
             keys,
             sessions: config.session.policy(),
-            page_tokens: PageTokenKey::new(&*page_token_key),
+            page_tokens: Arc::new(PageTokenKey::new(&*page_token_key)),
         }
+    }
+
+    /// The same with the connections of a worker.
+    pub(crate) fn of_worker(&self, worker: usize) -> Self {
+        Self { db: self.pools.calls[worker].clone(), ..self.clone() }
     }
 
     /// Begins a session of somebody who has proved their password, and gives its first tokens. If

@@ -36,10 +36,19 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many attempts are told by one line of the log.
 const ATTEMPTS_PER_LINE: u32 = 10;
 
-/// A pool that connects when it is first used, so that a service starts while its database is away;
-/// and a probe that watches the database for it.
+/// The connections of a service, made when they are first needed, so that it starts while its
+/// database is away.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    /// For the calls of each worker: a connection stays on one core.
+    pub calls: Arc<[PgPool]>,
+    /// For what goes on beside the calls: one connection.
+    pub background: PgPool,
+}
+
+/// The pools for so many workers, and a probe that watches the database for them.
 #[must_use]
-pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Probe) {
+pub fn connect(config: &DatabaseConfig, application_name: &str, workers: usize) -> (Pools, Probe) {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
     let connect = config.place.url().connect_options().application_name(application_name);
     let probe = Probe::new(connect.clone());
@@ -49,22 +58,27 @@ pub fn connect(config: &DatabaseConfig, application_name: &str) -> (PgPool, Prob
         ("idle_in_transaction_session_timeout", milliseconds(config.idle_in_transaction_timeout)),
         ("synchronous_commit", "on".to_owned()),
     ]);
-    let outage = probe.last_outage.clone();
-    let pool = PgPoolOptions::new()
-        .max_connections(config.max_connections)
-        .acquire_timeout(config.acquire_timeout)
-        .idle_timeout(config.idle_timeout)
-        .max_lifetime(config.max_lifetime)
-        .test_before_acquire(false)
-        .before_acquire(move |connection, meta| {
-            let outlived = outage.was_within(meta.age);
-            Box::pin(async move {
-                let trusted = meta.idle_for <= TRUSTED_IDLE_TIME;
-                Ok(!outlived && (trusted || connection.ping().await.is_ok()))
+    let pool = |max_connections| {
+        let outage = probe.last_outage.clone();
+        PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(config.acquire_timeout)
+            .idle_timeout(config.idle_timeout)
+            .max_lifetime(config.max_lifetime)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, meta| {
+                let outlived = outage.was_within(meta.age);
+                Box::pin(async move {
+                    let trusted = meta.idle_for <= TRUSTED_IDLE_TIME;
+                    Ok(!outlived && (trusted || connection.ping().await.is_ok()))
+                })
             })
-        })
-        .connect_lazy_with(connect);
-    (pool, probe)
+            .connect_lazy_with(connect.clone())
+    };
+    let workers = u32::try_from(workers).expect("there are few");
+    let share = |worker| (config.max_connections + worker) / workers;
+    let calls = (0..workers).map(|worker| pool(share(worker).max(1))).collect();
+    (Pools { calls, background: pool(1) }, probe)
 }
 
 /// Brings the database to the newest schema. Instances that do so at once wait for each other; a

@@ -8,6 +8,8 @@ use prometheus::{
 };
 use sqlx::PgPool;
 
+use crate::db::Pools;
+
 mod calls;
 
 pub use prometheus::{IntCounter, IntGauge};
@@ -61,20 +63,20 @@ impl Metrics {
         self.register(Sampled { gauge, read });
     }
 
-    /// Shows the connections of a pool.
-    pub fn watch_pool(&self, pool: &PgPool) {
-        let [all, idle, max] = [(); 3].map(|()| pool.clone());
+    /// Shows the connections that calls use.
+    pub fn watch_pools(&self, pools: &Pools) {
+        let [all, idle, max] = [(); 3].map(|()| pools.calls.clone());
         self.sample(
             ("tandem_db_pool_connections", "Connections to the database, used or idle."),
-            move || all.size() as usize,
+            move || all.iter().map(|pool| pool.size() as usize).sum(),
         );
         self.sample(
             ("tandem_db_pool_idle_connections", "Connections to the database that are idle."),
-            move || idle.num_idle(),
+            move || idle.iter().map(PgPool::num_idle).sum(),
         );
         self.sample(
             ("tandem_db_pool_max_connections", "The most connections to the database."),
-            move || max.options().get_max_connections() as usize,
+            move || max.iter().map(|pool| pool.options().get_max_connections() as usize).sum(),
         );
     }
 

@@ -17,7 +17,7 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
-use self::tls::Tls;
+use self::{connection::Connections, tls::Tls, workers::Workers};
 use crate::{
     config::ServerConfig,
     error,
@@ -28,9 +28,11 @@ use crate::{
 
 mod beginning;
 mod call;
+mod connection;
 mod gate;
 mod listener;
 mod tls;
+mod workers;
 
 /// How long `healthcheck` waits for an answer.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,52 +40,64 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest request to health and reflection, in bytes.
 const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 
-/// A service's gRPC routes with what every service has and no token is needed for: health and
-/// reflection (v1 and v1alpha). Each call is counted, and ends after `call_timeout`, or when its
-/// client wants; of the service's own there are at most `max_calls` at once.
-pub fn grpc_routes(
-    service: Routes,
-    health: HealthServer<impl Health>,
+/// What all calls of a service share, whichever worker answers them.
+#[derive(Clone)]
+pub struct Calls {
     descriptor_set: &'static [u8],
-    call_timeout: Duration,
-    max_calls: u32,
-    metrics: &Metrics,
-) -> Router {
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(descriptor_set)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-    };
-    let built_in = "the descriptor sets are compiled in";
-    let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
-    let calls = CallMetrics::new(
-        metrics,
-        &[
+    metrics: Arc<CallMetrics>,
+    places: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl Calls {
+    /// Each call is counted, and ends after `timeout`, or when its client wants; of the service's
+    /// own there are at most `max_calls` at once.
+    pub fn new(
+        descriptor_set: &'static [u8],
+        timeout: Duration,
+        max_calls: u32,
+        metrics: &Metrics,
+    ) -> Self {
+        let descriptor_sets = [
             descriptor_set,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ],
-    );
-    let limit = MAX_COMMON_REQUEST_BYTES;
-    let places = Arc::new(Semaphore::new(max_calls as usize));
-    let limited = middleware::from_fn_with_state(places, gate::limit_calls);
-    Routes::from(service.into_axum_router().layer(limited))
-        .add_service(health.max_decoding_message_size(limit))
-        .add_service(v1.expect(built_in).max_decoding_message_size(limit))
-        .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
-        .into_axum_router()
-        .layer(middleware::from_fn(gate::catch_panic))
-        .layer(middleware::from_fn_with_state(call_timeout, gate::deadline))
-        .layer(middleware::map_response(async |response| error::complete(response)))
-        // Outside all that gives a call its code.
-        .layer(middleware::from_fn_with_state(Arc::new(calls), call::observe))
-        .layer(middleware::from_fn(gate::only_grpc))
+        ];
+        let metrics = Arc::new(CallMetrics::new(metrics, &descriptor_sets));
+        let places = Arc::new(Semaphore::new(max_calls as usize));
+        Self { descriptor_set, metrics, places, timeout }
+    }
+
+    /// A service's routes with what every service has and no token is needed for: health and
+    /// reflection (v1 and v1alpha).
+    pub fn routes(&self, service: Routes, health: HealthServer<impl Health>) -> Router {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(self.descriptor_set)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        };
+        let built_in = "the descriptor sets are compiled in";
+        let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
+        let limit = MAX_COMMON_REQUEST_BYTES;
+        let limited = middleware::from_fn_with_state(self.places.clone(), gate::limit_calls);
+        Routes::from(service.into_axum_router().layer(limited))
+            .add_service(health.max_decoding_message_size(limit))
+            .add_service(v1.expect(built_in).max_decoding_message_size(limit))
+            .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
+            .into_axum_router()
+            .layer(middleware::from_fn(gate::catch_panic))
+            .layer(middleware::from_fn_with_state(self.timeout, gate::deadline))
+            .layer(middleware::map_response(async |response| error::complete(response)))
+            // Outside all that gives a call its code.
+            .layer(middleware::from_fn_with_state(self.metrics.clone(), call::observe))
+            .layer(middleware::from_fn(gate::only_grpc))
+    }
 }
 
-/// Answers calls on `listener` until `shutdown` is cancelled; then drains as `config` says:
-/// readiness goes off, later the listener closes and the streams of those who watch end, calls in
+/// Answers calls on `listener` until `shutdown` is cancelled, by `config`'s workers, each of which
+/// makes `routes` for itself; they get its number. Then drains as `config` says: readiness goes off, later the listener closes and the streams of those who watch end, calls in
 /// flight finish, and what is still open at the end is closed.
 ///
 /// # Errors
@@ -91,7 +105,7 @@ pub fn grpc_routes(
 /// unless `config` allows it.
 pub async fn serve(
     listener: TcpListener,
-    routes: Router,
+    routes: impl Fn(usize) -> Router + Send + Clone + 'static,
     config: &ServerConfig,
     mut readiness: Readiness,
     shutdown: CancellationToken,
@@ -114,6 +128,12 @@ pub async fn serve(
         drain.cancel();
         std::future::pending::<()>().await;
     };
+    let connections = {
+        let (config, tls, drain) = (config.clone(), tls.clone(), drain.clone());
+        move |worker| Connections::new(&config, routes(worker), tls.clone(), drain.clone())
+    };
+    let workers = Workers::start(config.workers(), connections)
+        .map_err(|error| Error::Internal(error.into()))?;
     let following = async {
         match &tls {
             Some(tls) => tls.follow_files().await,
@@ -121,7 +141,7 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        () = listener::run(listener, routes, config, tls.clone(), drain.clone()) => {}
+        () = listener::run(listener, workers, config, drain.clone()) => {}
         () = draining => {}
         () = following => {}
     }

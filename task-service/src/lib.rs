@@ -15,12 +15,12 @@ use axum::{Router, middleware};
 use proto::task::v1::{self as pb, task_service_server::TaskServiceServer};
 use shared::{
     auth::{self, Verifier},
-    db,
+    db::{self, Pools},
     error::Error,
     metrics::Metrics,
     ops,
     readiness::Readiness,
-    server::{self, Listeners},
+    server::{self, Calls, Listeners},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
@@ -52,13 +52,13 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("task-service");
-    let (db, probe) = db::connect(&config.database, "task-service");
-    metrics.watch_pool(&db);
+    let (pools, probe) = db::connect(&config.database, "task-service", config.server.workers());
+    metrics.watch_pools(&pools);
     let issuer = Arc::new(Issuer::new(&config.issuer, &metrics));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let tasks = Tasks::new(db.clone(), &config.task);
-    let routes = routes(tasks, &issuer, verifier, health, &config, &metrics);
+    let purging = pools.background.clone();
+    let routes = routes(pools, &issuer, verifier, health, &config, &metrics);
 
     // Not during the drain: it would say that the service is ready again.
     let prepare = shutdown.clone().run_until_cancelled_owned(async {
@@ -75,7 +75,7 @@ pub async fn run(
         tokio::join!(
             issuer.refresh_forever(),
             readiness.follow(check),
-            purge::purge_forever(&db, config.task.purge_interval),
+            purge::purge_forever(&purging, config.task.purge_interval),
         );
         Ok(())
     });
@@ -89,24 +89,30 @@ pub async fn run(
     }
 }
 
-/// The service behind its interceptor, every call of which needs a token; and what needs none.
+/// The service behind its interceptor, every call of which needs a token, and what needs none: for
+/// the worker of a number.
 fn routes(
-    tasks: Tasks,
+    pools: Pools,
     issuer: &Arc<Issuer>,
     verifier: Arc<Verifier>,
     health: HealthServer<impl Health>,
     config: &Config,
     metrics: &Metrics,
-) -> Router {
+) -> impl Fn(usize) -> Router + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, max_batch_request_bytes, call_timeout, .. } =
         config.listen;
     let limits = (max_request_bytes as usize, max_batch_request_bytes as usize);
-    let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));
-    let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
-    let fetch =
-        middleware::from_fn_with_state((issuer.clone(), verifier), issuer::fetch_unknown_keys);
-    let size = middleware::from_fn_with_state(limits.0, message_size::limit);
-    let grpc = Routes::new(grpc).into_axum_router().layer(size).layer(fetch).into();
-    let (descriptors, max_calls) = (pb::FILE_DESCRIPTOR_SET, config.server.max_calls);
-    server::grpc_routes(grpc, health, descriptors, call_timeout, max_calls, metrics)
+    let max_calls = config.server.max_calls;
+    let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
+    let (config, issuer) = (config.task.clone(), issuer.clone());
+    move |worker| {
+        let tasks = Tasks::new(pools.calls[worker].clone(), &config);
+        let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));
+        let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
+        let keys = (issuer.clone(), verifier.clone());
+        let fetch = middleware::from_fn_with_state(keys, issuer::fetch_unknown_keys);
+        let size = middleware::from_fn_with_state(limits.0, message_size::limit);
+        let grpc = Routes::new(grpc).into_axum_router().layer(size).layer(fetch).into();
+        calls.routes(grpc, health.clone())
+    }
 }

@@ -12,7 +12,8 @@ use shared::{
 };
 use task_service::{Config, ListenConfig};
 
-#[tokio::main]
+// Calls have runtimes of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let command = Command::new("task-service")
         .version(env!("CARGO_PKG_VERSION"))

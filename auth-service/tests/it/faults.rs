@@ -53,7 +53,8 @@ async fn a_lock_that_is_not_had_in_time_is_a_conflict() {
 
 #[tokio::test]
 async fn a_call_that_finds_no_free_connection_in_time_may_be_tried_again() {
-    let flags = ["--database-max-connections", "1", "--database-acquire-timeout-ms", "100"];
+    let one = ["--server-workers", "1", "--database-max-connections", "1"];
+    let flags = [one.as_slice(), &["--database-acquire-timeout-ms", "100"]].concat();
     let app = App::with(&flags).await;
     let mut lock = app.lock_users().await;
     let first = app.spawn_register("ada");

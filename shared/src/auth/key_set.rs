@@ -13,6 +13,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 
+/// What the next set is known by.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// The most keys that a set may hold.
 const MAX_KEYS: usize = 16;
 
@@ -119,8 +122,7 @@ impl KeySet {
         if keys.is_empty() {
             return Err(InvalidKeySet::NoUsableKey);
         }
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Ok(Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), keys })
+        Ok(Self { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), keys })
     }
 
     /// How many there are.

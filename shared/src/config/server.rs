@@ -1,6 +1,6 @@
 //! The settings of the server around a service: limits, drain, TLS.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
 use super::seconds;
 
@@ -8,6 +8,15 @@ use super::seconds;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerConfig {
+    /// Threads that answer calls, each with connections of its own; by default one for each core.
+    #[arg(
+        long = "server-workers",
+        env = "SERVER_WORKERS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    pub workers: Option<u16>,
+
     /// Connections that may be open; more are closed at once.
     #[arg(
         id = "server_max_connections",
@@ -115,6 +124,15 @@ pub struct ServerConfig {
     #[command(flatten)]
     #[expect(missing_docs, reason = "it is documented on its type")]
     pub tls: TlsConfig,
+}
+
+impl ServerConfig {
+    /// How many threads answer calls.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        self.workers.map_or_else(cores, usize::from)
+    }
 }
 
 /// TLS of the listener: off without a certificate. The files are read again when they change.

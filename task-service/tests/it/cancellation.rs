@@ -6,7 +6,7 @@ use proto::task::v1 as pb;
 use test_support::eventually;
 use tokio::time::timeout;
 
-use crate::support::{App, User, titled};
+use crate::support::{App, ONE_CONNECTION, User, titled};
 
 /// Starts each kind of call and drops it after a moment.
 async fn give_up_calls(alice: &User, task: &pb::Task, random: &mut fastrand::Rng) {
@@ -20,7 +20,7 @@ async fn give_up_calls(alice: &User, task: &pb::Task, random: &mut fastrand::Rng
 
 #[tokio::test]
 async fn calls_that_are_given_up_leave_no_transaction_open() {
-    let app = App::start_with(&["--database-max-connections", "1"]).await;
+    let app = App::start_with(&ONE_CONNECTION).await;
     let [alice] = app.users();
     let task = alice.create("x").await;
     let mut random = fastrand::Rng::with_seed(7);
@@ -55,7 +55,7 @@ async fn calls_that_are_given_up_leave_no_transaction_open() {
 
 #[tokio::test]
 async fn a_write_after_calls_that_were_given_up_is_there_for_everybody() {
-    let app = App::start_with(&["--database-max-connections", "1"]).await;
+    let app = App::start_with(&ONE_CONNECTION).await;
     let [alice] = app.users();
     let task = alice.create("x").await;
     let mut random = fastrand::Rng::with_seed(8);

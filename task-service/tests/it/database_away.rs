@@ -6,7 +6,7 @@ use test_support::{Refusal, TestDatabase, TestIssuer, TestKey, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::support::{App, User, accepts, assert_each_refuses, client_of, run};
+use crate::support::{App, ONE_CONNECTION, User, accepts, assert_each_refuses, client_of, run};
 
 fn database_unavailable() -> Refusal {
     Refusal::retryable(Code::Unavailable, "DATABASE_UNAVAILABLE")
@@ -102,7 +102,7 @@ async fn a_service_starts_while_its_database_is_away() {
 
 #[tokio::test]
 async fn a_full_pool_says_unavailable_in_time() {
-    let flags = ["--database-max-connections", "1", "--database-acquire-timeout-ms", "100"];
+    let flags = [ONE_CONNECTION.as_slice(), &["--database-acquire-timeout-ms", "100"]].concat();
     let app = App::start_with(&flags).await;
     let [alice] = app.users();
     let task = alice.create("x").await;

@@ -3,7 +3,7 @@
 use proto::task::v1 as pb;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 
-use crate::support::{App, User};
+use crate::support::{App, ONE_CONNECTION, User};
 
 /// The plan of the statement that the service has just sent, for this owner and place, in the words
 /// of PostgreSQL.
@@ -37,7 +37,7 @@ async fn second_page(alice: &User, order_by: &str) {
 
 #[tokio::test]
 async fn each_order_walks_along_its_index_without_a_sort() {
-    let app = App::start_with(&["--database-max-connections", "1"]).await;
+    let app = App::start_with(&ONE_CONNECTION).await;
     let [alice, bob] = app.users();
     alice.seed(&app.database, 10_000).await;
     bob.seed(&app.database, 1_000).await;
@@ -73,7 +73,7 @@ async fn each_order_walks_along_its_index_without_a_sort() {
 
 #[tokio::test]
 async fn an_order_by_several_fields_enters_the_index_of_the_first() {
-    let app = App::start_with(&["--database-max-connections", "1"]).await;
+    let app = App::start_with(&ONE_CONNECTION).await;
     let [alice] = app.users();
     alice.seed(&app.database, 10_000).await;
     app.database.execute("analyze task.tasks").await;

@@ -21,6 +21,10 @@ pub(crate) use wire::{METHODS, call_with_bytes};
 /// A well-formed id that no task has.
 pub(crate) const ABSENT_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
+/// With these flags a service has one connection for its calls.
+pub(crate) const ONE_CONNECTION: [&str; 4] =
+    ["--server-workers", "1", "--database-max-connections", "1"];
+
 /// A running task-service.
 pub(crate) struct App {
     pub(crate) database: TestDatabase,

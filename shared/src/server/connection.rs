@@ -1,0 +1,117 @@
+//! Serves a connection until it ends, grows old, or the service drains.
+
+use std::{future::pending, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpConnectInfo;
+use tower::ServiceExt as _;
+
+use super::{beginning::Beginning, tls::Tls};
+use crate::config::ServerConfig;
+
+/// Streams that the peer may make us reset before the connection is closed.
+const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
+
+/// What the connections of one worker have in common.
+pub(super) struct Connections {
+    http: Builder<TokioExecutor>,
+    routes: Router,
+    tls: Option<Arc<Tls>>,
+    timeouts: Timeouts,
+    drain: CancellationToken,
+}
+
+/// How long a connection may take for what.
+#[derive(Clone, Copy)]
+struct Timeouts {
+    handshake: Duration,
+    age: Duration,
+}
+
+impl Connections {
+    /// Connections that are asked to end when `drain` is cancelled.
+    pub(super) fn new(
+        config: &ServerConfig,
+        routes: Router,
+        tls: Option<Arc<Tls>>,
+        drain: CancellationToken,
+    ) -> Self {
+        let (handshake, age) = (config.handshake_timeout, config.max_connection_age);
+        Self { http: http(config), routes, tls, timeouts: Timeouts { handshake, age }, drain }
+    }
+
+    /// Serves a connection to its end.
+    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        let _ = stream.set_nodelay(true);
+        let local_addr = stream.local_addr().ok();
+        let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
+        let Some(tls) = &self.tls else { return self.serve_http(stream, info).await };
+        match timeout(self.timeouts.handshake, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve_http(stream, info).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
+    }
+
+    async fn serve_http<S>(&self, stream: S, info: TcpConnectInfo)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stream, begun) = Beginning::of(stream);
+        let routes = self.routes.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(info.clone());
+            request.map(Body::new)
+        });
+        let serving =
+            self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        let mut serving = pin!(serving);
+        let is_silent = async {
+            match timeout(self.timeouts.handshake, begun).await {
+                Ok(_) => pending().await,
+                Err(_) => tracing::debug!("a connection did not say what it wants"),
+            }
+        };
+        // Each has an age of its own, so that those which began together do not end so.
+        let age = self.timeouts.age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let is_over = async {
+            tokio::select! { () = self.drain.cancelled() => {}, () = sleep(age) => {} }
+        };
+        let served = tokio::select! {
+            served = &mut serving => served,
+            () = is_silent => Ok(()),
+            () = is_over => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(error, "a connection broke");
+        }
+    }
+}
+
+fn http(config: &ServerConfig) -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.max_streams_per_connection)
+        .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESET_STREAMS)
+        .max_header_list_size(config.max_header_list_bytes)
+        .keep_alive_interval(config.keepalive_interval)
+        .keep_alive_timeout(config.keepalive_timeout);
+    http
+}
