@@ -4,6 +4,7 @@
 //! - `config`: every setting
 //! - `service`: one function per RPC, `convert` between the wire and the domain
 //! - `domain`: types that cannot hold a wrong value, and rules
+//! - `lane`: lets calls of a kind share a statement
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the keys that verify the callers' tokens, fetched from whoever signs them
 //! - `message_size`: how large a request may be
@@ -29,6 +30,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 mod config;
 mod domain;
 mod issuer;
+mod lane;
 mod message_size;
 mod purge;
 mod service;

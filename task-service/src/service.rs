@@ -5,6 +5,7 @@ use proto::task::v1::{self as pb, task_service_server::TaskService};
 use shared::{
     auth::Caller,
     error::{Error, RpcResult},
+    ids::UserId,
     page::{self, PageTokenKey},
     time,
 };
@@ -14,27 +15,51 @@ use tonic::{Request, Response};
 
 use crate::{
     config::TaskConfig,
-    domain::task::{self, Deletion, Task},
-    store::{page_token_keys, tasks},
+    domain::{
+        list::List,
+        order::Cursor,
+        task::{self, Task},
+    },
+    lane::Lane,
+    store::{
+        page_token_keys,
+        tasks::{self, Delete, Update},
+    },
 };
+use statements::{Change, Create, FirstPage, Get, Remove};
 
 mod convert;
 mod create;
+mod statements;
 
-/// The state behind the service.
+/// The state behind the service, of one worker.
 pub(crate) struct Tasks {
     db: PgPool,
     page_token_key: OnceCell<PageTokenKey>,
     /// How many tasks a user may have.
     quota: u32,
-    /// For how long a deleted task can be undeleted.
-    retention: TimeDelta,
+    gets: Lane<Get>,
+    first_pages: Lane<FirstPage>,
+    creates: Lane<Create>,
+    updates: Lane<Change>,
+    deletes: Lane<Remove>,
 }
 
 impl Tasks {
+    /// With the worker's connections.
     pub(crate) fn new(db: PgPool, config: &TaskConfig) -> Self {
+        let quota = config.quota;
         let retention = TimeDelta::from_std(config.deleted_retention).expect("it is bounded");
-        Self { db, page_token_key: OnceCell::new(), quota: config.quota, retention }
+        Self {
+            page_token_key: OnceCell::new(),
+            quota,
+            gets: Lane::new(db.clone(), Get),
+            first_pages: Lane::new(db.clone(), FirstPage),
+            creates: Lane::new(db.clone(), Create { quota }),
+            updates: Lane::new(db.clone(), Change),
+            deletes: Lane::new(db.clone(), Remove { retention }),
+            db,
+        }
     }
 
     async fn page_token_key(&self) -> Result<&PageTokenKey, Error> {
@@ -46,10 +71,18 @@ impl Tasks {
         self.page_token_key.get_or_try_init(load).await
     }
 
-    /// What becomes of a task that is deleted now.
-    fn deletion(&self) -> Deletion {
-        let delete_time = time::now();
-        Deletion { delete_time, purge_time: delete_time + self.retention }
+    /// The owner's tasks that fit and come behind the cursor, at most so many.
+    async fn find(
+        &self,
+        owner: UserId,
+        list: &List,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Task>, Error> {
+        if cursor.is_none() && list.is_plain() {
+            return self.first_pages.call((owner, limit)).await;
+        }
+        tasks::list(&self.db, owner, list, cursor, limit).await
     }
 }
 
@@ -92,7 +125,7 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::GetTaskResponse> {
         let caller = Caller::of(&request)?;
         let id = convert::task_id(&request.get_ref().task_id)?;
-        let task = one(tasks::get(&self.db, caller.id, &[id]).await?)?;
+        let task = one(self.gets.call((caller.id, vec![id])).await?)?;
         Ok(Response::new(pb::GetTaskResponse { task: Some(task.into()) }))
     }
 
@@ -107,8 +140,7 @@ impl TaskService for Tasks {
         let key = self.page_token_key().await?;
         let name = list.name();
         let cursor = key.open(caller.id, &name, &token)?;
-        let found =
-            tasks::list(&self.db, caller.id, &list, cursor.as_ref(), size.get() + 1).await?;
+        let found = self.find(caller.id, &list, cursor.as_ref(), size.get() + 1).await?;
         let (tasks, has_more) = page::cut(found, size, Task::bytes);
         let end = tasks.last().filter(|_| has_more).map(|task| list.order.cursor(task));
         let next = end.map(|cursor| key.seal(caller.id, &name, &cursor));
@@ -122,10 +154,10 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::UpdateTaskResponse> {
         let caller = Caller::of(&request)?;
         let validate_only = request.get_ref().validate_only;
-        let update = convert::update(request.into_inner())?;
-        let now = time::now();
-        let outcomes = tasks::update(&self.db, caller.id, &[update], validate_only, now).await?;
-        Ok(Response::new(pb::UpdateTaskResponse { task: Some(one(outcomes)?.into()) }))
+        let patches = vec![convert::update(request.into_inner())?];
+        let update = Update { owner: caller.id, patches, validate_only };
+        let task = one(self.updates.call(update).await?)?;
+        Ok(Response::new(pb::UpdateTaskResponse { task: Some(task.into()) }))
     }
 
     async fn delete_task(
@@ -133,9 +165,9 @@ impl TaskService for Tasks {
         request: Request<pb::DeleteTaskRequest>,
     ) -> RpcResult<pb::DeleteTaskResponse> {
         let caller = Caller::of(&request)?;
-        let target = convert::target(request.get_ref())?;
-        let outcomes = tasks::delete(&self.db, caller.id, &[target], self.deletion()).await?;
-        Ok(Response::new(pb::DeleteTaskResponse { task: Some(one(outcomes)?.into()) }))
+        let targets = vec![convert::target(request.get_ref())?];
+        let task = one(self.deletes.call(Delete { owner: caller.id, targets }).await?)?;
+        Ok(Response::new(pb::DeleteTaskResponse { task: Some(task.into()) }))
     }
 
     async fn undelete_task(
@@ -144,7 +176,8 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::UndeleteTaskResponse> {
         let caller = Caller::of(&request)?;
         let id = convert::task_id(&request.get_ref().task_id)?;
-        let task = tasks::undelete(&self.db, caller.id, id, self.quota, time::now()).await?;
+        let mut db = self.db.acquire().await.map_err(Error::from)?;
+        let task = tasks::undelete(&mut db, caller.id, id, self.quota, time::now()).await?;
         Ok(Response::new(pb::UndeleteTaskResponse { task: Some(task.into()) }))
     }
 
@@ -154,7 +187,7 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::BatchGetTasksResponse> {
         let caller = Caller::of(&request)?;
         let ids = convert::task_ids(&request.get_ref().task_ids)?;
-        let tasks = all(tasks::get(&self.db, caller.id, &ids).await?, "task_ids")?;
+        let tasks = all(self.gets.call((caller.id, ids)).await?, "task_ids")?;
         if !task::fit_one_answer(tasks.iter().map(Task::bytes)) {
             return Err(Error::MessageTooLarge.into());
         }
@@ -177,10 +210,9 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::BatchUpdateTasksResponse> {
         let caller = Caller::of(&request)?;
         let validate_only = request.get_ref().validate_only;
-        let updates = convert::update_batch(request.into_inner())?;
-        let now = time::now();
-        let outcomes = tasks::update(&self.db, caller.id, &updates, validate_only, now).await?;
-        let tasks = to_pb(all(outcomes, "requests")?);
+        let patches = convert::update_batch(request.into_inner())?;
+        let update = Update { owner: caller.id, patches, validate_only };
+        let tasks = to_pb(all(self.updates.call(update).await?, "requests")?);
         Ok(Response::new(pb::BatchUpdateTasksResponse { tasks }))
     }
 
@@ -190,8 +222,8 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::BatchDeleteTasksResponse> {
         let caller = Caller::of(&request)?;
         let targets = convert::delete_batch(request.get_ref())?;
-        let outcomes = tasks::delete(&self.db, caller.id, &targets, self.deletion()).await?;
-        let tasks = to_pb(all(outcomes, "requests")?);
+        let delete = Delete { owner: caller.id, targets };
+        let tasks = to_pb(all(self.deletes.call(delete).await?, "requests")?);
         Ok(Response::new(pb::BatchDeleteTasksResponse { tasks }))
     }
 }

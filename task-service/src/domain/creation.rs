@@ -26,9 +26,9 @@ impl Creation {
     }
 
     /// The tasks as they were created.
-    pub(crate) fn tasks(self, new: Vec<NewTask>) -> Vec<Task> {
+    pub(crate) fn tasks(self, new: &[NewTask]) -> Vec<Task> {
         let first = self.last_revision + 1 - i64::try_from(new.len()).expect("a batch is small");
-        let created = new.into_iter().zip(self.task_ids).zip(first..);
+        let created = new.iter().cloned().zip(self.task_ids).zip(first..);
         let task = |((new, id), revision): ((NewTask, _), _)| {
             new.created(id, Etag::of(revision), self.create_time)
         };

@@ -13,6 +13,11 @@ pub(crate) struct List {
 }
 
 impl List {
+    /// Whether a client has no special wish: no filter, the default order.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.filter == Filter::default() && self.order.is_default()
+    }
+
     /// Different for any two lists: a page token is good for one of them.
     pub(crate) fn name(&self) -> String {
         serde_json::to_string(self).expect("a list is plain data")

@@ -51,12 +51,18 @@ pub(crate) enum Value {
 }
 
 impl Order {
+    const DEFAULT: Key = Key { field: Field::CreateTime, direction: Direction::Descending };
+
+    /// Whether it is the newest first.
+    pub(crate) fn is_default(&self) -> bool {
+        self.0 == [Self::DEFAULT]
+    }
+
     /// Reads `order_by`: names of fields separated by commas, each once and perhaps followed by
     /// ` desc`. Empty is the newest first.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         if text.trim().is_empty() {
-            let direction = Direction::Descending;
-            return Ok(Self(vec![Key { field: Field::CreateTime, direction }]));
+            return Ok(Self(vec![Self::DEFAULT]));
         }
         let mut keys: Vec<Key> = Vec::new();
         for part in text.split(',') {

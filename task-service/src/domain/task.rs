@@ -104,6 +104,15 @@ pub(crate) struct TaskPatch {
     pub(crate) due: Option<Option<Due>>,
 }
 
+impl TaskPatch {
+    /// About how many bytes it sets.
+    pub(crate) fn bytes(&self) -> usize {
+        let title = self.title.as_ref().map_or(0, |title| title.as_str().len());
+        let description = self.description.as_ref().map_or(0, |text| text.as_str().len());
+        title + description + self.labels.as_ref().map_or(0, Labels::bytes)
+    }
+}
+
 /// Which task is meant, and in which version if that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {

@@ -1,5 +1,7 @@
 //! Creates, which may be repeated and may only be tried.
 
+use std::sync::Arc;
+
 use proto::task::v1 as pb;
 use shared::{error::Error, ids::UserId, time};
 
@@ -10,7 +12,7 @@ use crate::{
         task::{self, NewTask},
     },
     purge::REQUESTS_REMEMBERED,
-    store::{feeds, requests, tasks},
+    store::{feeds, requests, tasks::Insert},
 };
 
 /// How often a create is tried that meets a request which is just being forgotten.
@@ -29,18 +31,19 @@ impl Tasks {
         if create.validate_only {
             return self.validate(owner, create.tasks).await;
         }
+        let tasks: Arc<[_]> = create.tasks.into();
         let creation = match &create.request {
-            None => self.insert(owner, &create.tasks, None).await?,
-            Some(request) => self.create_once(owner, &create.tasks, request).await?,
+            None => self.insert(owner, &tasks, None).await?,
+            Some(request) => self.create_once(owner, &tasks, request).await?,
         };
-        Ok(to_pb(creation.tasks(create.tasks)))
+        Ok(to_pb(creation.tasks(&tasks)))
     }
 
     /// Creates the tasks unless the same request did so before: then says what it did.
     async fn create_once(
         &self,
         owner: UserId,
-        tasks: &[NewTask],
+        tasks: &Arc<[NewTask]>,
         request: &RequestKey,
     ) -> Result<Creation, Error> {
         for _ in 0..ATTEMPTS {
@@ -62,10 +65,11 @@ impl Tasks {
     async fn insert(
         &self,
         owner: UserId,
-        tasks: &[NewTask],
+        tasks: &Arc<[NewTask]>,
         request: Option<&RequestKey>,
     ) -> Result<Creation, Error> {
-        tasks::insert(&self.db, owner, tasks, request, self.quota, time::now()).await
+        let (tasks, request) = (tasks.clone(), request.cloned());
+        self.creates.call(Insert { owner, tasks, request }).await
     }
 
     /// The tasks as they would be created, without what only a created one has.
@@ -74,7 +78,7 @@ impl Tasks {
         if count.saturating_add(new.len().try_into().unwrap_or(u32::MAX)) > self.quota {
             return Err(Error::TaskQuotaExceeded { limit: self.quota });
         }
-        let created = Creation::tried(new.len(), time::now()).tasks(new);
+        let created = Creation::tried(new.len(), time::now()).tasks(&new);
         let without_id =
             |task| pb::Task { id: String::new(), etag: String::new(), ..pb::Task::from(task) };
         Ok(created.into_iter().map(without_id).collect())

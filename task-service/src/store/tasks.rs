@@ -2,13 +2,14 @@
 //! there. A write takes its next revision from the owner's row in `task.feeds`, in the same
 //! statement.
 //!
-//! Locks are taken in one order: tasks by id, then the owner's feed. So writers never deadlock.
-
-use std::collections::HashMap;
+//! A statement carries any number of calls, of one owner or several, and has an outcome for each.
+//!
+//! Locks are taken in one order: tasks by owner and id, then feeds by owner. So writers never
+//! deadlock.
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use crate::domain::{
     due::{Due, TimeZone},
@@ -25,15 +26,17 @@ mod list;
 mod purge;
 mod update;
 
-pub(crate) use delete::{delete, undelete};
-pub(crate) use insert::insert;
-pub(crate) use list::list;
+pub(crate) use delete::{Delete, delete, undelete};
+pub(crate) use insert::{Insert, insert};
+pub(crate) use list::{first_pages, list};
 pub(crate) use purge::purge;
-pub(crate) use update::update;
+pub(crate) use update::{Update, update};
 
 /// A task as its columns have it.
-#[derive(Clone, sqlx::FromRow)]
+#[derive(sqlx::FromRow)]
 struct Row {
+    /// Which of the things asked for it belongs to, from 1.
+    position: i64,
     id: TaskId,
     title: Title,
     description: Description,
@@ -53,6 +56,11 @@ struct Row {
 }
 
 impl Row {
+    /// Which of the things asked for it belongs to, from 0.
+    fn index(&self) -> usize {
+        usize::try_from(self.position - 1).expect("positions begin at 1")
+    }
+
     fn is_written(&self) -> bool {
         self.revision != self.previous_revision
     }
@@ -89,17 +97,17 @@ impl From<Row> for Task {
     }
 }
 
-/// The tasks of these ids, in their order; deleted ones, too. [`Error::TaskNotFound`] stands for
-/// each that the owner does not have.
+/// The tasks of these owners and ids, in their order; deleted ones, too. [`Error::TaskNotFound`]
+/// stands for each that the owner does not have.
 pub(crate) async fn get(
-    db: &PgPool,
-    owner: UserId,
-    ids: &[TaskId],
+    db: &mut PgConnection,
+    wanted: &[(UserId, TaskId)],
 ) -> Result<Vec<Result<Task, Error>>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select
-            id as "id: TaskId",
+            position as "position!",
+            id as "id!: TaskId",
             title as "title: Title",
             description as "description: Description",
             is_complete,
@@ -114,25 +122,32 @@ pub(crate) async fn get(
             complete_time,
             delete_time,
             purge_time
-         from task.tasks
-         where owner_id = $1 and id = any($2)"#,
-        owner as _,
-        ids as _,
+         from unnest($1::uuid[], $2::uuid[]) with ordinality as item (owner_id, id, position)
+         join task.tasks using (owner_id, id)"#,
+        wanted.iter().map(|(owner, _)| *owner).collect::<Vec<_>>() as _,
+        wanted.iter().map(|(_, id)| *id).collect::<Vec<_>>() as _,
     );
-    let rows = by_id(rows.fetch_all(db).await?);
-    Ok(ids
-        .iter()
-        .map(|id| rows.get(id).cloned().map(Into::into).ok_or(Error::TaskNotFound))
-        .collect())
+    let mut outcomes: Vec<_> = wanted.iter().map(|_| Err(Error::TaskNotFound)).collect();
+    for row in rows.fetch_all(db).await? {
+        let i = row.index();
+        outcomes[i] = Ok(row.into());
+    }
+    Ok(outcomes)
 }
 
-/// The outcomes, unless all are good and too large together: then nothing was written.
+/// The rows of a statement, each where its item stands.
+fn by_item(rows: Vec<Row>, items: usize) -> Vec<Option<Row>> {
+    let mut found: Vec<_> = (0..items).map(|_| None).collect();
+    for row in rows {
+        let i = row.index();
+        found[i] = Some(row);
+    }
+    found
+}
+
+/// The outcomes of a call, unless all are good and too large together: then nothing was written.
 fn fitting(outcomes: Vec<Result<Task, Error>>) -> Result<Vec<Result<Task, Error>>, Error> {
     let is_good = outcomes.iter().all(Result::is_ok);
     let fit = task::fit_one_answer(outcomes.iter().flatten().map(Task::bytes));
     if is_good && !fit { Err(Error::MessageTooLarge) } else { Ok(outcomes) }
-}
-
-fn by_id(rows: Vec<Row>) -> HashMap<TaskId, Row> {
-    rows.into_iter().map(|row| (row.id, row)).collect()
 }

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
-use super::{Row, by_id, fitting};
+use super::{Row, by_item, fitting};
 use crate::domain::{
     due::TimeZone,
     label::Labels,
@@ -13,33 +13,38 @@ use crate::domain::{
     text::{Description, Title},
 };
 
-/// Deletes all of these tasks or none.
+/// Tasks of an owner that are to be deleted, all or none; no task twice.
+pub(crate) struct Delete {
+    pub(crate) owner: UserId,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// Deletes tasks. No two deletes may be of the same task.
 ///
 /// Each has its outcome: as it is now, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,
 /// - [`Error::TaskDeleted`] if it was deleted before,
 /// - [`Error::EtagMismatch`] if it is of another version than the target.
 ///
-/// # Errors
-/// [`Error::MessageTooLarge`] if they would not fit one answer.
+/// A delete has [`Error::MessageTooLarge`] if its tasks would not fit one answer.
 pub(crate) async fn delete(
-    db: &PgPool,
-    owner: UserId,
-    targets: &[Target],
+    db: &mut PgConnection,
+    deletes: &[Delete],
     deletion: Deletion,
-) -> Result<Vec<Result<Task, Error>>, Error> {
+) -> Result<Vec<Result<Vec<Result<Task, Error>>, Error>>, Error> {
     let change = Change { deletion: Some(deletion), count: -1, quota: i32::MAX };
-    let rows = set_deletion(db, owner, targets, &change, deletion.delete_time).await?;
-    let mut rows = by_id(rows);
-    let outcome = |target: &Target| {
-        let row = rows.remove(&target.id).ok_or(Error::TaskNotFound)?;
+    let rows = set_deletion(db, deletes, &change, deletion.delete_time).await?;
+    let mut rows = rows.into_iter();
+    let mut outcome = |target: &Target| {
+        let row = rows.next().flatten().ok_or(Error::TaskNotFound)?;
         if row.delete_time.is_some() && !row.is_written() {
             return Err(Error::TaskDeleted);
         }
         row.check_etag(*target)?;
         Ok(row.into())
     };
-    fitting(targets.iter().map(outcome).collect())
+    let outcomes = |delete: &Delete| fitting(delete.targets.iter().map(&mut outcome).collect());
+    Ok(deletes.iter().map(outcomes).collect())
 }
 
 /// Brings a deleted task back.
@@ -49,15 +54,16 @@ pub(crate) async fn delete(
 /// - [`Error::TaskNotDeleted`] if it is not deleted.
 /// - [`Error::TaskQuotaExceeded`] if the owner would have more than `quota` tasks.
 pub(crate) async fn undelete(
-    db: &PgPool,
+    db: &mut PgConnection,
     owner: UserId,
     id: TaskId,
     quota: u32,
     now: DateTime<Utc>,
 ) -> Result<Task, Error> {
     let change = Change { deletion: None, count: 1, quota: quota.try_into().unwrap_or(i32::MAX) };
-    let rows = set_deletion(db, owner, &[Target { id, etag: None }], &change, now).await?;
-    let row = rows.into_iter().next().ok_or(Error::TaskNotFound)?;
+    let undelete = Delete { owner, targets: vec![Target { id, etag: None }] };
+    let rows = set_deletion(db, &[undelete], &change, now).await?;
+    let row = rows.into_iter().flatten().next().ok_or(Error::TaskNotFound)?;
     match row.delete_time {
         None if row.is_written() => Ok(row.into()),
         None => Err(Error::TaskNotDeleted),
@@ -72,59 +78,82 @@ struct Change {
     quota: i32,
 }
 
-/// Changes whether these tasks are deleted, if all are there, none is so already, all etags fit and
-/// the owner would not have too many.
+/// Changes whether tasks are deleted: of each call all, if all are there, none is so already, all
+/// etags fit and the owner would not have too many. Each task as it is now, if it is there.
+#[expect(clippy::too_many_lines, reason = "it is one statement")]
 async fn set_deletion(
-    db: &PgPool,
-    owner: UserId,
-    targets: &[Target],
+    db: &mut PgConnection,
+    calls: &[Delete],
     change: &Change,
     now: DateTime<Utc>,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<Option<Row>>, Error> {
+    let calls = || calls.iter().zip(1_i32..);
+    let items = || calls().flat_map(|(call, n)| call.targets.iter().map(move |t| (call, n, t)));
     let rows = sqlx::query_as!(
         Row,
         r#"with item as (
             select *
-            from unnest($2::uuid[], $3::bigint[])
-                with ordinality as item (id, revision, position)
+            from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::bigint[])
+                with ordinality as item (owner_id, call, id, revision, position)
          ), found as materialized (
-            select *
-            from task.tasks
-            where owner_id = $1 and id = any($2)
-            order by id
-            for update
-         ), ready as (
+            select task.*
+            from task.tasks as task
+            join unnest($1::uuid[], $3::uuid[]) as item (owner_id, id) using (owner_id, id)
+            order by owner_id, id
+            for update of task
+         ), judged as (
             select
-                found.id,
+                item.owner_id,
                 item.position,
-                octet_length(title) + octet_length(description)
-                    + octet_length(array_to_string(labels, '')) as bytes
+                found.id,
+                bool_and(
+                    found.id is not null
+                    and (found.delete_time is null) = ($5::timestamptz is not null)
+                    and coalesce(item.revision = found.revision, true)
+                ) over call and sum(
+                    octet_length(title) + octet_length(description)
+                    + octet_length(array_to_string(labels, ''))
+                ) over call <= $10 as is_ready
             from item
-            join found using (id)
-            where (found.delete_time is null) = ($4::timestamptz is not null)
-                and coalesce(item.revision = found.revision, true)
+            left join found using (owner_id, id)
+            window call as (partition by item.call)
+         ), changed as (
+            select judged.*, row_number() over (partition by owner_id order by position) as number
+            from judged
+            where is_ready
+         ), batch as (
+            select owner_id, count(*)::integer as size
+            from changed
+            group by owner_id
+         ), locked as materialized (
+            select feed.owner_id
+            from task.feeds as feed
+            join batch using (owner_id)
+            order by owner_id
+            for update of feed
          ), feed as (
             update task.feeds as feed
             set revision = feed.revision + batch.size,
-                task_count = feed.task_count + $6 * batch.size
-            from (select count(*)::integer as size, sum(bytes) as bytes from ready) as batch
-            where feed.owner_id = $1
-                and batch.size = cardinality($2::uuid[])
-                and batch.bytes <= $9
+                task_count = feed.task_count + $7 * batch.size
+            from batch
+            join locked using (owner_id)
+            where feed.owner_id = batch.owner_id
                 -- Fewer are always allowed.
-                and feed.task_count + $6 * batch.size <= greatest($7, feed.task_count)
-            returning feed.revision - batch.size as previous_revision
+                and feed.task_count + $7 * batch.size <= greatest($8, feed.task_count)
+            returning feed.owner_id, feed.revision - batch.size as previous_revision
          ), written as (
             update task.tasks as task
-            set delete_time = $4,
-                purge_time = $5,
-                update_time = greatest($8, task.update_time),
-                revision = feed.previous_revision + ready.position
-            from ready, feed
-            where task.owner_id = $1 and task.id = ready.id
-            returning task.id, task.update_time, task.revision
+            set delete_time = $5,
+                purge_time = $6,
+                update_time = greatest($9, task.update_time),
+                revision = feed.previous_revision + changed.number
+            from changed
+            join feed using (owner_id)
+            where task.owner_id = changed.owner_id and task.id = changed.id
+            returning changed.position, task.update_time, task.revision
          )
          select
+            item.position as "position!",
             found.id as "id!: TaskId",
             found.title as "title!: Title",
             found.description as "description!: Description",
@@ -138,13 +167,15 @@ async fn set_deletion(
             found.create_time as "create_time!",
             coalesce(written.update_time, found.update_time) as "update_time!",
             found.complete_time,
-            case when written.id is null then found.delete_time else $4 end as delete_time,
-            case when written.id is null then found.purge_time else $5 end as purge_time
-         from found
-         left join written using (id)"#,
-        owner as _,
-        targets.iter().map(|target| target.id).collect::<Vec<_>>() as _,
-        targets.iter().map(|target| target.etag).collect::<Vec<_>>() as _,
+            case when written.position is null then found.delete_time else $5 end as delete_time,
+            case when written.position is null then found.purge_time else $6 end as purge_time
+         from item
+         join found using (owner_id, id)
+         left join written using (position)"#,
+        items().map(|(call, ..)| call.owner).collect::<Vec<_>>() as _,
+        &items().map(|(_, n, _)| n).collect::<Vec<_>>(),
+        items().map(|(.., target)| target.id).collect::<Vec<_>>() as _,
+        items().map(|(.., target)| target.etag).collect::<Vec<_>>() as _,
         change.deletion.map(|deletion| deletion.delete_time),
         change.deletion.map(|deletion| deletion.purge_time),
         change.count,
@@ -152,5 +183,5 @@ async fn set_deletion(
         now,
         i64::try_from(MAX_BATCH_BYTES).expect("it is a few millions"),
     );
-    Ok(rows.fetch_all(db).await?)
+    Ok(by_item(rows.fetch_all(db).await?, items().count()))
 }

@@ -2,14 +2,62 @@
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 
 use super::Row;
 use crate::domain::{
+    due::TimeZone,
+    label::Labels,
     list::{Filter, List},
     order::{Cursor, Direction, Field, Key, Order, Value},
-    task::Task,
+    priority::Priority,
+    task::{Task, TaskId},
+    text::{Description, Title},
 };
+
+/// For each owner the tasks that are not deleted, the newest first, at most as many as are wanted:
+/// what a client asks for that has no special wish.
+pub(crate) async fn first_pages(
+    db: &mut PgConnection,
+    wanted: &[(UserId, usize)],
+) -> Result<Vec<Vec<Task>>, Error> {
+    let limit = |size: usize| i64::try_from(size).expect("a page is small");
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select
+            position as "position!",
+            id as "id: TaskId",
+            title as "title: Title",
+            description as "description: Description",
+            is_complete,
+            priority as "priority: Priority",
+            labels as "labels: Labels",
+            due_time,
+            due_time_zone as "due_time_zone: TimeZone",
+            revision,
+            revision as previous_revision,
+            create_time,
+            update_time,
+            complete_time,
+            delete_time,
+            purge_time
+         from unnest($1::uuid[], $2::bigint[]) with ordinality as item (owner_id, size, position)
+         cross join lateral (
+            select *
+            from task.tasks
+            where owner_id = item.owner_id and delete_time is null
+            order by create_time desc, id desc
+            limit item.size
+         ) as task"#,
+        wanted.iter().map(|(owner, _)| *owner).collect::<Vec<_>>() as _,
+        &wanted.iter().map(|(_, size)| limit(*size)).collect::<Vec<_>>(),
+    );
+    let mut pages: Vec<_> = wanted.iter().map(|(_, size)| Vec::with_capacity(*size)).collect();
+    for row in rows.fetch_all(db).await? {
+        pages[row.index()].push(row.into());
+    }
+    Ok(pages)
+}
 
 /// The owner's tasks that fit the filter and come behind `cursor`, in this order, at most `limit`.
 ///
@@ -24,7 +72,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<Task>, Error> {
     let mut query = QueryBuilder::new(
         "select
-            id, title, description, is_complete, priority, labels, due_time, due_time_zone,
+            1::bigint as position, id, title, description, is_complete, priority, labels, due_time, due_time_zone,
             revision, revision as previous_revision, create_time, update_time, complete_time,
             delete_time, purge_time
          from task.tasks

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
-use super::{Row, by_id, fitting};
+use super::{Row, by_item, fitting};
 use crate::domain::{
     due::TimeZone,
     label::Labels,
@@ -13,28 +13,35 @@ use crate::domain::{
     text::{Description, Folded, Title},
 };
 
-/// Sets the fields that the patches hold, and the times that follow from them, of all of these
-/// tasks or of none. A patch that changes nothing leaves `update_time` and the etag. With
-/// `validate_only` nothing is written.
+/// Changes of tasks of an owner, to be made all or none; no task twice.
+pub(crate) struct Update {
+    pub(crate) owner: UserId,
+    pub(crate) patches: Vec<(Target, TaskPatch)>,
+    /// Nothing is written, and the outcomes are the same.
+    pub(crate) validate_only: bool,
+}
+
+/// Sets the fields that the patches hold, and the times that follow from them. A patch that changes
+/// nothing leaves `update_time` and the etag. No two updates may be of the same task.
 ///
 /// Each task has its outcome: as it is now, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,
 /// - [`Error::TaskDeleted`] if it is deleted,
 /// - [`Error::EtagMismatch`] if it is of another version than the target.
 ///
-/// # Errors
-/// [`Error::MessageTooLarge`] if they would not fit one answer.
+/// An update has [`Error::MessageTooLarge`] if its tasks would not fit one answer.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub(crate) async fn update(
-    db: &PgPool,
-    owner: UserId,
-    updates: &[(Target, TaskPatch)],
-    validate_only: bool,
+    db: &mut PgConnection,
+    updates: &[Update],
     now: DateTime<Utc>,
-) -> Result<Vec<Result<Task, Error>>, Error> {
-    let titles: Vec<_> = updates.iter().map(|(_, patch)| patch.title.as_ref()).collect();
-    let descriptions: Vec<_> = updates.iter().map(|(_, p)| p.description.as_ref()).collect();
-    let due: Vec<_> = updates.iter().map(|(_, patch)| patch.due.as_ref()).collect();
+) -> Result<Vec<Result<Vec<Result<Task, Error>>, Error>>, Error> {
+    let calls = || updates.iter().zip(1_i32..);
+    let items = || calls().flat_map(|(u, n)| u.patches.iter().map(move |(t, p)| (u, n, t, p)));
+    let patches = || items().map(|(.., patch)| patch);
+    let due = || patches().map(|patch| patch.due.as_ref());
+    let titles: Vec<_> = patches().map(|patch| patch.title.as_ref()).collect();
+    let descriptions: Vec<_> = patches().map(|patch| patch.description.as_ref()).collect();
     let folded_titles = titles.iter().map(|title| title.map(|t| Folded::of(t.as_str())));
     let folded_descriptions =
         descriptions.iter().map(|description| description.map(|d| Folded::of(d.as_str())));
@@ -43,23 +50,32 @@ pub(crate) async fn update(
         r#"with item as (
             select *
             from unnest(
-                $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                $8::boolean[], $9::smallint[], $10::text[], $11::boolean[], $12::timestamptz[],
-                $13::text[]
+                $1::uuid[], $2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::boolean[], $10::smallint[], $11::text[],
+                $12::boolean[], $13::timestamptz[], $14::text[], $15::boolean[]
             ) with ordinality as item (
-                id, revision, title, title_folded, description, description_folded,
-                is_complete, priority, labels, sets_due, due_time, due_time_zone, position
+                owner_id, call, id, revision, title, title_folded, description,
+                description_folded, is_complete, priority, labels, sets_due, due_time,
+                due_time_zone, validate_only, position
             )
          ), found as materialized (
-            select *
-            from task.tasks
-            where owner_id = $1 and id = any($2)
-            order by id
-            for update
+            select task.*
+            from task.tasks as task
+            join unnest($1::uuid[], $3::uuid[]) as item (owner_id, id) using (owner_id, id)
+            order by owner_id, id
+            for update of task
          ), next as (
             select
+                item.call,
                 item.position,
+                item.validate_only,
+                item.owner_id,
                 found.id,
+                found.revision,
+                found.create_time,
+                found.update_time,
+                found.delete_time,
+                found.purge_time,
                 coalesce(item.title, found.title) as title,
                 coalesce(item.title_folded, found.title_folded) as title_folded,
                 coalesce(item.description, found.description) as description,
@@ -73,38 +89,49 @@ pub(crate) async fn update(
                 case
                     when coalesce(item.is_complete, found.is_complete) = found.is_complete
                         then found.complete_time
-                    when item.is_complete then $15::timestamptz
+                    when item.is_complete then $16::timestamptz
                 end as complete_time,
-                found.delete_time is null and coalesce(item.revision = found.revision, true)
-                    as is_allowed
+                found.id is not null and found.delete_time is null
+                    and coalesce(item.revision = found.revision, true) as is_allowed,
+                coalesce(item.title <> found.title, false)
+                    or coalesce(item.description <> found.description, false)
+                    or coalesce(item.is_complete <> found.is_complete, false)
+                    or coalesce(item.priority <> found.priority, false)
+                    or coalesce(string_to_array(item.labels, chr(31)) <> found.labels, false)
+                    or sets_due and (item.due_time, item.due_time_zone)
+                        is distinct from (found.due_time, found.due_time_zone) as is_other
             from item
-            join found using (id)
-         ), changed as (
-            select next.*, row_number() over (order by position) as number
-            from next
-            join found using (id)
-            where (
-                next.title, next.description, next.is_complete, next.priority, next.labels,
-                next.due_time, next.due_time_zone
-            ) is distinct from (
-                found.title, found.description, found.is_complete, found.priority, found.labels,
-                found.due_time, found.due_time_zone
-            )
-            and (select count(*) from next where is_allowed) = cardinality($2::uuid[])
-            and (
-                select sum(
+            left join found using (owner_id, id)
+         ), judged as (
+            select
+                next.*,
+                bool_and(is_allowed) over call and sum(
                     octet_length(title) + octet_length(description)
                     + octet_length(array_to_string(labels, ''))
-                )
-                from next
-            ) <= $16
-            and not $14::boolean
+                ) over call <= $17 as is_ready
+            from next
+            window call as (partition by call)
+         ), changed as (
+            select judged.*, row_number() over (partition by owner_id order by position) as number
+            from judged
+            where is_ready and is_other and not validate_only
+         ), batch as (
+            select owner_id, count(*) as size
+            from changed
+            group by owner_id
+         ), locked as materialized (
+            select feed.owner_id
+            from task.feeds as feed
+            join batch using (owner_id)
+            order by owner_id
+            for update of feed
          ), feed as (
             update task.feeds as feed
             set revision = feed.revision + batch.size
-            from (select count(*) as size from changed) as batch
-            where feed.owner_id = $1 and batch.size > 0
-            returning feed.revision - batch.size as previous_revision
+            from batch
+            join locked using (owner_id)
+            where feed.owner_id = batch.owner_id
+            returning feed.owner_id, feed.revision - batch.size as previous_revision
          ), written as (
             update task.tasks as task
             set title = changed.title,
@@ -117,13 +144,15 @@ pub(crate) async fn update(
                 due_time = changed.due_time,
                 due_time_zone = changed.due_time_zone,
                 complete_time = changed.complete_time,
-                update_time = greatest($15, task.update_time),
+                update_time = greatest($16, task.update_time),
                 revision = feed.previous_revision + changed.number
-            from changed, feed
-            where task.owner_id = $1 and task.id = changed.id
-            returning task.id, task.update_time, task.revision
+            from changed
+            join feed using (owner_id)
+            where task.owner_id = changed.owner_id and task.id = changed.id
+            returning changed.position, task.update_time, task.revision
          )
          select
+            next.position as "position!",
             next.id as "id!: TaskId",
             next.title as "title!: Title",
             next.description as "description!: Description",
@@ -132,41 +161,44 @@ pub(crate) async fn update(
             next.labels as "labels!: Labels",
             next.due_time,
             next.due_time_zone as "due_time_zone: TimeZone",
-            coalesce(written.revision, found.revision) as "revision!",
-            found.revision as "previous_revision!",
-            found.create_time as "create_time!",
-            coalesce(written.update_time, found.update_time) as "update_time!",
+            coalesce(written.revision, next.revision) as "revision!",
+            next.revision as "previous_revision!",
+            next.create_time as "create_time!",
+            coalesce(written.update_time, next.update_time) as "update_time!",
             next.complete_time,
-            found.delete_time,
-            found.purge_time
+            next.delete_time,
+            next.purge_time
          from next
-         join found using (id)
-         left join written using (id)"#,
-        owner as _,
-        updates.iter().map(|(target, _)| target.id).collect::<Vec<_>>() as _,
-        updates.iter().map(|(target, _)| target.etag).collect::<Vec<_>>() as _,
+         left join written using (position)
+         where next.id is not null"#,
+        items().map(|(update, ..)| update.owner).collect::<Vec<_>>() as _,
+        &items().map(|(_, call, ..)| call).collect::<Vec<_>>(),
+        items().map(|(_, _, target, _)| target.id).collect::<Vec<_>>() as _,
+        items().map(|(_, _, target, _)| target.etag).collect::<Vec<_>>() as _,
         &titles as _,
         folded_titles.collect::<Vec<_>>() as _,
         &descriptions as _,
         folded_descriptions.collect::<Vec<_>>() as _,
-        updates.iter().map(|(_, patch)| patch.is_complete).collect::<Vec<_>>() as _,
-        updates.iter().map(|(_, p)| p.priority.map(|p| p as i16)).collect::<Vec<_>>() as _,
-        updates.iter().map(|(_, p)| p.labels.as_ref().map(Labels::joined)).collect::<Vec<_>>() as _,
-        &due.iter().map(Option::is_some).collect::<Vec<_>>(),
-        due.iter().map(|due| due.and_then(|d| Some(d.as_ref()?.time()))).collect::<Vec<_>>() as _,
-        due.iter().map(|due| due.and_then(|d| d.as_ref()?.zone())).collect::<Vec<_>>() as _,
-        validate_only,
+        patches().map(|patch| patch.is_complete).collect::<Vec<_>>() as _,
+        patches().map(|patch| patch.priority.map(|p| p as i16)).collect::<Vec<_>>() as _,
+        patches().map(|p| p.labels.as_ref().map(Labels::joined)).collect::<Vec<_>>() as _,
+        &due().map(|due| due.is_some()).collect::<Vec<_>>(),
+        due().map(|due| due.and_then(|d| Some(d.as_ref()?.time()))).collect::<Vec<_>>() as _,
+        due().map(|due| due.and_then(|d| d.as_ref()?.zone())).collect::<Vec<_>>() as _,
+        &items().map(|(update, ..)| update.validate_only).collect::<Vec<_>>(),
         now,
         i64::try_from(MAX_BATCH_BYTES).expect("it is a few millions"),
     );
-    let mut rows = by_id(rows.fetch_all(db).await?);
-    let outcome = |target: Target| {
-        let row = rows.remove(&target.id).ok_or(Error::TaskNotFound)?;
+    let mut rows = by_item(rows.fetch_all(db).await?, titles.len()).into_iter();
+    let outcome = |(target, _): &(Target, _)| {
+        let row = rows.next().flatten().ok_or(Error::TaskNotFound)?;
         if row.delete_time.is_some() {
             return Err(Error::TaskDeleted);
         }
-        row.check_etag(target)?;
+        row.check_etag(*target)?;
         Ok(row.into())
     };
-    fitting(updates.iter().map(|(target, _)| *target).map(outcome).collect())
+    let mut outcome = outcome;
+    let outcomes = |update: &Update| fitting(update.patches.iter().map(&mut outcome).collect());
+    Ok(updates.iter().map(outcomes).collect())
 }
