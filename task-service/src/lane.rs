@@ -69,6 +69,8 @@ pub(crate) struct Lane<S: Statement>(Arc<Inner<S>>);
 struct Inner<S: Statement> {
     statement: S,
     db: PgPool,
+    /// When a connection is given up that does not answer.
+    patience: Duration,
     queue: Mutex<Queue<S>>,
     arrived: Notify,
 }
@@ -90,9 +92,10 @@ struct Caller<A> {
 }
 
 impl<S: Statement> Lane<S> {
-    pub(crate) fn new(db: PgPool, statement: S) -> Self {
+    /// An idle lane. Statements end within `patience`, or never will.
+    pub(crate) fn new(db: PgPool, patience: Duration, statement: S) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), is_carried: false });
-        Self(Arc::new(Inner { statement, db, queue, arrived: Notify::new() }))
+        Self(Arc::new(Inner { statement, db, patience, queue, arrived: Notify::new() }))
     }
 
     /// Carries a call. One that is given up before it is on its way never goes; later it is carried
@@ -192,8 +195,13 @@ impl<S: Statement> Inner<S> {
         let is_alone = batch.len() == 1;
         let (calls, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.call, waiting.caller)).unzip();
-        let running = AssertUnwindSafe(self.statement.run(db, &calls).instrument(span));
-        let ran = running.catch_unwind().await;
+        let running = async {
+            let run = self.statement.run(db, &calls).instrument(span);
+            timeout(self.patience, run).await.unwrap_or_else(|elapsed| {
+                Err(Error::DatabaseUnavailable(elapsed.into()))
+            })
+        };
+        let ran = AssertUnwindSafe(running).catch_unwind().await;
         let is_usable = ran.is_ok();
         let asked = calls.into_iter().zip(callers);
         let asked = asked.map(|(call, caller)| Waiting::<S> { call, caller });

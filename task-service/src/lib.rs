@@ -106,7 +106,7 @@ fn routes(
     let limits = (max_request_bytes as usize, max_batch_request_bytes as usize);
     let max_calls = config.server.max_calls;
     let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
-    let (config, issuer) = (config.task.clone(), issuer.clone());
+    let (config, issuer) = (config.clone(), issuer.clone());
     move |worker| {
         let tasks = Tasks::new(pools.calls[worker].clone(), &config);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));

@@ -1,5 +1,7 @@
 //! The RPCs of `tandem.task.v1.TaskService`, one function each.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use proto::task::v1::{self as pb, task_service_server::TaskService};
 use shared::{
@@ -14,7 +16,7 @@ use tokio::sync::OnceCell;
 use tonic::{Request, Response};
 
 use crate::{
-    config::TaskConfig,
+    config::Config,
     domain::{
         list::List,
         order::Cursor,
@@ -32,6 +34,9 @@ mod convert;
 mod create;
 mod statements;
 
+/// How long after its time-out the database may take to say that a statement has ended.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The state behind the service, of one worker.
 pub(crate) struct Tasks {
     db: PgPool,
@@ -47,17 +52,19 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     /// With the worker's connections.
-    pub(crate) fn new(db: PgPool, config: &TaskConfig) -> Self {
+    pub(crate) fn new(db: PgPool, config: &Config) -> Self {
+        let patience = config.database.statement_timeout + GRACE;
+        let config = &config.task;
         let quota = config.quota;
         let retention = TimeDelta::from_std(config.deleted_retention).expect("it is bounded");
         Self {
             page_token_key: OnceCell::new(),
             quota,
-            gets: Lane::new(db.clone(), Get),
-            first_pages: Lane::new(db.clone(), FirstPage),
-            creates: Lane::new(db.clone(), Create { quota }),
-            updates: Lane::new(db.clone(), Change),
-            deletes: Lane::new(db.clone(), Remove { retention }),
+            gets: Lane::new(db.clone(), patience, Get),
+            first_pages: Lane::new(db.clone(), patience, FirstPage),
+            creates: Lane::new(db.clone(), patience, Create { quota }),
+            updates: Lane::new(db.clone(), patience, Change),
+            deletes: Lane::new(db.clone(), patience, Remove { retention }),
             db,
         }
     }
