@@ -126,31 +126,33 @@ async fn set_deletion(
             from changed
             group by owner_id
          ), locked as materialized (
-            select feed.owner_id
+            select feed.owner_id, batch.size
             from task.feeds as feed
             join batch using (owner_id)
             order by owner_id
             for update of feed
          ), feed as (
             update task.feeds as feed
-            set revision = feed.revision + batch.size,
-                task_count = feed.task_count + $7 * batch.size
-            from batch
-            join locked using (owner_id)
-            where feed.owner_id = batch.owner_id
+            set revision = feed.revision + locked.size,
+                task_count = feed.task_count + $7 * locked.size
+            from locked
+            where feed.owner_id = locked.owner_id
                 -- Fewer are always allowed.
-                and feed.task_count + $7 * batch.size <= greatest($8, feed.task_count)
-            returning feed.owner_id, feed.revision - batch.size as previous_revision
+                and feed.task_count + $7 * locked.size <= greatest($8, feed.task_count)
+            returning feed.owner_id, feed.revision - locked.size as previous_revision
+         ), numbered as materialized (
+            select changed.*, feed.previous_revision + changed.number as next_revision
+            from changed
+            join feed using (owner_id)
          ), written as (
             update task.tasks as task
             set delete_time = $5,
                 purge_time = $6,
                 update_time = greatest($9, task.update_time),
-                revision = feed.previous_revision + changed.number
-            from changed
-            join feed using (owner_id)
-            where task.owner_id = changed.owner_id and task.id = changed.id
-            returning changed.position, task.update_time, task.revision
+                revision = numbered.next_revision
+            from numbered
+            where task.owner_id = numbered.owner_id and task.id = numbered.id
+            returning numbered.position, task.update_time, task.revision
          )
          select
             item.position as "position!",

@@ -105,7 +105,7 @@ pub(crate) async fn update(
          ), judged as (
             select
                 next.*,
-                bool_and(is_allowed) over call and sum(
+                is_other and not validate_only and bool_and(is_allowed) over call and sum(
                     octet_length(title) + octet_length(description)
                     + octet_length(array_to_string(labels, ''))
                 ) over call <= $17 as is_ready
@@ -114,42 +114,44 @@ pub(crate) async fn update(
          ), changed as (
             select judged.*, row_number() over (partition by owner_id order by position) as number
             from judged
-            where is_ready and is_other and not validate_only
+            where is_ready
          ), batch as (
             select owner_id, count(*) as size
             from changed
             group by owner_id
          ), locked as materialized (
-            select feed.owner_id
+            select feed.owner_id, batch.size
             from task.feeds as feed
             join batch using (owner_id)
             order by owner_id
             for update of feed
          ), feed as (
             update task.feeds as feed
-            set revision = feed.revision + batch.size
-            from batch
-            join locked using (owner_id)
-            where feed.owner_id = batch.owner_id
-            returning feed.owner_id, feed.revision - batch.size as previous_revision
-         ), written as (
-            update task.tasks as task
-            set title = changed.title,
-                title_folded = changed.title_folded,
-                description = changed.description,
-                description_folded = changed.description_folded,
-                is_complete = changed.is_complete,
-                priority = changed.priority,
-                labels = changed.labels,
-                due_time = changed.due_time,
-                due_time_zone = changed.due_time_zone,
-                complete_time = changed.complete_time,
-                update_time = greatest($16, task.update_time),
-                revision = feed.previous_revision + changed.number
+            set revision = feed.revision + locked.size
+            from locked
+            where feed.owner_id = locked.owner_id
+            returning feed.owner_id, feed.revision - locked.size as previous_revision
+         ), numbered as materialized (
+            select changed.*, feed.previous_revision + changed.number as next_revision
             from changed
             join feed using (owner_id)
-            where task.owner_id = changed.owner_id and task.id = changed.id
-            returning changed.position, task.update_time, task.revision
+         ), written as (
+            update task.tasks as task
+            set title = numbered.title,
+                title_folded = numbered.title_folded,
+                description = numbered.description,
+                description_folded = numbered.description_folded,
+                is_complete = numbered.is_complete,
+                priority = numbered.priority,
+                labels = numbered.labels,
+                due_time = numbered.due_time,
+                due_time_zone = numbered.due_time_zone,
+                complete_time = numbered.complete_time,
+                update_time = greatest($16, task.update_time),
+                revision = numbered.next_revision
+            from numbered
+            where task.owner_id = numbered.owner_id and task.id = numbered.id
+            returning numbered.position, task.update_time, task.revision
          )
          select
             next.position as "position!",
