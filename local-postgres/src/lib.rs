@@ -105,6 +105,12 @@ impl LocalPostgres {
         self.cluster.installation.major
     }
 
+    /// Where the binaries are that it runs from, and PostgreSQL's other programs.
+    #[must_use]
+    pub fn bin_dir(&self) -> &Path {
+        &self.cluster.installation.bin_dir
+    }
+
     /// Whether the server is there: not after [`Self::halt`], a crash, or somebody else's stop.
     pub fn is_running(&mut self) -> bool {
         self.postmaster.as_mut().is_some_and(|postmaster| matches!(postmaster.try_wait(), Ok(None)))

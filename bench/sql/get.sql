@@ -1,0 +1,8 @@
+\set owner random(:first_owner, :last_owner)
+\set task :owner * 1000 + random(0, :tasks_per_owner - 1)
+select
+    id, title, description, is_complete, priority, labels, due_time, due_time_zone, revision,
+    revision as previous_revision, create_time, update_time, complete_time, delete_time, purge_time
+from task.tasks
+where owner_id = ('00000000-0000-7000-8000-' || lpad(:owner::text, 12, '0'))::uuid
+    and id = ('00000000-0000-7000-9000-' || lpad(:task::text, 12, '0'))::uuid;

@@ -1,0 +1,70 @@
+//! CPU time, as the system counts it for each process (proc_pid_stat(5)).
+
+use std::{fs, time::Duration};
+
+use anyhow::Context as _;
+use nix::unistd::{SysconfVar, sysconf};
+
+/// A process whose CPU time counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Meter {
+    /// This process alone.
+    Process(u32),
+    /// This process, its children, and those of them that have ended.
+    Family(u32),
+}
+
+impl Meter {
+    /// The CPU time that was used so far.
+    pub(crate) fn read(self) -> anyhow::Result<Duration> {
+        let ticks = match self {
+            Self::Process(pid) => Stat::of(pid)?.own,
+            Self::Family(pid) => {
+                let parent = Stat::of(pid)?;
+                let children = children_of(pid)?;
+                // One that has just ended counts to its parent from now on.
+                let alive = children.iter().filter_map(|&child| Stat::of(child).ok());
+                parent.own + parent.ended_children + alive.map(|child| child.own).sum::<u64>()
+            }
+        };
+        let per_second = sysconf(SysconfVar::CLK_TCK)?.context("a tick has a length")?;
+        Ok(Duration::from_secs(ticks) / u32::try_from(per_second)?)
+    }
+}
+
+/// The parent of a process.
+pub(crate) fn parent_of(pid: u32) -> anyhow::Result<u32> {
+    Ok(Stat::of(pid)?.parent)
+}
+
+/// What the system says of a process; times in ticks.
+struct Stat {
+    parent: u32,
+    own: u64,
+    ended_children: u64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> anyhow::Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+            .with_context(|| format!("process {pid} is not there"))?;
+        // The name, in parentheses, may hold anything.
+        let (_, rest) = stat.rsplit_once(')').context("stat has a name")?;
+        let fields: Vec<_> = rest.split_whitespace().collect();
+        let number = |field: usize| -> anyhow::Result<u64> {
+            // The fields are counted from 1, and two are behind us.
+            Ok(fields.get(field - 3).context("stat is short")?.parse()?)
+        };
+        Ok(Self {
+            parent: number(4)?.try_into()?,
+            own: number(14)? + number(15)?,
+            ended_children: number(16)? + number(17)?,
+        })
+    }
+}
+
+fn children_of(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let names = fs::read_dir("/proc")?.flatten().map(|entry| entry.file_name());
+    let pids = names.filter_map(|name| name.to_str()?.parse().ok());
+    Ok(pids.filter(|&child| parent_of(child).is_ok_and(|parent| parent == pid)).collect())
+}

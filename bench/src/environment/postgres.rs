@@ -1,0 +1,83 @@
+//! The private PostgreSQL: durable, as in production, and large enough for the data to stay in memory.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use local_postgres::LocalPostgres;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use crate::cpu::{self, Meter};
+
+/// So that neither reads from the disk nor checkpoints drown what is compared. Everything else has
+/// PostgreSQL's defaults; `fsync` and `synchronous_commit` are on.
+pub(crate) const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
+
+/// The server.
+pub(crate) struct Postgres {
+    server: LocalPostgres,
+    meter: Meter,
+    handle: Handle,
+}
+
+/// A directory for the server's data, on a disk and open to the user that PostgreSQL runs as; it is
+/// removed in the end.
+pub(crate) fn data_dir() -> anyhow::Result<TempDir> {
+    let target = std::env::current_exe()?;
+    let target = target.parent().context("a program is in a directory")?;
+    let reachable = local_postgres::durable_dir(&target.join("bench-data"))?;
+    std::fs::create_dir_all(&reachable)?;
+    let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&reachable)?;
+    Ok(dir)
+}
+
+impl Postgres {
+    pub(crate) fn start(dir: &Path, handle: &Handle) -> anyhow::Result<Self> {
+        let mut server = LocalPostgres::durable(&dir.join("data"))?;
+        let url = server.url("postgres");
+        for (name, value) in SETTINGS {
+            handle.block_on(execute(&url, &format!("alter system set {name} = '{value}'")))?;
+        }
+        server.halt()?;
+        server.resume()?;
+        let backend: i32 = handle.block_on(async {
+            let mut connection = PgConnection::connect(&url).await?;
+            sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await
+        })?;
+        let postmaster = cpu::parent_of(backend.try_into()?)?;
+        let meter = Meter::Family(postmaster);
+        Ok(Self { server, meter, handle: handle.clone() })
+    }
+
+    /// Runs statements as they are.
+    pub(crate) fn execute(&self, database: &str, sql: &str) -> anyhow::Result<()> {
+        self.handle.block_on(execute(&self.server.url(database), sql))
+    }
+
+    /// Does what needs a runtime.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.handle.block_on(future)
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        self.server.url(database)
+    }
+
+    /// A program of this PostgreSQL's version.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.server.bin_dir().join(name)
+    }
+
+    /// The CPU time of all of the server's processes.
+    pub(crate) fn meter(&self) -> Meter {
+        self.meter
+    }
+}
+
+async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}

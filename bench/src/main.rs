@@ -1,0 +1,50 @@
+//! The benchmark: `cargo run --release -p bench`. It starts every system under test as a process of
+//! its own on one private PostgreSQL, loads them in turn, and says what each does beside the others.
+//!
+//! In reading order:
+//! - `options`: the command line
+//! - `environment`: what is measured, started: PostgreSQL, the data, the processes, the tokens
+//! - `workload`: what callers ask for
+//! - `load`: how they ask: connections, calls in flight, what is counted
+//! - `baselines`: what the services are compared with
+//! - `run`: the rounds
+//! - `cpu`: what the system says a process has used
+//! - `report`: the table
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::options::{Options, Serve};
+
+mod baselines;
+mod cpu;
+mod environment;
+mod load;
+mod options;
+mod report;
+mod run;
+mod serve;
+mod workload;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match options.serve {
+        Some(Serve::ServeTask) => serve::task(),
+        Some(Serve::ServeAuth) => serve::auth(),
+        Some(Serve::ServeUsual) => serve::usual(),
+        None => run::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells a person how it goes. That nobody listens is no reason to end.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,82 @@
+//! The systems under test that are written in Rust, each in a process of its own, as their programs
+//! run them. They say where they listen in one line, and end when their standard input does, so that
+//! none outlives the benchmark.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    process, thread,
+};
+
+use clap::Command;
+use shared::{
+    config::CommandLine,
+    error::Error,
+    server::{self, Listeners},
+    telemetry,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::baselines::usual as usual_service;
+
+/// What the first line on standard output begins with.
+pub(crate) const LISTENS: &str = "listens on ";
+
+#[tokio::main]
+pub(crate) async fn task() -> anyhow::Result<()> {
+    end_with_stdin();
+    let command_line =
+        CommandLine::new::<task_service::Config>(Command::new("task-service"), ["task-service"]);
+    let config: task_service::Config = command_line.settings_or_exit();
+    let _telemetry = telemetry::init(&config.telemetry, "task-service");
+    let listeners = listeners(config.listen.address, config.listen.ops_address).await?;
+    task_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)
+}
+
+#[tokio::main]
+pub(crate) async fn auth() -> anyhow::Result<()> {
+    end_with_stdin();
+    let command_line =
+        CommandLine::new::<auth_service::Config>(Command::new("auth-service"), ["auth-service"]);
+    let config: auth_service::Config = command_line.settings_or_exit();
+    let _telemetry = telemetry::init(&config.telemetry, "auth-service");
+    let listeners = listeners(config.listen.address, config.listen.ops_address).await?;
+    auth_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)
+}
+
+#[tokio::main]
+pub(crate) async fn usual() -> anyhow::Result<()> {
+    end_with_stdin();
+    let config: usual_service::Config =
+        CommandLine::new::<usual_service::Config>(Command::new("usual"), ["usual"])
+            .settings_or_exit();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    announce(listener.local_addr()?)?;
+    usual_service::run(&config, listener).await
+}
+
+async fn listeners(calls: SocketAddr, ops: SocketAddr) -> anyhow::Result<Listeners> {
+    let calls = server::listen(calls, "listen address").await.map_err(causes)?;
+    let ops = server::listen(ops, "listen address").await.map_err(causes)?;
+    announce(calls.local_addr()?)?;
+    Ok(Listeners { calls, ops })
+}
+
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{LISTENS}{address}")?;
+    stdout.flush()
+}
+
+fn end_with_stdin() {
+    thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        process::exit(0);
+    });
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
+fn causes(error: Error) -> anyhow::Error {
+    anyhow::anyhow!(error.causes())
+}
