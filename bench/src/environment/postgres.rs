@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use local_postgres::LocalPostgres;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use crate::cpu::{self, Meter};
+use crate::usage::{self, Meter};
 
 /// So that neither reads from the disk nor checkpoints drown what is compared. Everything else has
 /// PostgreSQL's defaults; `fsync` and `synchronous_commit` are on.
-pub(crate) const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
+const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
 
 /// The server.
 pub(crate) struct Postgres {
@@ -21,15 +20,13 @@ pub(crate) struct Postgres {
     handle: Handle,
 }
 
-/// A directory for the server's data, on a disk and open to the user that PostgreSQL runs as; it is
-/// removed in the end.
-pub(crate) fn data_dir() -> anyhow::Result<TempDir> {
-    let target = std::env::current_exe()?;
-    let target = target.parent().context("a program is in a directory")?;
-    let reachable = local_postgres::durable_dir(&target.join("bench-data"))?;
-    std::fs::create_dir_all(&reachable)?;
-    let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&reachable)?;
-    Ok(dir)
+/// Where the benchmark keeps what it makes, on a disk and open to the user that PostgreSQL runs as.
+pub(crate) fn data_home() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.parent().context("a program is in a directory")?;
+    let home = local_postgres::durable_dir(&target.join("bench-data"))?;
+    std::fs::create_dir_all(&home)?;
+    Ok(home)
 }
 
 impl Postgres {
@@ -45,7 +42,7 @@ impl Postgres {
             let mut connection = PgConnection::connect(&url).await?;
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await
         })?;
-        let postmaster = cpu::parent_of(backend.try_into()?)?;
+        let postmaster = usage::parent_of(backend.try_into()?)?;
         let meter = Meter::Family(postmaster);
         Ok(Self { server, meter, handle: handle.clone() })
     }
@@ -55,8 +52,19 @@ impl Postgres {
         self.handle.block_on(execute(&self.server.url(database), sql))
     }
 
+    /// The one number that a query finds.
+    pub(crate) fn query(&self, database: &str, sql: &str) -> anyhow::Result<i64> {
+        self.handle.block_on(async {
+            let mut connection = PgConnection::connect(&self.server.url(database)).await?;
+            let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+            let number = query.fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(number)
+        })
+    }
+
     /// Does what needs a runtime.
-    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.handle.block_on(future)
     }
 
