@@ -65,14 +65,18 @@ pub(crate) fn run(
     workload: &'static Workload,
     options: &Options,
 ) -> anyhow::Result<Vec<Series>> {
-    let baselines = options.baselines.iter().filter(|baseline| environment.has(**baseline));
-    let systems = [System::Tandem].into_iter().chain(baselines.copied().map(System::Baseline));
+    let baselines = Baseline::ALL.into_iter().filter(|baseline| {
+        // The seed is skipped where there is no Python.
+        options.compares_with(*baseline)
+            && (*baseline != Baseline::Seed || environment.seed.is_some())
+    });
+    let systems = [System::Tandem].into_iter().chain(baselines.map(System::Baseline));
     let mut all: Vec<_> = systems
         .filter(|system| system.can_do(workload))
         .map(|system| Series { workload: workload.name, system, rounds: Vec::new() })
         .collect();
     let clients = match workload.script() {
-        Some(script) if options.baselines.contains(&Baseline::Limit) && !options.guard => {
+        Some(script) if options.compares_with(Baseline::Limit) && !options.guard => {
             limit::best_clients(environment, workload, script)?
         }
         _ => limit::USUAL_CLIENTS,

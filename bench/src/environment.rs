@@ -64,14 +64,14 @@ impl Environment {
         let quick = quick.with("AUTH_HASHING_QUEUE", "1024");
         let quick_auth = start(quick.with("AUTH_LOGIN_ATTEMPTS_PER_SOURCE", "1000"))?;
 
-        let usual = if options.baselines.contains(&Baseline::Usual) {
+        let usual = if options.compares_with(Baseline::Usual) {
             fill(Baseline::Usual.name());
             dataset.create_for_usual(&postgres)?;
             Some(Process::start(Settings::usual(&postgres.url(usual::DATABASE)), dir.path())?)
         } else {
             None
         };
-        let seed = if options.baselines.contains(&Baseline::Seed) {
+        let seed = if options.compares_with(Baseline::Seed) {
             fill(Baseline::Seed.name());
             Seed::start(&postgres, dataset, dir.path())?
         } else {
@@ -90,15 +90,6 @@ impl Environment {
             runtime,
             dir,
         })
-    }
-
-    /// Whether a baseline is there to compare with.
-    pub(crate) fn has(&self, baseline: Baseline) -> bool {
-        match baseline {
-            Baseline::Limit => true,
-            Baseline::Usual => self.usual.is_some(),
-            Baseline::Seed => self.seed.is_some(),
-        }
     }
 
     /// Another task-service, on this database.

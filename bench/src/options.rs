@@ -13,8 +13,8 @@ pub(crate) struct Options {
     only: Vec<String>,
 
     /// Compare with these only.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = baselines())]
-    pub(crate) baselines: Vec<Baseline>,
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    baselines: Option<Vec<Baseline>>,
 
     /// How often each system is measured; what counts is the median [default: 5].
     #[arg(long, value_name = "N")]
@@ -65,6 +65,14 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
 
+    /// Whether there is a comparison with it.
+    pub(crate) fn compares_with(&self, baseline: Baseline) -> bool {
+        match &self.baselines {
+            Some(wanted) => wanted.contains(&baseline),
+            None => !self.guard || baseline != Baseline::Seed,
+        }
+    }
+
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.guard { 3 } else { 5 })
     }
@@ -83,10 +91,6 @@ impl Options {
 fn names() -> clap::builder::PossibleValuesParser {
     let workloads = WORKLOADS.iter().map(|workload| workload.name);
     workloads.chain(Study::ALL.map(Study::name)).collect::<Vec<_>>().into()
-}
-
-fn baselines() -> [&'static str; 3] {
-    Baseline::ALL.map(Baseline::name)
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
