@@ -2,7 +2,7 @@
 
 use crate::{
     contest::{self, Series},
-    environment::Environment,
+    environment::{self, Environment},
     guard,
     options::Options,
     report, say,
@@ -21,7 +21,23 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     // What was found before a failure is worth something, too.
     let done = measure(&mut environment, options, &mut found);
     report::print(&found.contests, &found.findings);
+    report::write(&found.contests, &found.findings, &about(options, &environment))?;
     done
+}
+
+/// What was run, for whoever reads the report.
+fn about(options: &Options, environment: &Environment) -> String {
+    format!(
+        "Medians of {} rounds of {} s, {} connections with {} calls in flight each, {} tasks. \
+         PostgreSQL {}, durable, with {}; all else as in production.",
+        options.rounds(),
+        options.seconds().as_secs(),
+        options.connections,
+        options.in_flight,
+        environment.dataset.tasks(),
+        environment.postgres.major(),
+        environment::SETTINGS.map(|(name, value)| format!("{name} = {value}")).join(" and "),
+    )
 }
 
 #[derive(Default)]

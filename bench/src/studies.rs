@@ -30,12 +30,21 @@ pub(crate) enum Study {
     Statements,
 }
 
-/// A line of the answer: what was measured, the value, and in what it is measured.
+/// A line of the answer.
 pub(crate) struct Finding {
     pub(crate) study: Study,
+    /// What was measured.
     pub(crate) what: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
+    /// The line of the plot to which it belongs, if it does, and where on it.
+    pub(crate) point: Option<(&'static str, f64)>,
+}
+
+impl Finding {
+    fn at(self, line: &'static str, x: impl Into<f64>) -> Self {
+        Self { point: Some((line, x.into())), ..self }
+    }
 }
 
 impl Study {
@@ -87,7 +96,7 @@ impl Study {
     }
 
     fn found(self, what: impl Into<String>, value: f64, unit: &'static str) -> Finding {
-        Finding { study: self, what: what.into(), value, unit }
+        Finding { study: self, what: what.into(), value, unit, point: None }
     }
 }
 
@@ -106,6 +115,7 @@ fn measure(
 /// Open loops have so many calls in flight at most.
 const PLENTY: (usize, usize) = (8, 64);
 
-fn p99(measured: &Measured) -> f64 {
-    measured.percentile(99.0).unwrap_or(f64::NAN)
+/// In milliseconds.
+fn percentile(measured: &Measured, percent: f64) -> f64 {
+    measured.percentile(percent).unwrap_or(f64::NAN)
 }

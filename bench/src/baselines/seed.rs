@@ -15,7 +15,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
 
 use crate::{
-    environment::{Dataset, Postgres, Process, data_home},
+    environment::{Dataset, Postgres, Process, target_dir},
     say,
 };
 
@@ -65,7 +65,7 @@ impl Seed {
 
 /// A Python that has all that is required.
 fn install() -> anyhow::Result<PathBuf> {
-    let venv = data_home()?.join("python");
+    let venv = target_dir()?.join("python");
     let python = venv.join("bin/python");
     let installed = venv.join("installed.txt");
     if fs::read_to_string(&installed).is_ok_and(|text| text == REQUIREMENTS) {

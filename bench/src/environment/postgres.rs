@@ -11,7 +11,7 @@ use crate::usage::{self, Meter};
 
 /// So that neither reads from the disk nor checkpoints drown what is compared. Everything else has
 /// PostgreSQL's defaults; `fsync` and `synchronous_commit` are on.
-const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
+pub(crate) const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
 
 /// The server.
 pub(crate) struct Postgres {
@@ -20,13 +20,20 @@ pub(crate) struct Postgres {
     handle: Handle,
 }
 
-/// Where the benchmark keeps what it makes, on a disk and open to the user that PostgreSQL runs as.
-pub(crate) fn data_home() -> anyhow::Result<PathBuf> {
+/// Where the benchmark keeps what it makes: beside the build.
+pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.parent().context("a program is in a directory")?;
-    let home = local_postgres::durable_dir(&target.join("bench-data"))?;
-    std::fs::create_dir_all(&home)?;
-    Ok(home)
+    let target = program.ancestors().nth(2).context("a program is in target/release")?;
+    let dir = target.join("bench");
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+/// Where the benchmark keeps what the user that PostgreSQL runs as has to reach.
+pub(crate) fn data_dir() -> anyhow::Result<PathBuf> {
+    let dir = local_postgres::durable_dir(&target_dir()?)?;
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
 }
 
 impl Postgres {
@@ -70,6 +77,11 @@ impl Postgres {
 
     pub(crate) fn url(&self, database: &str) -> String {
         self.server.url(database)
+    }
+
+    /// Its major version.
+    pub(crate) fn major(&self) -> u32 {
+        self.server.major()
     }
 
     /// A program of this PostgreSQL's version.

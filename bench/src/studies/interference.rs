@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::{Finding, PLENTY, Study, p99};
+use super::{Finding, PLENTY, Study, percentile};
 use crate::{
     contest::{System, WARM_UP, Work},
     environment::Environment,
@@ -44,12 +44,14 @@ pub(super) fn measure(
     });
     let (logins, beside) = (logins?, beside?);
     let found = |what: &str, value, unit| Study::Interference.found(what, value, unit);
+    let [p50, p99] = [50.0, 99.0].map(|percent| percentile(&alone, percent));
+    let [p50_beside, p99_beside] = [50.0, 99.0].map(|percent| percentile(&beside, percent));
     Ok(vec![
-        found("get at 30 % of the peak, p50", alone.percentile(50.0).unwrap_or(f64::NAN), "ms"),
-        found("get at 30 % of the peak, p99", p99(&alone), "ms"),
-        found("… beside logins, p50", beside.percentile(50.0).unwrap_or(f64::NAN), "ms"),
-        found("… beside logins, p99", p99(&beside), "ms"),
-        found("… p99 beside logins and without", p99(&beside) / p99(&alone), "×"),
+        found("get at 30 % of the peak, p50", p50, "ms"),
+        found("get at 30 % of the peak, p99", p99, "ms"),
+        found("the same beside logins, p50", p50_beside, "ms"),
+        found("the same beside logins, p99", p99_beside, "ms"),
+        found("p99 beside logins and without", p99_beside / p99, "×"),
         found("logins meanwhile", logins.calls_per_second, "calls/s"),
     ])
 }

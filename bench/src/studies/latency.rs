@@ -1,7 +1,7 @@
 //! Latency by load: calls come at a fixed rate, a share of what the service can do, whatever becomes
 //! of those before.
 
-use super::{Finding, PLENTY, Study, p99};
+use super::{Finding, PLENTY, Study, percentile};
 use crate::{environment::Environment, load::Pace, options::Options};
 
 /// In percent of the peak.
@@ -21,12 +21,14 @@ pub(super) fn measure(
         for load in LOADS {
             let rate = peak * f64::from(load) / 100.0;
             let measured = measure(PLENTY, Pace::PerSecond(rate))?;
-            for percent in [50.0, 99.0, 99.9] {
-                let what = format!("{workload}, at {load} % of the peak, p{percent}");
-                let value = measured.percentile(percent).unwrap_or(f64::NAN);
-                found.push(Study::Latency.found(what, value, "ms"));
-            }
-            p99s.push((load, p99(&measured)));
+            let of = |what: &str, value| {
+                let what = format!("{workload}, at {load} % of the peak, {what}");
+                Study::Latency.found(what, value, "ms")
+            };
+            found.push(of("p50", percentile(&measured, 50.0)));
+            found.push(of("p99", percentile(&measured, 99.0)).at(workload, load));
+            found.push(of("p99.9", percentile(&measured, 99.9)));
+            p99s.push((load, percentile(&measured, 99.0)));
         }
         let at = |wanted| p99s.iter().find(|(load, _)| *load == wanted).map_or(f64::NAN, |at| at.1);
         let what = format!("{workload}, p99 at 70 % of the peak beside 10 %");

@@ -1,6 +1,6 @@
 //! Throughput by the number of calls in flight: it should rise to a peak and stay there.
 
-use super::{Finding, Study, p99};
+use super::{Finding, Study, percentile};
 use crate::{environment::Environment, load::Pace, options::Options};
 
 /// Connections, and calls in flight on each.
@@ -19,9 +19,11 @@ pub(super) fn measure(
                 super::measure(environment, workload, level, Pace::Unbounded, options.seconds())?;
             last = measured.calls_per_second;
             peak = peak.max(last);
-            let what = format!("{workload}, {} in flight", level.0 * level.1);
-            found.push(Study::Saturation.found(what.clone(), last, "calls/s"));
-            found.push(Study::Saturation.found(what + ", p99", p99(&measured), "ms"));
+            let in_flight = u32::try_from(level.0 * level.1)?;
+            let what = format!("{workload}, {in_flight} in flight");
+            let rate = Study::Saturation.found(what.clone(), last, "calls/s");
+            found.push(rate.at(workload, in_flight));
+            found.push(Study::Saturation.found(what + ", p99", percentile(&measured, 99.0), "ms"));
         }
         let what = format!("{workload}, with the most in flight, of the peak");
         found.push(Study::Saturation.found(what, last / peak * 100.0, "%"));
