@@ -107,10 +107,10 @@ impl Auth {
 
     /// Who calls, by their token alone.
     async fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
-        if self.verifier.unknown_kid(request.metadata()).is_some() {
+        if self.verifier.is_key_unknown(request.metadata().as_ref()) {
             self.keys.follow_unknown().await;
         }
-        self.verifier.authenticate(request.metadata(), now)
+        self.verifier.authenticate(request.metadata().as_ref(), now)
     }
 
     /// Who calls in a session that goes on, and their account.

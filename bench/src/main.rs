@@ -32,6 +32,10 @@ mod studies;
 mod usage;
 mod workload;
 
+/// That of the services' programs. The usual service and the callers gain by it, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.serve {

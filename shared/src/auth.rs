@@ -84,7 +84,7 @@ impl Caller {
 /// Lets a call pass if it carries a good access token, and tells the handler who calls.
 pub fn interceptor(verifier: Arc<Verifier>) -> impl Interceptor + Clone {
     move |mut request: Request<()>| -> Result<Request<()>, Status> {
-        let caller = verifier.authenticate(request.metadata(), time::now())?;
+        let caller = verifier.authenticate(request.metadata().as_ref(), time::now())?;
         request.extensions_mut().insert(caller);
         Ok(request)
     }

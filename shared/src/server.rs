@@ -20,7 +20,6 @@ use tonic_health::pb::{
 use self::{connection::Connections, tls::Tls, workers::Workers};
 use crate::{
     config::ServerConfig,
-    error,
     error::Error,
     metrics::{CallMetrics, Metrics},
     readiness::Readiness,
@@ -81,18 +80,12 @@ impl Calls {
         let built_in = "the descriptor sets are compiled in";
         let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
         let limit = MAX_COMMON_REQUEST_BYTES;
-        let limited = middleware::from_fn_with_state(self.places.clone(), gate::limit_calls);
-        Routes::from(service.into_axum_router().layer(limited))
+        service
             .add_service(health.max_decoding_message_size(limit))
             .add_service(v1.expect(built_in).max_decoding_message_size(limit))
             .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
             .into_axum_router()
-            .layer(middleware::from_fn(gate::catch_panic))
-            .layer(middleware::from_fn_with_state(self.timeout, gate::deadline))
-            .layer(middleware::map_response(async |response| error::complete(response)))
-            // Outside all that gives a call its code.
-            .layer(middleware::from_fn_with_state(self.metrics.clone(), call::observe))
-            .layer(middleware::from_fn(gate::only_grpc))
+            .layer(middleware::from_fn_with_state(Arc::new(self.clone()), gate::pass))
     }
 }
 

@@ -3,11 +3,7 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::http::HeaderMap;
 use reqwest::StatusCode;
 use shared::{
     auth::{KeySet, Keys, Verifier},
@@ -19,7 +15,6 @@ use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
-use tonic::metadata::MetadataMap;
 
 use crate::config::IssuerConfig;
 
@@ -109,6 +104,14 @@ impl Issuer {
         self.fetch(&mut last).await;
     }
 
+    /// Lets a call with these headers wait for the keys if its token names one that is not known;
+    /// whether the token is good is for the interceptor to say.
+    pub(crate) async fn fetch_for(self: &Arc<Self>, verifier: &Verifier, headers: &HeaderMap) {
+        if verifier.is_key_unknown(headers) {
+            self.clone().fetch_unknown().await;
+        }
+    }
+
     /// Fetches the keys because a token names one that is not known. A flood of such tokens causes
     /// one fetch in each interval, and all wait for it. It goes on if the call that caused it is
     /// cancelled: otherwise such a call could use up the interval for all others.
@@ -168,18 +171,4 @@ impl Issuer {
         }
         Ok(KeySet::parse(&body)?)
     }
-}
-
-/// Lets a call wait for the keys if its token names one that is not known; whether the token is
-/// good is for the interceptor to say.
-pub(crate) async fn fetch_unknown_keys(
-    State((issuer, verifier)): State<(Arc<Issuer>, Arc<Verifier>)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let metadata = MetadataMap::from_headers(request.headers().clone());
-    if verifier.unknown_kid(&metadata).is_some() {
-        issuer.fetch_unknown().await;
-    }
-    next.run(request).await
 }

@@ -197,9 +197,9 @@ impl<S: Statement> Inner<S> {
             batch.into_iter().map(|waiting| (waiting.call, waiting.caller)).unzip();
         let running = async {
             let run = self.statement.run(db, &calls).instrument(span);
-            timeout(self.patience, run).await.unwrap_or_else(|elapsed| {
-                Err(Error::DatabaseUnavailable(elapsed.into()))
-            })
+            timeout(self.patience, run)
+                .await
+                .unwrap_or_else(|elapsed| Err(Error::DatabaseUnavailable(elapsed.into())))
         };
         let ran = AssertUnwindSafe(running).catch_unwind().await;
         let is_usable = ran.is_ok();

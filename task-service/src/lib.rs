@@ -12,7 +12,11 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+};
 use proto::task::v1::{self as pb, task_service_server::TaskServiceServer};
 use shared::{
     auth::{self, Verifier},
@@ -111,10 +115,15 @@ fn routes(
         let tasks = Tasks::new(pools.calls[worker].clone(), &config);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));
         let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
-        let keys = (issuer.clone(), verifier.clone());
-        let fetch = middleware::from_fn_with_state(keys, issuer::fetch_unknown_keys);
-        let size = middleware::from_fn_with_state(limits.0, message_size::limit);
-        let grpc = Routes::new(grpc).into_axum_router().layer(size).layer(fetch).into();
+        let (issuer, verifier) = (issuer.clone(), verifier.clone());
+        let admit = middleware::from_fn(move |request: Request, next: Next| {
+            let (issuer, verifier) = (issuer.clone(), verifier.clone());
+            async move {
+                issuer.fetch_for(&verifier, request.headers()).await;
+                next.run(message_size::limit(request, limits.0)).await
+            }
+        });
+        let grpc = Routes::new(grpc).into_axum_router().layer(admit).into();
         calls.routes(grpc, health.clone())
     }
 }

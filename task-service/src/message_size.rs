@@ -1,12 +1,7 @@
 //! How large a request message may be: one of a batch may be larger than others. tonic knows one
 //! limit for all.
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{body::Body, extract::Request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use shared::error::Error;
 use tonic::Status;
@@ -14,11 +9,11 @@ use tonic::Status;
 /// Before each message gRPC says how long it is.
 const PREFIX_BYTES: usize = 5;
 
-/// Refuses a message of more than `max` bytes, unless it is a batch's.
-pub(crate) async fn limit(State(max): State<usize>, request: Request, next: Next) -> Response {
+/// Lets the body fail at more than `max` bytes, unless it is a batch's.
+pub(crate) fn limit(request: Request, max: usize) -> Request {
     let method = request.uri().path().rsplit('/').next().unwrap_or_default();
     if method.starts_with("Batch") {
-        return next.run(request).await;
+        return request;
     }
     let limited = |body| {
         Body::new(Limited::new(body, max + PREFIX_BYTES).map_err(|error| {
@@ -28,5 +23,5 @@ pub(crate) async fn limit(State(max): State<usize>, request: Request, next: Next
             error
         }))
     };
-    next.run(request.map(limited)).await
+    request.map(limited)
 }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use http::{HeaderMap, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, Validation};
-use tonic::metadata::MetadataMap;
 
 use super::{
     Caller, Claims, Keys, MAX_LIFETIME, TOKEN_TYPE,
@@ -46,13 +46,9 @@ impl Verifier {
         }
     }
 
-    /// Finds out who makes the call that has this metadata.
-    pub fn authenticate(
-        &self,
-        metadata: &MetadataMap,
-        now: DateTime<Utc>,
-    ) -> Result<Caller, Error> {
-        let caller = self.verify(bearer_token(metadata)?, now)?;
+    /// Finds out who makes the call that has these headers.
+    pub fn authenticate(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Caller, Error> {
+        let caller = self.verify(bearer_token(headers)?, now)?;
         // For the call's lines in the log.
         tracing::Span::current().record("user_id", tracing::field::display(caller.id));
         Ok(caller)
@@ -79,16 +75,14 @@ impl Verifier {
         Ok(caller)
     }
 
-    /// The `kid` that the call's token names, if no key of that name is known.
+    /// Whether the call's token names a key that is not known.
     #[must_use]
-    pub fn unknown_kid(&self, metadata: &MetadataMap) -> Option<String> {
-        let token = bearer_token(metadata).ok()?;
+    pub fn is_key_unknown(&self, headers: &HeaderMap) -> bool {
+        let Ok(token) = bearer_token(headers) else { return false };
         let keys = self.keys.load();
-        if keys.as_ref().is_some_and(|keys| self.seen.get(&Digest::of(token), keys).is_some()) {
-            return None;
-        }
-        let kid = accepted_kid(token)?;
-        keys.as_ref().is_none_or(|keys| keys.get(&kid).is_none()).then_some(kid)
+        let Some(keys) = keys.as_ref() else { return accepted_kid(token).is_some() };
+        let is_seen = self.seen.get(&Digest::of(token), keys).is_some();
+        !is_seen && accepted_kid(token).is_some_and(|kid| keys.get(&kid).is_none())
     }
 
     /// The expiry comes last, so that "expired" is said only of a token that was good.
@@ -130,8 +124,8 @@ fn accepted_kid(token: &str) -> Option<String> {
 }
 
 /// The token of the one `authorization: Bearer` entry (RFC 6750, section 2.1).
-fn bearer_token(metadata: &MetadataMap) -> Result<&str, Error> {
-    let mut entries = metadata.get_all("authorization").iter();
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
+    let mut entries = headers.get_all(AUTHORIZATION).iter();
     let entry = entries.next().ok_or(Error::AccessTokenMissing)?;
     if entries.next().is_some() || entry.as_bytes().len() > MAX_HEADER_BYTES {
         return Err(Error::AccessTokenInvalid);

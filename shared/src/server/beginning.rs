@@ -1,7 +1,7 @@
 //! Whether a peer has said what it speaks. Until then hyper would wait for ever.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -47,6 +47,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Beginning<S> {
     }
 }
 
+/// Not vectored, on purpose: h2 then copies answers of up to a kilobyte into its buffer, and many go
+/// out with one write. Otherwise each costs a system call.
 impl<S: AsyncWrite + Unpin> AsyncWrite for Beginning<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -54,18 +56,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Beginning<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

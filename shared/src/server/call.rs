@@ -5,40 +5,59 @@ use std::{sync::Arc, thread, time::Instant};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue},
-    middleware::Next,
     response::Response,
 };
 use http_body_util::BodyExt as _;
 use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
 
-use crate::{
-    error::Outcome,
-    metrics::{CallMetrics, Method},
-    telemetry::trace,
-};
+use crate::{error::Outcome, metrics::Method, telemetry::trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest request id that is taken from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Observes a call until its answer is complete or given up.
-pub(super) async fn observe(
-    State(metrics): State<Arc<CallMetrics>>,
+/// The client's own id of the request if it is one that can be logged, otherwise a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let usable = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    headers.get(REQUEST_ID).filter(usable).cloned().unwrap_or_else(|| {
+        let mut text = Uuid::encode_buffer();
+        let id: &str = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(id).expect("a UUID is ASCII")
+    })
+}
+
+/// A call that goes on. Dropped before it has ended, it was given up.
+pub(super) struct Call {
+    method: Arc<Method>,
+    span: Span,
+    trace: Span,
+    begun: Instant,
+    has_ended: bool,
+}
+
+/// Observes a call until its answer, which `answer` makes, is complete or given up.
+pub(super) async fn observe<F>(
+    method: Arc<Method>,
     request: Request,
-    next: Next,
-) -> Response {
+    answer: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let path = request.uri().path();
-    let method = metrics.method(path);
-    let (id, id_header) = request_id(request.headers());
+    let id = request_id(request.headers());
     // At this level, so that lines of errors carry it even if no others are logged.
     let span = tracing::error_span!(
         "call",
         method = path,
-        request_id = id,
+        request_id = id.to_str().expect("it is ASCII"),
         user_id = Empty,
         trace_id = Empty
     );
@@ -48,8 +67,8 @@ pub(super) async fn observe(
     }
     let mut call = Call::start(method, span.clone(), trace.clone());
 
-    let mut response = next.run(request).instrument(span).instrument(trace).await;
-    response.headers_mut().insert(REQUEST_ID, id_header);
+    let mut response = answer(request).instrument(span).instrument(trace).await;
+    response.headers_mut().insert(REQUEST_ID, id);
     if let Some(outcome) = Outcome::told_by(response.headers()) {
         call.end(outcome);
         return response;
@@ -62,29 +81,6 @@ pub(super) async fn observe(
             frame
         }))
     })
-}
-
-/// The client's own id of the request if it is one that can be logged, otherwise a new one.
-fn request_id(headers: &HeaderMap) -> (String, HeaderValue) {
-    let usable = |id: &&HeaderValue| {
-        let bytes = id.as_bytes();
-        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-    };
-    let header = headers.get(REQUEST_ID).filter(usable).cloned().unwrap_or_else(|| {
-        let id = Uuid::now_v7().to_string();
-        HeaderValue::from_str(&id).expect("a UUID is ASCII")
-    });
-    let id = String::from_utf8_lossy(header.as_bytes()).into_owned();
-    (id, header)
-}
-
-/// A call that goes on. Dropped before it has ended, it was given up.
-struct Call {
-    method: Arc<Method>,
-    span: Span,
-    trace: Span,
-    begun: Instant,
-    has_ended: bool,
 }
 
 impl Call {
@@ -127,7 +123,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::metrics::{CallMetrics, Metrics};
 
     #[test]
     fn a_call_that_panics_is_counted_as_ours() {
@@ -149,13 +145,13 @@ mod tests {
         let longest = "x".repeat(MAX_REQUEST_ID_BYTES);
         for good in ["1", "01890a5d-ac96-774b-bcce-b302099a8057", "a/b:c=d", &longest] {
             let headers = HeaderMap::from_iter([(REQUEST_ID, good.parse().unwrap())]);
-            assert_eq!(request_id(&headers), (good.to_owned(), good.parse().unwrap()));
+            assert_eq!(request_id(&headers), good);
         }
         let too_long = format!("{longest}x");
         for bad in ["", "a b", "a\tb", "é", &too_long] {
             let value = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
-            let (id, _) = request_id(&HeaderMap::from_iter([(REQUEST_ID, value)]));
-            assert!(id.parse::<Uuid>().is_ok(), "{bad:?} became {id}");
+            let id = request_id(&HeaderMap::from_iter([(REQUEST_ID, value)]));
+            assert!(Uuid::try_parse_ascii(id.as_bytes()).is_ok(), "{bad:?} became {id:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What every gRPC call passes before it reaches its service: it must be gRPC, it gets a deadline,
-//! and there must not be too many.
+//! What every gRPC call passes before it reaches its service: it must be gRPC, there must not be too
+//! many, and it gets a deadline.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -10,57 +10,59 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use tonic::Status;
 
-use crate::error::Error;
+use super::{Calls, call};
+use crate::error::{self, Error};
 
-/// Refuses what is not gRPC with HTTP's 415, as its specification asks: a browser could otherwise
+/// Answers a call. One layer for all that surrounds it: each would cost allocations of its own.
+///
+/// What is not gRPC is refused with HTTP's 415, as its specification asks: a browser could otherwise
 /// send a form to a method without asking first.
-pub(super) async fn only_grpc(request: Request, next: Next) -> Response {
-    if request.method() == Method::POST && has_grpc_content(request.headers()) {
-        return next.run(request).await;
+pub(super) async fn pass(
+    State(calls): State<Arc<Calls>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_grpc = request.method() == Method::POST && has_grpc_content(request.headers());
+    if !is_grpc {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n").into_response();
     }
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n").into_response()
+    let method = calls.metrics.method(request.uri().path());
+    let needs_place = !method.is_probe;
+    let answer = |request| async move {
+        let place = needs_place.then(|| calls.places.try_acquire()).transpose();
+        error::complete(match place {
+            Ok(_place) => answer(request, next, calls.timeout).await,
+            Err(_) => refuse(Error::Overloaded),
+        })
+    };
+    call::observe(method, request, answer).await
+}
+
+/// Ends a call at the client's deadline, or at the service's `limit` if that comes first; and
+/// answers it if its handler panics, which otherwise would give no answer. The log has the panic.
+async fn answer(request: Request, next: Next, limit: Duration) -> Response {
+    let asked = request.headers().get("grpc-timeout").and_then(|value| value.to_str().ok());
+    // A little before tonic, which knows the client's deadline too and would answer CANCELLED.
+    let asked = asked.and_then(parse_timeout).map(|asked| asked.mul_f64(0.9));
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match timeout(asked.map_or(limit, |asked| asked.min(limit)), answering).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => refuse(Error::Internal("a panic".into())),
+        Err(elapsed) => refuse(Error::DeadlineExceeded(elapsed.into())),
+    }
+}
+
+fn refuse(error: Error) -> Response {
+    Status::from(error).into_http()
 }
 
 fn has_grpc_content(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let format = content_type.and_then(|text| text.strip_prefix(b"application/grpc"));
     format.is_some_and(|format| matches!(format.first(), None | Some(b'+' | b';')))
-}
-
-/// Ends a call at the client's deadline, or at the service's limit if that comes first.
-pub(super) async fn deadline(
-    State(limit): State<Duration>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let asked = request.headers().get("grpc-timeout").and_then(|value| value.to_str().ok());
-    // A little before tonic, which knows the client's deadline too and would answer CANCELLED.
-    let asked = asked.and_then(parse_timeout).map(|asked| asked.mul_f64(0.9));
-    match timeout(asked.map_or(limit, |asked| asked.min(limit)), next.run(request)).await {
-        Ok(response) => response,
-        Err(elapsed) => Status::from(Error::DeadlineExceeded(elapsed.into())).into_http(),
-    }
-}
-
-/// Refuses a call at once while there is no place for it.
-pub(super) async fn limit_calls(
-    State(places): State<Arc<Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match places.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => Status::from(Error::Overloaded).into_http(),
-    }
-}
-
-/// Answers a call whose handler panics, which otherwise would get no answer. The log has the panic.
-pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    answered.unwrap_or_else(|_| Status::from(Error::Internal("a panic".into())).into_http())
 }
 
 /// Reads `grpc-timeout`: up to eight digits and a unit.

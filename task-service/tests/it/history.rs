@@ -15,6 +15,7 @@ use nix::{
 };
 use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
 use shared::ids::UserId;
+use sqlx::{Connection as _, PgConnection};
 use test_support::{TestDatabase, TestIssuer, TestKey, eventually};
 use tokio::{
     process::{Child, Command},
@@ -162,17 +163,20 @@ async fn work(worker: usize, mut client: Client, stop: &AtomicBool) -> History {
 
 /// Kills one of PostgreSQL's processes that serves us: it then ends all and recovers from its log.
 async fn crash(database: &TestDatabase) {
-    let pool = database.pool().await;
+    let mut watcher = PgConnection::connect(database.url()).await.expect("it is up");
     let pid: Option<i32> = sqlx::query_scalar(
         "select pid from pg_stat_activity where application_name = 'task-service' limit 1",
     )
-    .fetch_optional(&pool)
+    .fetch_optional(&mut watcher)
     .await
-    .ok()
-    .flatten();
-    if let Some(pid) = pid {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is ours");
+    .expect("it answers");
+    let Some(pid) = pid else { return };
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is ours");
+    while watcher.ping().await.is_ok() {
+        sleep(Duration::from_millis(1)).await;
     }
+    let has_recovered = async || PgConnection::connect(database.url()).await.is_ok();
+    eventually("it has recovered", has_recovered).await;
 }
 
 /// All tasks that are not deleted.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use shared::{error::Error, ids::UserId};
+use shared::{db, error::Error, ids::UserId};
 use sqlx::PgConnection;
 
 use crate::domain::{
@@ -36,10 +36,10 @@ struct Row {
 /// - nothing if only some of the owner's inserts may be within it: each has to be tried alone.
 ///
 /// # Errors
-/// A violation of `requests_pkey` if a request with an id among these was made meanwhile.
+/// [`Error::RequestIdReused`] if a request with an id among these is made at the same time.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub(crate) async fn insert(
-    db: &mut PgConnection,
+    connection: &mut PgConnection,
     inserts: &[Insert],
     quota: u32,
     now: DateTime<Utc>,
@@ -158,7 +158,9 @@ pub(crate) async fn insert(
         &tasks().map(|task| task.due.as_ref().map(Due::time)).collect::<Vec<_>>() as _,
         &tasks().map(|task| task.due.as_ref().and_then(Due::zone)).collect::<Vec<_>>() as _,
     );
-    let rows = rows.fetch_all(db).await?;
+    let rows = rows.fetch_all(connection).await.map_err(|error| {
+        if db::violates(&error, "requests_pkey") { Error::RequestIdReused } else { error.into() }
+    })?;
     let outcome = |(insert, row): (&Insert, _)| {
         let rest = task_ids.split_off(insert.tasks.len());
         let task_ids = std::mem::replace(&mut task_ids, rest);
