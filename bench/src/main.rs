@@ -39,9 +39,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.serve {
-        Some(Serve::ServeTask) => serve::task(),
-        Some(Serve::ServeAuth) => serve::auth(),
-        Some(Serve::ServeUsual) => serve::usual(),
+        Some(Serve::Task) => serve::task(),
+        Some(Serve::Auth) => serve::auth(),
+        Some(Serve::Usual) => serve::usual(),
         None => run::run(&options),
     };
     match done {

@@ -66,7 +66,7 @@ pub(crate) fn measure(
     let meter = environment.postgres.meter();
     let before = meter.read()?;
     sleep(duration);
-    let cpu = (meter.read()? - before).as_secs_f64() / duration.as_secs_f64();
+    let cpu = meter.read()?.saturating_sub(before).as_secs_f64() / duration.as_secs_f64();
     let output = pgbench.wait_with_output()?;
     let progress = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "pgbench fails: {progress}");

@@ -248,6 +248,7 @@ fn not_found() -> Status {
     Status::not_found("there is no such task")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
 fn internal(error: sqlx::Error) -> Status {
     Status::internal(error.to_string())
 }
