@@ -44,8 +44,8 @@ pub(crate) struct Options {
     pub(crate) serve: Option<Serve>,
 }
 
-/// How the benchmark starts itself again: as one of the systems under test. Their settings come from
-/// the environment.
+/// How the benchmark starts itself again: as one of the systems under test. Their settings come
+/// from the environment.
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub(crate) enum Serve {
     /// Be task-service.

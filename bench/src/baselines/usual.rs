@@ -1,5 +1,5 @@
-//! The usual service: what a competent team writes on the first day, with the defaults of tonic, sqlx
-//! and tokio. It verifies an HS256 token on each call and asks the database once.
+//! The usual service: what a competent team writes on the first day, with the defaults of tonic,
+//! sqlx and tokio. It verifies an HS256 token on each call and asks the database once.
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
