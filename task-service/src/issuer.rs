@@ -104,12 +104,19 @@ impl Issuer {
         self.fetch(&mut last).await;
     }
 
-    /// Lets a call with these headers wait for the keys if its token names one that is not known;
-    /// whether the token is good is for the interceptor to say.
-    pub(crate) async fn fetch_for(self: &Arc<Self>, verifier: &Verifier, headers: &HeaderMap) {
-        if verifier.is_key_unknown(headers) {
-            self.clone().fetch_unknown().await;
+    /// Lets a call with these headers on if it has a good token, before more of it is looked at. It
+    /// waits for the keys if the token names one that is not known.
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        verifier: &Verifier,
+        headers: &HeaderMap,
+    ) -> Result<(), Error> {
+        let verdict = verifier.authenticate(headers, time::now());
+        if verdict.is_ok() || !verifier.is_key_unknown(headers) {
+            return verdict.map(drop);
         }
+        self.clone().fetch_unknown().await;
+        verifier.authenticate(headers, time::now()).map(drop)
     }
 
     /// Fetches the keys because a token names one that is not known. A flood of such tokens causes
