@@ -1,15 +1,21 @@
--- The data that the services work on: `bench.large_owners` with 1,000 tasks each and
+-- The data that the services work on: `bench.large_owners` with `bench.tasks_per_owner` each and
 -- `bench.small_owners` with one, in the order in which people would have created them, so that the
 -- tasks of one owner lie scattered. A number makes an id: dataset.rs and pgbench's scripts do the same.
 
 insert into task.feeds (owner_id, revision, task_count)
-select
-    ('00000000-0000-7000-8000-' || lpad(owner::text, 12, '0'))::uuid,
-    case when owner <= current_setting('bench.large_owners')::int then 1000 else 1 end,
-    case when owner <= current_setting('bench.large_owners')::int then 1000 else 1 end
-from generate_series(
-    1, current_setting('bench.large_owners')::int + current_setting('bench.small_owners')::int
-) as owner;
+select ('00000000-0000-7000-8000-' || lpad(owner::text, 12, '0'))::uuid, task_count, task_count
+from (
+    select
+        owner,
+        case
+            when owner <= current_setting('bench.large_owners')::int
+                then current_setting('bench.tasks_per_owner')::int
+            else 1
+        end as task_count
+    from generate_series(
+        1, current_setting('bench.large_owners')::int + current_setting('bench.small_owners')::int
+    ) as owner
+) as feed;
 
 insert into task.tasks (
     owner_id, id, title, title_folded, description, description_folded, is_complete, priority, labels,
@@ -40,7 +46,7 @@ from (
         || 'evening; mind the saucers, row ' || item as description,
         timestamptz '2026-01-01 00:00:00Z'
         + (item * 200000 + owner) * interval '0.05 seconds' as create_time
-    from generate_series(0, 999) as item
+    from generate_series(0, current_setting('bench.tasks_per_owner')::int - 1) as item
     join generate_series(
         1, current_setting('bench.large_owners')::int + current_setting('bench.small_owners')::int
     ) as owner

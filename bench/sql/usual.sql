@@ -21,7 +21,7 @@ select
     item % 3 = 0,
     timestamptz '2026-01-01 00:00:00Z' + (item * 200000 + owner) * interval '0.05 seconds',
     timestamptz '2026-01-01 00:00:00Z' + (item * 200000 + owner) * interval '0.05 seconds'
-from generate_series(0, 999) as item
+from generate_series(0, current_setting('bench.tasks_per_owner')::int - 1) as item
 join generate_series(
     1, current_setting('bench.large_owners')::int + current_setting('bench.small_owners')::int
 ) as owner
@@ -31,7 +31,7 @@ order by item, owner;
 create index tasks_owner_create_time_idx on tasks (owner_id, create_time desc);
 
 -- A fair chance: the many owners of one task would make PostgreSQL expect so few tasks of each that it
--- reads and sorts all thousand of an owner for a page of 50.
+-- reads and sorts all of an owner for a page of 50.
 alter table tasks alter column owner_id set (n_distinct = 1000);
 
 vacuum analyze tasks;

@@ -1,35 +1,45 @@
 //! What is measured, started: one PostgreSQL, a database in it for each system with the same data,
 //! the systems as processes of their own, and tokens for all callers.
 
-use anyhow::Context as _;
 use tempfile::TempDir;
 use test_support::{TestIssuer, TestKey};
 use tokio::runtime::{self, Runtime};
 
+use self::tokens::Signer;
 pub(crate) use self::{
-    dataset::{Dataset, Owners, Population, task_id},
-    process::Process,
+    dataset::{Dataset, Owners, Population, owner_id, task_id},
+    postgres::{Postgres, SETTINGS, data_dir, target_dir},
+    process::{Process, Settings},
     tokens::{Kind, Tokens},
 };
-use self::{postgres::Postgres, tokens::Signer};
-use crate::{baselines::Baseline, options::Options};
+use crate::{
+    baselines::{Baseline, seed::Seed, usual},
+    options::Options,
+    say,
+};
 
 mod dataset;
 mod postgres;
 mod process;
 mod tokens;
 
-/// All that is started, and ends when it is dropped.
+/// The database of both services.
+const TANDEM: &str = "tandem";
+
+/// All that is started, and ends when it is dropped: first what uses the rest.
 pub(crate) struct Environment {
-    // Before what they use: it is dropped in this order.
     pub(crate) task: Process,
+    pub(crate) auth: Process,
+    /// Where a password costs next to nothing, for those who refresh: all begin with a login.
+    pub(crate) quick_auth: Process,
     pub(crate) usual: Option<Process>,
+    pub(crate) seed: Option<Seed>,
     pub(crate) tokens: Signer,
-    _issuer: TestIssuer,
+    issuer: TestIssuer,
     pub(crate) postgres: Postgres,
     pub(crate) dataset: Dataset,
-    /// For the issuer and for questions to the database. The load has runtimes of its own.
-    _runtime: Runtime,
+    /// For the issuer and for questions. The load has runtimes of its own.
+    pub(crate) runtime: Runtime,
     pub(crate) dir: TempDir,
 }
 
@@ -37,27 +47,58 @@ impl Environment {
     pub(crate) fn start(options: &Options) -> anyhow::Result<Self> {
         let runtime =
             runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let dataset = Dataset::new(options.quick);
-        let dir = postgres::data_dir()?;
-        crate::say("starting PostgreSQL");
+        let dataset = Dataset::new(options.is_small());
+        let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(data_dir()?)?;
+        say("starting PostgreSQL");
         let postgres = Postgres::start(dir.path(), runtime.handle())?;
-        crate::say(&format!("creating {} tasks for task-service", dataset.tasks()));
-        dataset.create_for_tandem(&postgres)?;
+        let fill = |system| say(&format!("creating {} tasks for {system}", dataset.tasks()));
+
+        fill("task-service");
+        dataset.create_for_tandem(&postgres, TANDEM)?;
         let key = TestKey::generate("bench");
         let issuer = runtime.block_on(TestIssuer::start(&[&key]));
-        let task = Process::start_task(&postgres, issuer.url(), dir.path())?;
-        let usual = if options.baselines.contains(&Baseline::Usual) {
-            crate::say(&format!("creating {} tasks for the usual service", dataset.tasks()));
+        let start = |settings: Settings| Process::start_service(settings, dir.path(), &runtime);
+        let task = start(Settings::task(&postgres.url(TANDEM), issuer.url()))?;
+        let auth = start(Settings::auth(&postgres.url(TANDEM)))?;
+        let quick = Settings::auth(&postgres.url(TANDEM)).with("AUTH_BCRYPT_COST", "4");
+        let quick = quick.with("AUTH_HASHING_QUEUE", "1024");
+        let quick_auth = start(quick.with("AUTH_LOGIN_ATTEMPTS_PER_SOURCE", "1000"))?;
+
+        let usual = if options.compares_with(Baseline::Usual) {
+            fill(Baseline::Usual.name());
             dataset.create_for_usual(&postgres)?;
-            Some(Process::start_usual(&postgres, dir.path())?)
+            Some(Process::start(Settings::usual(&postgres.url(usual::DATABASE)), dir.path())?)
         } else {
             None
         };
-        let tokens = Signer::new(key);
-        Ok(Self { task, usual, tokens, _issuer: issuer, postgres, dataset, _runtime: runtime, dir })
+        let seed = if options.compares_with(Baseline::Seed) {
+            fill(Baseline::Seed.name());
+            Seed::start(&postgres, dataset, dir.path())?
+        } else {
+            None
+        };
+        Ok(Self {
+            task,
+            auth,
+            quick_auth,
+            usual,
+            seed,
+            tokens: Signer::new(key),
+            issuer,
+            postgres,
+            dataset,
+            runtime,
+            dir,
+        })
     }
 
-    pub(crate) fn usual(&self) -> anyhow::Result<&Process> {
-        self.usual.as_ref().context("the usual service was not asked for")
+    /// Another task-service, on this database.
+    pub(crate) fn task_settings(&self, database: &str) -> Settings {
+        Settings::task(&self.postgres.url(database), self.issuer.url())
+    }
+
+    /// Another auth-service, on the database of the first.
+    pub(crate) fn auth_settings(&self) -> Settings {
+        Settings::auth(&self.postgres.url(TANDEM))
     }
 }

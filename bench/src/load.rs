@@ -1,55 +1,104 @@
-//! How callers call: over connections of their own, a number of calls in flight on each, for a time
-//! that is measured after a time that is not.
+//! How callers call: over connections of their own, a number of calls in flight on each, as fast as
+//! they get answers or at a fixed rate, for a time that is measured after a time that is not.
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
     thread::{self, sleep},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use http::HeaderValue;
-use tokio::{runtime, task::LocalSet};
+use http::{HeaderValue, Method, uri::PathAndQuery};
+use prost::Message;
+use tokio::{
+    runtime,
+    task::{LocalSet, spawn_local},
+};
 
-use self::connection::Connection;
-pub(crate) use self::connection::framed;
-use crate::cpu::Meter;
+use self::{connection::Connection, schedule::Schedule};
+use crate::usage::Meter;
 
 mod connection;
+mod grpc;
+mod http1;
+mod schedule;
 
 /// A call to make.
 pub(crate) struct Call {
-    pub(crate) path: String,
-    pub(crate) authorization: HeaderValue,
+    pub(crate) method: Method,
+    pub(crate) path: PathAndQuery,
+    pub(crate) content_type: &'static str,
+    pub(crate) authorization: Option<HeaderValue>,
     pub(crate) body: Bytes,
 }
 
+impl Call {
+    /// A call of a gRPC method.
+    pub(crate) fn grpc(
+        path: &'static str,
+        authorization: Option<HeaderValue>,
+        request: &impl Message,
+    ) -> Self {
+        Self {
+            method: Method::POST,
+            path: PathAndQuery::from_static(path),
+            content_type: "application/grpc",
+            authorization,
+            body: grpc::framed(request),
+        }
+    }
+}
+
 /// Somebody who makes one call after the other.
-pub(crate) trait Caller: Send {
+pub(crate) trait Caller {
     /// The next call.
     fn next(&mut self) -> Call;
 
-    /// Looks at the answer to it.
+    /// Looks at the answer to it: the message of a call that succeeded.
     ///
     /// # Errors
     /// It is not what was to be expected, and so the measurement is worth nothing.
     fn check(&mut self, answer: Bytes) -> anyhow::Result<()>;
 }
 
-/// How many call, and for how long.
+/// A caller, by their number.
+pub(crate) type Callers<'a> = dyn Fn(usize) -> Box<dyn Caller + Send> + Sync + 'a;
+
+/// Where calls go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) protocol: Protocol,
+}
+
+/// How they are carried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Protocol {
+    Grpc,
+    Http1,
+}
+
+/// How many call, how fast, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
     /// On each connection.
     pub(crate) in_flight: usize,
+    pub(crate) pace: Pace,
     /// Until everything is warm; it does not count.
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
+}
+
+/// When calls are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Each caller calls as soon as they have an answer: a closed loop.
+    Unbounded,
+    /// So many calls a second fall due, whatever becomes of those before: an open loop. Latency
+    /// counts from when a call was due, so that a wait for a free caller is not left out.
+    PerSecond(f64),
 }
 
 /// The processes whose CPU time counts.
@@ -69,13 +118,110 @@ pub(crate) struct Measured {
     pub(crate) service_cpu: Option<f64>,
     pub(crate) postgres_cpu: f64,
     pub(crate) client_cpu: Option<f64>,
+    /// All calls from the beginning to the end, the warm-up's, too.
+    pub(crate) all_calls: u64,
+}
+
+/// What some of the callers have seen.
+struct Seen {
+    latency: Histogram<u64>,
+    all_calls: u64,
 }
 
 /// CPU time so far.
-pub(crate) struct Cpu {
+struct Cpu {
     service: Duration,
     postgres: Duration,
     client: Duration,
+}
+
+/// Lets callers call.
+pub(crate) fn run(
+    target: Target,
+    load: Load,
+    meters: Meters,
+    callers: &Callers<'_>,
+) -> anyhow::Result<Measured> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(load.connections);
+    let schedule = Schedule::begin(&load);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let numbers = (thread..load.connections).step_by(threads);
+                let connections: Vec<Vec<_>> = numbers
+                    .map(|i| (0..load.in_flight).map(|j| callers(i * load.in_flight + j)).collect())
+                    .collect();
+                let schedule = &schedule;
+                scope.spawn(move || work(target, connections, schedule))
+            })
+            .collect();
+        scope.spawn(|| schedule.pace());
+        sleep(schedule.from.saturating_duration_since(Instant::now()));
+        let before = meters.read()?;
+        sleep(schedule.until.saturating_duration_since(Instant::now()));
+        let after = meters.read()?;
+        let mut all = Seen::nothing();
+        for worker in workers {
+            all.add(&worker.join().expect("a worker does not panic")?);
+        }
+        Ok(Measured::new(all, load.duration, &before, &after))
+    })
+}
+
+/// One thread of the load: some of the connections, on a runtime of its own, so that no call moves
+/// between threads.
+fn work(
+    target: Target,
+    connections: Vec<Vec<Box<dyn Caller + Send>>>,
+    schedule: &Schedule,
+) -> anyhow::Result<Seen> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let schedule = schedule.clone();
+    LocalSet::new().block_on(&runtime, async {
+        let mut calling = Vec::new();
+        for callers in connections {
+            let connection = Connection::open(target).await?;
+            for caller in callers {
+                let calls = call_until_end(connection.clone(), caller, schedule.clone());
+                calling.push(spawn_local(calls));
+            }
+        }
+        let mut all = Seen::nothing();
+        for calls in calling {
+            all.add(&calls.await??);
+        }
+        Ok(all)
+    })
+}
+
+async fn call_until_end(
+    connection: Connection,
+    mut caller: Box<dyn Caller>,
+    schedule: Schedule,
+) -> anyhow::Result<Seen> {
+    let mut seen = Seen::nothing();
+    while let Some(due) = schedule.next().await {
+        let answer = connection.call(caller.next()).await?;
+        let now = Instant::now();
+        if schedule.counts(now) {
+            seen.latency.record(u64::try_from((now - due).as_micros())?)?;
+        }
+        seen.all_calls += 1;
+        caller.check(answer)?;
+    }
+    Ok(seen)
+}
+
+impl Seen {
+    fn nothing() -> Self {
+        let latency = Histogram::new(3).expect("three digits are possible");
+        Self { latency, all_calls: 0 }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.latency += &other.latency;
+        self.all_calls += other.all_calls;
+    }
 }
 
 impl Meters {
@@ -88,107 +234,25 @@ impl Meters {
     }
 }
 
-/// What the callers are to do: the phases of a measurement.
-const WARM_UP: u8 = 0;
-const MEASURE: u8 = 1;
-const END: u8 = 2;
-
-/// Lets callers call as fast as they get answers.
-pub(crate) fn closed_loop<C: Caller + 'static>(
-    address: SocketAddr,
-    load: Load,
-    meters: Meters,
-    caller: impl Fn(usize) -> C + Sync,
-) -> anyhow::Result<Measured> {
-    let phase = Arc::new(AtomicU8::new(WARM_UP));
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(load.connections);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|thread| {
-                let connections = (thread..load.connections).step_by(threads);
-                let callers: Vec<Vec<C>> = connections
-                    .map(|i| (0..load.in_flight).map(|j| caller(i * load.in_flight + j)).collect())
-                    .collect();
-                let phase = phase.clone();
-                scope.spawn(move || work(address, callers, &phase))
-            })
-            .collect();
-        sleep(load.warm_up);
-        let before = meters.read()?;
-        let start = Instant::now();
-        phase.store(MEASURE, Ordering::Relaxed);
-        sleep(load.duration);
-        phase.store(END, Ordering::Relaxed);
-        let elapsed = start.elapsed();
-        let after = meters.read()?;
-        let mut latency = new_histogram();
-        for worker in workers {
-            latency += worker.join().expect("a worker does not panic")?;
-        }
-        Ok(Measured::new(latency, elapsed, &before, &after))
-    })
-}
-
 impl Measured {
     #[expect(clippy::cast_precision_loss, reason = "nobody counts that far")]
-    fn new(latency: Histogram<u64>, elapsed: Duration, before: &Cpu, after: &Cpu) -> Self {
-        let calls = latency.len() as f64;
+    fn new(seen: Seen, duration: Duration, before: &Cpu, after: &Cpu) -> Self {
+        let calls = seen.latency.len() as f64;
         let each = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1e6 / calls;
         Self {
-            calls_per_second: calls / elapsed.as_secs_f64(),
-            latency: Some(latency),
+            calls_per_second: calls / duration.as_secs_f64(),
+            latency: Some(seen.latency),
             service_cpu: Some(each(before.service, after.service)),
             postgres_cpu: each(before.postgres, after.postgres),
             client_cpu: Some(each(before.client, after.client)),
+            all_calls: seen.all_calls,
         }
     }
-}
 
-fn new_histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are possible")
-}
-
-/// One thread of the load: some of the connections, on a runtime of its own, so that no call moves
-/// between threads.
-fn work<C: Caller + 'static>(
-    address: SocketAddr,
-    connections: Vec<Vec<C>>,
-    phase: &Arc<AtomicU8>,
-) -> anyhow::Result<Histogram<u64>> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
-        let mut calling = Vec::new();
-        for callers in connections {
-            let connection = Connection::open(address).await?;
-            for caller in callers {
-                let calls = call_until_end(connection.clone(), caller, phase.clone());
-                calling.push(tokio::task::spawn_local(calls));
-            }
-        }
-        let mut latency = new_histogram();
-        for calls in calling {
-            latency += calls.await??;
-        }
-        Ok(latency)
-    })
-}
-
-async fn call_until_end(
-    connection: Connection,
-    mut caller: impl Caller,
-    phase: Arc<AtomicU8>,
-) -> anyhow::Result<Histogram<u64>> {
-    let mut latency = new_histogram();
-    loop {
-        let call = caller.next();
-        let start = Instant::now();
-        let answer = connection.call(call).await?;
-        let took = start.elapsed();
-        match phase.load(Ordering::Relaxed) {
-            WARM_UP => {}
-            MEASURE => latency.record(u64::try_from(took.as_micros())?)?,
-            _ => return Ok(latency),
-        }
-        caller.check(answer)?;
+    /// A percentile of the latency, in milliseconds.
+    #[expect(clippy::cast_precision_loss, reason = "it is microseconds of seconds")]
+    pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
+        let latency = self.latency.as_ref().filter(|latency| !latency.is_empty())?;
+        Some(latency.value_at_percentile(percent) as f64 / 1000.0)
     }
 }

@@ -7,8 +7,10 @@
 //! - `workload`: what callers ask for
 //! - `load`: how they ask: connections, calls in flight, what is counted
 //! - `baselines`: what the services are compared with
-//! - `run`: the rounds
-//! - `cpu`: what the system says a process has used
+//! - `contest`: the rounds, in which all of them do the same
+//! - `studies`: what else is promised, and measured for the services alone
+//! - `guard`: what must not be lost
+//! - `usage`: what the system says a process uses
 //! - `report`: the table
 
 use std::{io::Write as _, process::ExitCode};
@@ -18,16 +20,19 @@ use clap::Parser as _;
 use crate::options::{Options, Serve};
 
 mod baselines;
-mod cpu;
+mod contest;
 mod environment;
+mod guard;
 mod load;
 mod options;
 mod report;
 mod run;
 mod serve;
+mod studies;
+mod usage;
 mod workload;
 
-/// Calls allocate a lot; this makes a short one a fifth cheaper than the system's.
+/// That of the services' programs. The usual service and the callers gain by it, too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

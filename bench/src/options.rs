@@ -2,26 +2,27 @@
 
 use std::time::Duration;
 
-use crate::{baselines::Baseline, workload::WORKLOADS};
+use crate::{baselines::Baseline, studies::Study, workload::WORKLOADS};
 
-/// Measures the services beside the limit of their database and what they might have been.
+/// Measures the services beside the limit of their database and what they might have been. With its
+/// defaults it takes about half an hour.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Options {
-    /// Measure these workloads only.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = workload_names())]
+    /// Measure these workloads and studies only.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
 
     /// Compare with these only.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "limit,usual")]
-    pub(crate) baselines: Vec<Baseline>,
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    baselines: Option<Vec<Baseline>>,
 
-    /// How often each system is measured; what counts is the median.
-    #[arg(long, value_name = "N", default_value = "5")]
-    pub(crate) rounds: usize,
+    /// How often each system is measured; what counts is the median [default: 5].
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
 
-    /// How long one measurement takes.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    pub(crate) seconds: Duration,
+    /// How long one measurement takes [default: 4].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<Duration>,
 
     /// How many connections the callers have.
     #[arg(long, value_name = "N", default_value = "8")]
@@ -33,7 +34,11 @@ pub(crate) struct Options {
 
     /// Work on 100,000 tasks instead of a million.
     #[arg(long)]
-    pub(crate) quick: bool,
+    quick: bool,
+
+    /// Check in two minutes that nothing of what was reached is lost, and fail if it is.
+    #[arg(long, conflicts_with_all = ["only", "baselines"])]
+    pub(crate) guard: bool,
 
     #[command(subcommand)]
     pub(crate) serve: Option<Serve>,
@@ -55,14 +60,37 @@ pub(crate) enum Serve {
 }
 
 impl Options {
-    /// Whether a workload is wanted.
+    /// Whether a workload or a study is wanted.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
+
+    /// Whether there is a comparison with it.
+    pub(crate) fn compares_with(&self, baseline: Baseline) -> bool {
+        match &self.baselines {
+            Some(wanted) => wanted.contains(&baseline),
+            None => !self.guard || baseline != Baseline::Seed,
+        }
+    }
+
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.guard { 3 } else { 5 })
+    }
+
+    /// How long one measurement takes.
+    pub(crate) fn seconds(&self) -> Duration {
+        self.seconds.unwrap_or(Duration::from_secs(if self.guard { 2 } else { 4 }))
+    }
+
+    /// Whether few tasks are enough.
+    pub(crate) fn is_small(&self) -> bool {
+        self.quick || self.guard
+    }
 }
 
-fn workload_names() -> clap::builder::PossibleValuesParser {
-    WORKLOADS.iter().map(|workload| workload.name).collect::<Vec<_>>().into()
+fn names() -> clap::builder::PossibleValuesParser {
+    let workloads = WORKLOADS.iter().map(|workload| workload.name);
+    workloads.chain(Study::ALL.map(Study::name)).collect::<Vec<_>>().into()
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {

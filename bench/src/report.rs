@@ -1,67 +1,163 @@
-//! The table: medians over the rounds, and ratios within them.
+//! What was found: tables for the terminal; and a report with plots, in a file. Each number is a
+//! median over the rounds, and each ratio the median of the ratios within the rounds.
 
-use std::io::Write as _;
+use std::{fs, io::Write as _, path::Path};
 
+use self::plot::{Group, Line, Scale};
 use crate::{
     baselines::Baseline,
+    contest::{Series, System},
+    environment,
     load::Measured,
-    run::{Series, System},
+    say,
+    studies::{Finding, Study},
 };
 
-/// Prints a table of all series, those of a workload one after the other.
-pub(crate) fn print(all: &[Series]) {
-    let mut out = std::io::stdout();
+mod machine;
+mod plot;
+mod table;
+
+/// Prints the tables.
+pub(crate) fn print(contests: &[Series], findings: &[Finding]) {
     // That nobody reads it is no reason to fail.
-    let _ = write!(out, "{}", table(all));
+    let _ = std::io::stdout().write_all(tables(contests, findings).as_bytes());
 }
 
-fn table(all: &[Series]) -> String {
-    let mut table = String::from(
-        "| workload | system | calls/s | p50 ms | p99 ms | sv µs | pg µs | cl µs | × limit | × usual |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+/// Writes the report; `about` says what was run.
+pub(crate) fn write(contests: &[Series], findings: &[Finding], about: &str) -> anyhow::Result<()> {
+    let dir = environment::target_dir()?;
+    let plots = plots(&dir, contests, findings)?;
+    let report = format!(
+        "# Benchmark\n\n{}, {}. {about}\n\n{KEY}\n{}\n{plots}",
+        shared::time::now().format("%Y-%m-%d %H:%M UTC"),
+        machine::describe(),
+        tables(contests, findings),
     );
-    for series in all {
-        let median = |of: fn(&Measured) -> Option<f64>| median(series.rounds.iter().filter_map(of));
-        let cells = [
-            series.workload.to_owned(),
-            series.system.name().to_owned(),
-            number(median(|m| Some(m.calls_per_second)), 0),
-            number(median(|m| percentile(m, 0.50)), 2),
-            number(median(|m| percentile(m, 0.99)), 2),
-            number(median(|m| m.service_cpu), 1),
-            number(median(|m| Some(m.postgres_cpu)), 1),
-            number(median(|m| m.client_cpu), 1),
-            number(ratio(series, all, Baseline::Limit), 2),
-            number(ratio(series, all, Baseline::Usual), 2),
-        ];
-        table.push_str(&format!("| {} |\n", cells.join(" | ")));
+    let file = dir.join("report.md");
+    fs::write(&file, report)?;
+    say(&format!("the report with plots is {}", file.display()));
+    Ok(())
+}
+
+fn tables(contests: &[Series], findings: &[Finding]) -> String {
+    let contests = if contests.is_empty() { String::new() } else { table::contests(contests) };
+    let tables = [contests, table::findings(findings)];
+    tables.into_iter().filter(|table| !table.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+const KEY: &str = "`sv`, `pg` and `cl` are microseconds of CPU time for each call: of the service, of \
+                   PostgreSQL, of the callers. `× limit` and so on say how many times as many calls a \
+                   system does as that one in the same rounds.\n";
+
+/// Draws what there is to draw, and returns the links.
+fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Result<String> {
+    let mut links = String::new();
+    let mut link = |name: &str| {
+        links.push_str(&format!("\n![{name}]({name}.svg)\n"));
+        dir.join(name).with_extension("svg")
+    };
+    if !contests.is_empty() {
+        let systems = systems();
+        let names = systems.map(System::name);
+        let rate = |m: &Measured| vec![m.calls_per_second];
+        let groups = groups(contests, &systems, rate);
+        plot::bars(&link("throughput"), "Calls per second", &names, &groups)?;
+        let rust = [System::Tandem, System::Baseline(Baseline::Usual)];
+        let parts = |m: &Measured| {
+            vec![m.service_cpu.unwrap_or(0.0), m.postgres_cpu, m.client_cpu.unwrap_or(0.0)]
+        };
+        let mut groups = self::groups(contests, &rust, parts);
+        // What only one of them does has no place beside the rest.
+        groups.retain(|group| group.bars.iter().all(|bar| !bar.is_empty()));
+        let title = "CPU time of a call in microseconds, beside that of the usual service";
+        let legend = ["service", "PostgreSQL", "callers"];
+        plot::stacks(&link("cpu"), title, &legend, &groups)?;
     }
-    table
+    for (study, title, axis) in [
+        (
+            Study::Saturation,
+            "Calls per second by calls in flight",
+            ("calls in flight", Scale::Logarithmic),
+        ),
+        (Study::Latency, "p99 in milliseconds by load", ("percent of the peak", Scale::Linear)),
+    ] {
+        let lines = lines(findings, study);
+        if !lines.is_empty() {
+            plot::lines(&link(study.name()), title, axis, &lines)?;
+        }
+    }
+    Ok(links)
+}
+
+fn systems() -> [System; 4] {
+    let [limit, usual, seed] = Baseline::ALL.map(System::Baseline);
+    [System::Tandem, limit, usual, seed]
+}
+
+/// The medians of these systems for each workload.
+fn groups(
+    contests: &[Series],
+    systems: &[System],
+    parts: impl Fn(&Measured) -> Vec<f64>,
+) -> Vec<Group> {
+    let medians = |series: &Series| -> Vec<f64> {
+        let rounds: Vec<_> = series.rounds.iter().map(&parts).collect();
+        let count = rounds.first().map_or(0, Vec::len);
+        let of_part = |part: usize| median(rounds.iter().map(|round| round[part]));
+        (0..count).map(|part| of_part(part).unwrap_or(0.0)).collect()
+    };
+    let ours = contests.iter().filter(|series| series.system == System::Tandem);
+    ours.map(|series| Group {
+        name: series.workload,
+        bars: systems
+            .iter()
+            .map(|&system| {
+                let found = find(contests, series.workload, system);
+                found.map(medians).unwrap_or_default()
+            })
+            .collect(),
+    })
+    .collect()
+}
+
+/// The lines of a study's plot.
+fn lines(findings: &[Finding], study: Study) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.study == study) {
+        let Some((name, x)) = finding.point else { continue };
+        let point = (x, finding.value);
+        match lines.iter_mut().find(|line| line.name == name) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line { name: name.to_owned(), points: vec![point] }),
+        }
+    }
+    lines
+}
+
+/// How many times as many calls the services do as a baseline.
+pub(crate) fn ratio_to(all: &[Series], workload: &str, baseline: Baseline) -> Option<f64> {
+    ratio(find(all, workload, System::Tandem)?, all, baseline)
 }
 
 /// How many times as many calls as a baseline in the same rounds.
 fn ratio(series: &Series, all: &[Series], baseline: Baseline) -> Option<f64> {
-    let baseline = System::Baseline(baseline);
-    let is_it = |other: &&Series| other.workload == series.workload && other.system == baseline;
-    let baseline = all.iter().find(is_it).filter(|other| other.system != series.system)?;
-    let rounds = series.rounds.iter().zip(&baseline.rounds);
+    let other = find(all, series.workload, System::Baseline(baseline))?;
+    if other.system == series.system {
+        return None;
+    }
+    let rounds = series.rounds.iter().zip(&other.rounds);
     median(rounds.map(|(one, other)| one.calls_per_second / other.calls_per_second))
 }
 
-/// In milliseconds.
-#[expect(clippy::cast_precision_loss, reason = "it is microseconds of seconds")]
-fn percentile(measured: &Measured, quantile: f64) -> Option<f64> {
-    Some(measured.latency.as_ref()?.value_at_quantile(quantile) as f64 / 1000.0)
+fn find<'a>(all: &'a [Series], workload: &str, system: System) -> Option<&'a Series> {
+    all.iter().find(|series| series.workload == workload && series.system == system)
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+/// The value in the middle.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len().checked_sub(1)? / 2;
     // Of an even number, the mean of the two in the middle.
     Some(f64::midpoint(values[middle], values[values.len() / 2]))
-}
-
-fn number(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }

@@ -23,7 +23,8 @@ use crate::baselines::usual as usual_service;
 /// What the first line on standard output begins with.
 pub(crate) const LISTENS: &str = "listens on ";
 
-#[tokio::main]
+/// On the runtime that its program has.
+#[tokio::main(flavor = "current_thread")]
 pub(crate) async fn task() -> anyhow::Result<()> {
     end_with_stdin();
     let command_line =
@@ -34,12 +35,13 @@ pub(crate) async fn task() -> anyhow::Result<()> {
     task_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)
 }
 
-#[tokio::main]
+/// On the runtime that its program has.
+#[tokio::main(flavor = "current_thread")]
 pub(crate) async fn auth() -> anyhow::Result<()> {
     end_with_stdin();
     let command_line =
         CommandLine::new::<auth_service::Config>(Command::new("auth-service"), ["auth-service"]);
-    let config: auth_service::Config = command_line.settings_or_exit();
+    let config = command_line.settings::<auth_service::Config>()?.check()?;
     let _telemetry = telemetry::init(&config.telemetry, "auth-service");
     let listeners = listeners(config.listen.address, config.listen.ops_address).await?;
     auth_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)

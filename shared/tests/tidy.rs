@@ -84,6 +84,15 @@ fn sql_stands_only_under_store() {
 }
 
 #[test]
+fn the_benchmark_keeps_its_statements_in_files() {
+    let mut sources = sources(&["bench/src"], "rs");
+    // It is a service that somebody else might have written.
+    sources.retain(|source| !source.path.ends_with("baselines/usual.rs"));
+    let sql = ["insert into", "delete from", "update task", "from task", "from auth", "from users"];
+    forbid("the benchmark's SQL belongs to bench/sql/", &sources, &sql);
+}
+
+#[test]
 fn a_status_code_is_named_only_by_the_error() {
     let mut elsewhere = production_outside(&["shared/src/error"]);
     for source in &mut elsewhere {
@@ -194,7 +203,8 @@ fn unique_keys_of_tasks_begin_with_the_owner() {
 
 #[test]
 fn files_are_short_and_say_what_they_are() {
-    let everything = [&PRODUCTION[..], &["local-postgres", "test-support", "proto/src"]].concat();
+    let others = ["bench", "local-postgres", "test-support", "proto/src"];
+    let everything = [&PRODUCTION[..], &others].concat();
     for Source { path, text } in sources(&everything, "rs") {
         assert!(text.starts_with("//! "), "{path} does not say what lives in it");
         let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();

@@ -9,16 +9,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::{
     environment::{Environment, Population},
     load::Measured,
-    workload::Workload,
+    say,
+    workload::{Calls, Workload},
 };
 
 /// How many clients pgbench may have; the best counts.
 const CLIENTS: [usize; 3] = [8, 16, 32];
+/// Where there is no time to try.
+pub(crate) const USUAL_CLIENTS: usize = 16;
 const THREADS: usize = 2;
 
 /// The number of clients with which pgbench does most.
@@ -35,6 +38,7 @@ pub(crate) fn best_clients(
             best = (measured.calls_per_second, clients);
         }
     }
+    say(&format!("{:>12}: pgbench does most with {} clients", workload.name, best.1));
     Ok(best.1)
 }
 
@@ -48,7 +52,8 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Measured> {
     let file = environment.dir.path().join(format!("{}.sql", workload.name));
     fs::write(&file, script)?;
-    let population = environment.dataset.population(workload.owners);
+    let Calls::Tasks(_, owners) = workload.calls else { bail!("pgbench knows tasks only") };
+    let population = environment.dataset.population(owners);
     // It ends after us, so that its connections still count.
     let seconds = (warm_up + duration).as_secs() + 1;
     let mut command = command(environment, &file, population, clients);
@@ -73,6 +78,7 @@ pub(crate) fn measure(
         service_cpu: None,
         postgres_cpu: cpu * 1e6 / calls_per_second,
         client_cpu: None,
+        all_calls: 0,
     })
 }
 

@@ -14,6 +14,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, service::Interceptor, transport::Server};
 use uuid::Uuid;
 
+/// Its database.
+pub(crate) const DATABASE: &str = "usual";
 const SECRET: &[u8] = b"a baseline needs no secret of its own";
 
 /// Its settings.

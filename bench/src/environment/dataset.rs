@@ -8,15 +8,14 @@ use shared::{
 use uuid::Uuid;
 
 use super::postgres::Postgres;
-
-/// The tasks of an owner who has many.
-pub(crate) const TASKS_PER_OWNER: u64 = 1000;
+use crate::baselines::usual;
 
 /// How many owners there are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dataset {
-    /// With [`TASKS_PER_OWNER`] tasks each; their numbers begin with 1.
+    /// With many tasks each; their numbers begin with 1.
     large_owners: u64,
+    tasks_per_owner: u64,
     /// With one task each; their numbers follow.
     small_owners: u64,
 }
@@ -41,50 +40,63 @@ pub(crate) struct Population {
 }
 
 impl Dataset {
-    pub(crate) fn new(quick: bool) -> Self {
-        if quick {
-            Self { large_owners: 90, small_owners: 10_000 }
+    pub(crate) fn new(is_small: bool) -> Self {
+        if is_small {
+            Self { large_owners: 600, tasks_per_owner: 150, small_owners: 10_000 }
         } else {
-            Self { large_owners: 900, small_owners: 100_000 }
+            Self { large_owners: 900, tasks_per_owner: 1000, small_owners: 100_000 }
         }
     }
 
+    /// What is enough for few callers.
+    pub(crate) fn tiny() -> Self {
+        Self { large_owners: 100, tasks_per_owner: 100, small_owners: 0 }
+    }
+
     pub(crate) fn tasks(self) -> u64 {
-        self.large_owners * TASKS_PER_OWNER + self.small_owners
+        self.large_owners * self.tasks_per_owner + self.small_owners
     }
 
     pub(crate) fn population(self, owners: Owners) -> Population {
-        let Self { large_owners, small_owners } = self;
+        let Self { large_owners, tasks_per_owner, small_owners } = self;
         let (first, count, tasks_per_owner) = match owners {
-            Owners::Large => (1, large_owners, TASKS_PER_OWNER),
-            Owners::Few => (1, 10, TASKS_PER_OWNER),
+            Owners::Large => (1, large_owners, tasks_per_owner),
+            Owners::Few => (1, 10, tasks_per_owner),
             Owners::Small => (large_owners + 1, small_owners, 1),
         };
         Population { first, count, tasks_per_owner }
     }
 
-    pub(super) fn create_for_tandem(self, postgres: &Postgres) -> anyhow::Result<()> {
-        postgres.execute("postgres", "create database tandem")?;
-        let url = postgres.url("tandem");
-        let command = clap::Command::new("bench");
-        let command_line =
-            CommandLine::new::<DatabaseConfig>(command, ["bench", "--database-url", &url]);
-        let config = command_line.settings_or_exit();
-        postgres.block_on(db::migrate(&config)).map_err(|error| anyhow::anyhow!(error.causes()))?;
-        self.fill(postgres, "tandem", include_str!("../../sql/tandem.sql"))
+    /// A database with the newest schema of both services.
+    pub(crate) fn create_for_tandem(
+        self,
+        postgres: &Postgres,
+        database: &str,
+    ) -> anyhow::Result<()> {
+        postgres.execute("postgres", &format!("create database {database}"))?;
+        let (command, url) = (clap::Command::new("bench"), postgres.url(database));
+        let flags = ["bench", "--database-url", &url];
+        let command_line = CommandLine::new::<DatabaseConfig>(command, flags);
+        let migrated = postgres.block_on(db::migrate(&command_line.settings_or_exit()));
+        migrated.map_err(|error| anyhow::anyhow!(error.causes()))?;
+        self.fill(postgres, database, include_str!("../../sql/tandem.sql"))?;
+        self.fill(postgres, database, include_str!("../../sql/people.sql"))
     }
 
     pub(super) fn create_for_usual(self, postgres: &Postgres) -> anyhow::Result<()> {
-        postgres.execute("postgres", "create database usual")?;
-        self.fill(postgres, "usual", include_str!("../../sql/usual.sql"))
+        let database = usual::DATABASE;
+        postgres.execute("postgres", &format!("create database {database}"))?;
+        self.fill(postgres, database, include_str!("../../sql/usual.sql"))
     }
 
-    fn fill(self, postgres: &Postgres, database: &str, sql: &str) -> anyhow::Result<()> {
-        let Self { large_owners, small_owners } = self;
+    /// Fills the tables of a database.
+    pub(crate) fn fill(self, postgres: &Postgres, database: &str, sql: &str) -> anyhow::Result<()> {
+        let Self { large_owners, tasks_per_owner, small_owners } = self;
         postgres.execute(
             "postgres",
             &format!(
                 "alter database {database} set bench.large_owners = {large_owners};
+                 alter database {database} set bench.tasks_per_owner = {tasks_per_owner};
                  alter database {database} set bench.small_owners = {small_owners}"
             ),
         )?;
@@ -97,12 +109,17 @@ impl Dataset {
 }
 
 impl Population {
-    /// A number of an owner.
+    /// The number of the owner who comes at this place.
+    pub(crate) fn owner(&self, place: usize) -> u64 {
+        self.first + place as u64 % self.count
+    }
+
+    /// The number of some owner.
     pub(crate) fn any_owner(&self) -> u64 {
         self.first + fastrand::u64(..self.count)
     }
 
-    /// The number of a task of this owner.
+    /// The number of some task of this owner.
     pub(crate) fn any_task(&self, owner: u64) -> u64 {
         owner * 1000 + fastrand::u64(..self.tasks_per_owner)
     }

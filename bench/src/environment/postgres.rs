@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use local_postgres::LocalPostgres;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use crate::cpu::{self, Meter};
+use crate::usage::{self, Meter};
 
 /// So that neither reads from the disk nor checkpoints drown what is compared. Everything else has
 /// PostgreSQL's defaults; `fsync` and `synchronous_commit` are on.
@@ -21,14 +20,19 @@ pub(crate) struct Postgres {
     handle: Handle,
 }
 
-/// A directory for the server's data, on a disk and open to the user that PostgreSQL runs as; it is
-/// removed in the end.
-pub(crate) fn data_dir() -> anyhow::Result<TempDir> {
-    let target = std::env::current_exe()?;
-    let target = target.parent().context("a program is in a directory")?;
-    let reachable = local_postgres::durable_dir(&target.join("bench-data"))?;
-    std::fs::create_dir_all(&reachable)?;
-    let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&reachable)?;
+/// Where the benchmark keeps what it makes: beside the build.
+pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("a program is in target/release")?;
+    let dir = target.join("bench");
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+/// Where the benchmark keeps what the user that PostgreSQL runs as has to reach.
+pub(crate) fn data_dir() -> anyhow::Result<PathBuf> {
+    let dir = local_postgres::durable_dir(&target_dir()?)?;
+    std::fs::create_dir_all(&dir)?;
     Ok(dir)
 }
 
@@ -45,7 +49,7 @@ impl Postgres {
             let mut connection = PgConnection::connect(&url).await?;
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await
         })?;
-        let postmaster = cpu::parent_of(backend.try_into()?)?;
+        let postmaster = usage::parent_of(backend.try_into()?)?;
         let meter = Meter::Family(postmaster);
         Ok(Self { server, meter, handle: handle.clone() })
     }
@@ -55,13 +59,29 @@ impl Postgres {
         self.handle.block_on(execute(&self.server.url(database), sql))
     }
 
+    /// The one number that a query finds.
+    pub(crate) fn query(&self, database: &str, sql: &str) -> anyhow::Result<i64> {
+        self.handle.block_on(async {
+            let mut connection = PgConnection::connect(&self.server.url(database)).await?;
+            let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+            let number = query.fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(number)
+        })
+    }
+
     /// Does what needs a runtime.
-    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.handle.block_on(future)
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
         self.server.url(database)
+    }
+
+    /// Its major version.
+    pub(crate) fn major(&self) -> u32 {
+        self.server.major()
     }
 
     /// A program of this PostgreSQL's version.

@@ -11,7 +11,7 @@ use shared::ids::UserId;
 use test_support::TestKey;
 
 use super::dataset::{Population, owner_id};
-use crate::baselines::usual;
+use crate::baselines::{seed, usual};
 
 /// They are good for 10 minutes.
 const RENEW_AFTER: Duration = Duration::from_mins(8);
@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Tandem,
     /// The usual service: HS256.
     Usual,
+    /// The seed: HS256.
+    Seed,
 }
 
 impl Signer {
@@ -83,6 +85,7 @@ impl Signer {
             let token = match kind {
                 Kind::Tandem => self.key.token(UserId(owner)),
                 Kind::Usual => usual::token(owner),
+                Kind::Seed => seed::token(*number),
             };
             format!("Bearer {token}").try_into().expect("a token is ASCII")
         };

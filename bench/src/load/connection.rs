@@ -1,88 +1,29 @@
-//! gRPC over one HTTP/2 connection, by hand: it takes as little of the cores as it can from what is
-//! measured on them.
+//! A connection of either protocol.
 
-use std::net::SocketAddr;
+use bytes::Bytes;
 
-use anyhow::{Context as _, bail, ensure};
-use bytes::{BufMut as _, Bytes, BytesMut};
-use h2::client::SendRequest;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use prost::Message;
-use tokio::{net::TcpStream, task::spawn_local};
-
-use super::Call;
-
-/// So large that the load never waits for leave to receive.
-const WINDOW: u32 = 1 << 30;
+use super::{Call, Protocol, Target, grpc, http1};
 
 /// A clone is the same connection.
 #[derive(Clone)]
-pub(crate) struct Connection {
-    requests: SendRequest<Bytes>,
-    authority: String,
+pub(super) enum Connection {
+    Grpc(grpc::Connection),
+    Http1(http1::Connection),
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (requests, connection) = h2::client::Builder::new()
-            .initial_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .handshake(stream)
-            .await?;
-        // Its errors reach the calls.
-        spawn_local(async move { drop(connection.await) });
-        Ok(Self { requests, authority: address.to_string() })
+    pub(super) async fn open(target: Target) -> anyhow::Result<Self> {
+        Ok(match target.protocol {
+            Protocol::Grpc => Self::Grpc(grpc::Connection::open(target.address).await?),
+            Protocol::Http1 => Self::Http1(http1::Connection::open(target.address).await?),
+        })
     }
 
-    /// The answer to a call, with its prefix.
-    pub(crate) async fn call(&self, call: Call) -> anyhow::Result<Bytes> {
-        let request = Request::post(format!("http://{}{}", self.authority, call.path))
-            .header(header::TE, HeaderValue::from_static("trailers"))
-            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
-            .header(header::AUTHORIZATION, call.authorization)
-            .body(())?;
-        let mut requests = self.requests.clone().ready().await?;
-        let (response, mut body) = requests.send_request(request, false)?;
-        body.send_data(call.body, true)?;
-        let response = response.await?;
-        ensure!(response.status() == StatusCode::OK, "HTTP status {}", response.status());
-        if response.headers().contains_key(GRPC_STATUS) {
-            check_status(response.headers())?;
+    /// The answer to a call that succeeds.
+    pub(super) async fn call(&self, call: Call) -> anyhow::Result<Bytes> {
+        match self {
+            Self::Grpc(connection) => connection.call(call).await,
+            Self::Http1(connection) => connection.call(call).await,
         }
-        let mut stream = response.into_body();
-        let mut answer = Bytes::new();
-        while let Some(chunk) = stream.data().await {
-            let chunk = chunk?;
-            stream.flow_control().release_capacity(chunk.len())?;
-            answer = if answer.is_empty() { chunk } else { joined(&answer, &chunk) };
-        }
-        check_status(&stream.trailers().await?.context("there are no trailers")?)?;
-        Ok(answer)
     }
-}
-
-const GRPC_STATUS: &str = "grpc-status";
-
-fn check_status(headers: &HeaderMap) -> anyhow::Result<()> {
-    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    match text(GRPC_STATUS) {
-        Some(code) if code == "0" => Ok(()),
-        code => bail!("gRPC status {code:?}: {:?}", text("grpc-message")),
-    }
-}
-
-fn joined(one: &Bytes, other: &Bytes) -> Bytes {
-    [&one[..], &other[..]].concat().into()
-}
-
-/// A message as gRPC sends it: whether it is compressed, its length, and itself.
-pub(crate) fn framed(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut frame = BytesMut::with_capacity(5 + length);
-    frame.put_u8(0);
-    frame.put_u32(length.try_into().expect("a request is small"));
-    message.encode(&mut frame).expect("a buffer grows");
-    frame.freeze()
 }

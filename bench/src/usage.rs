@@ -1,4 +1,4 @@
-//! CPU time, as the system counts it for each process (proc_pid_stat(5)).
+//! CPU time and memory, as Linux counts them for each process (proc_pid_stat(5), proc_pid_status(5)).
 
 use std::{fs, time::Duration};
 
@@ -30,6 +30,15 @@ impl Meter {
         let per_second = sysconf(SysconfVar::CLK_TCK)?.context("a tick has a length")?;
         Ok(Duration::from_secs(ticks) / u32::try_from(per_second)?)
     }
+}
+
+/// The memory that a process has now, in MiB.
+#[expect(clippy::cast_precision_loss, reason = "memory is not so large")]
+pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = resident.and_then(|text| text.trim().strip_suffix(" kB"));
+    Ok(kib.context("a process has memory")?.parse::<u64>()? as f64 / 1024.0)
 }
 
 /// The parent of a process.

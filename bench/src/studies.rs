@@ -1,0 +1,121 @@
+//! What else is promised of the services, measured for them alone.
+
+use std::time::Duration;
+
+use crate::{
+    contest::{System, WARM_UP, Work},
+    environment::Environment,
+    load::{Load, Measured, Pace},
+    options::Options,
+    workload::Workload,
+};
+
+mod footprint;
+mod interference;
+mod latency;
+mod saturation;
+mod statements;
+mod verification;
+
+pub(crate) use statements::alone as transactions_alone;
+
+/// A question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Study {
+    Saturation,
+    Latency,
+    Interference,
+    Footprint,
+    Verification,
+    Statements,
+}
+
+/// A line of the answer.
+pub(crate) struct Finding {
+    pub(crate) study: Study,
+    /// What was measured.
+    pub(crate) what: String,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    /// The line of the plot to which it belongs, if it does, and where on it.
+    pub(crate) point: Option<(&'static str, f64)>,
+}
+
+impl Finding {
+    fn at(self, line: &'static str, x: impl Into<f64>) -> Self {
+        Self { point: Some((line, x.into())), ..self }
+    }
+}
+
+impl Study {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Saturation,
+        Self::Latency,
+        Self::Interference,
+        Self::Footprint,
+        Self::Verification,
+        Self::Statements,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Saturation => "saturation",
+            Self::Latency => "latency",
+            Self::Interference => "interference",
+            Self::Footprint => "footprint",
+            Self::Verification => "verification",
+            Self::Statements => "statements",
+        }
+    }
+
+    /// What it asks.
+    pub(crate) fn question(self) -> &'static str {
+        match self {
+            Self::Saturation => "what more calls in flight bring, and whether too many cost",
+            Self::Latency => "how long calls take that come at a fixed rate",
+            Self::Interference => "what logins at full tilt cost those who read tasks",
+            Self::Footprint => "memory, and how soon a service is ready",
+            Self::Verification => "what a token costs",
+            Self::Statements => "how often a call goes to the database",
+        }
+    }
+
+    pub(crate) fn answer(
+        self,
+        environment: &mut Environment,
+        options: &Options,
+    ) -> anyhow::Result<Vec<Finding>> {
+        match self {
+            Self::Saturation => saturation::measure(environment, options),
+            Self::Latency => latency::measure(environment, options),
+            Self::Interference => interference::measure(environment, options),
+            Self::Footprint => footprint::measure(environment),
+            Self::Verification => verification::measure(),
+            Self::Statements => statements::measure(environment),
+        }
+    }
+
+    fn found(self, what: impl Into<String>, value: f64, unit: &'static str) -> Finding {
+        Finding { study: self, what: what.into(), value, unit, point: None }
+    }
+}
+
+/// What the services do of a workload under some load.
+fn measure(
+    environment: &mut Environment,
+    workload: &str,
+    (connections, in_flight): (usize, usize),
+    pace: Pace,
+    duration: Duration,
+) -> anyhow::Result<Measured> {
+    let work = Work::of(environment, System::Tandem, Workload::named(workload))?;
+    work.measure(Load { connections, in_flight, pace, warm_up: WARM_UP, duration })
+}
+
+/// Open loops have so many calls in flight at most.
+const PLENTY: (usize, usize) = (8, 64);
+
+/// In milliseconds.
+fn percentile(measured: &Measured, percent: f64) -> f64 {
+    measured.percentile(percent).unwrap_or(f64::NAN)
+}

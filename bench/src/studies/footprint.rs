@@ -1,0 +1,93 @@
+//! Memory, idle and with a thousand connections; and the time from the start of a process until it
+//! is ready for calls.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use proto::{
+    auth::v1::{GetJsonWebKeySetRequest, auth_service_client::AuthServiceClient},
+    task::v1::{GetTaskRequest, task_service_client::TaskServiceClient},
+};
+use tonic::{
+    Request,
+    transport::{Channel, Endpoint},
+};
+
+use super::{Finding, Study};
+use crate::{
+    environment::{Environment, Kind, Owners, Process, Settings, task_id},
+    report::median,
+};
+
+const CONNECTIONS: u64 = 1000;
+const STARTS: usize = 5;
+/// Until what a start needs is given back.
+const SETTLE: Duration = Duration::from_secs(2);
+
+pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for (name, settings) in [
+        ("task-service", environment.task_settings("tandem")),
+        ("auth-service", environment.auth_settings()),
+    ] {
+        let found_of = |what: &str, value, unit| {
+            Study::Footprint.found(format!("{name}, {what}"), value, unit)
+        };
+        let mut starts = Vec::new();
+        for _ in 0..STARTS {
+            let start = Instant::now();
+            let _process = start_one(environment, &settings)?;
+            starts.push(start.elapsed().as_secs_f64() * 1000.0);
+        }
+        let process = start_one(environment, &settings)?;
+        sleep(SETTLE);
+        let idle = process.resident_mib()?;
+        let channels = connect(environment, &process, name)?;
+        sleep(SETTLE);
+        let connected = process.resident_mib()?;
+        drop(channels);
+        found.extend([
+            found_of("ready after", median(starts.into_iter()).unwrap_or(f64::NAN), "ms"),
+            found_of("idle", idle, "MiB"),
+            found_of("with 1,000 connections", connected, "MiB"),
+        ]);
+    }
+    Ok(found)
+}
+
+fn start_one(environment: &Environment, settings: &Settings) -> anyhow::Result<Process> {
+    Process::start_service(settings.clone(), environment.dir.path(), &environment.runtime)
+}
+
+/// Opens connections on each of which a call was made.
+fn connect(
+    environment: &mut Environment,
+    process: &Process,
+    name: &str,
+) -> anyhow::Result<Vec<Channel>> {
+    let population = environment.dataset.population(Owners::Large);
+    let tokens = environment.tokens.tokens(Kind::Tandem, population);
+    let endpoint = Endpoint::from_shared(format!("http://{}", process.address()))?;
+    environment.runtime.block_on(async {
+        let mut channels = Vec::new();
+        for number in 0..CONNECTIONS {
+            let channel = endpoint.connect().await?;
+            if name == "auth-service" {
+                let mut client = AuthServiceClient::new(channel.clone());
+                client.get_json_web_key_set(GetJsonWebKeySetRequest {}).await?;
+            } else {
+                let owner = population.owner(number.try_into()?);
+                let id = task_id(population.any_task(owner)).to_string();
+                let mut request = Request::new(GetTaskRequest { task_id: id });
+                let token = tokens.of(owner).to_str()?.parse().context("a token is ASCII")?;
+                request.metadata_mut().insert("authorization", token);
+                TaskServiceClient::new(channel.clone()).get_task(request).await?;
+            }
+            channels.push(channel);
+        }
+        Ok(channels)
+    })
+}

@@ -1,0 +1,61 @@
+//! The verification of an access token by itself, as each call of task-service begins.
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use serde_json::json;
+use shared::{
+    auth::{KeySet, Keys, Verifier},
+    config::{CommandLine, TokenConfig},
+    ids::UserId,
+};
+use test_support::TestKey;
+use tonic::metadata::MetadataMap;
+
+use super::{Finding, Study};
+use crate::environment::owner_id;
+
+/// How many different tokens are verified for the first time.
+const UNSEEN: u64 = 5_000;
+/// How often one is verified again.
+const SEEN: u32 = 1_000_000;
+
+pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
+    let key = TestKey::generate("bench");
+    let keys = KeySet::parse(json!({ "keys": [key.jwk()] }).to_string().as_bytes())?;
+    let published = Arc::new(Keys::default());
+    published.set(keys);
+    let config: TokenConfig =
+        CommandLine::new::<TokenConfig>(clap::Command::new("bench"), ["bench"]).settings_or_exit();
+    let verifier = Verifier::new(published, &config);
+    let metadata = |number| -> anyhow::Result<MetadataMap> {
+        let mut metadata = MetadataMap::new();
+        let token = format!("Bearer {}", key.token(UserId(owner_id(number))));
+        metadata.insert("authorization", token.parse()?);
+        Ok(metadata)
+    };
+    let all = (0..UNSEEN).map(metadata).collect::<anyhow::Result<Vec<_>>>()?;
+    let verify = |metadata| {
+        let caller = verifier.authenticate(black_box(metadata), shared::time::now());
+        caller.map(black_box).map_err(|error| anyhow!(error.causes()))
+    };
+    let start = Instant::now();
+    for metadata in &all {
+        verify(metadata)?;
+    }
+    let unseen = start.elapsed() / u32::try_from(UNSEEN)?;
+    let last = &all[all.len() - 1];
+    let start = Instant::now();
+    for _ in 0..SEEN {
+        verify(last)?;
+    }
+    let seen = start.elapsed() / SEEN;
+    let found = |what: &str, each: Duration| {
+        Study::Verification.found(what, each.as_secs_f64() * 1e6, "µs")
+    };
+    Ok(vec![found("a token that was seen before", seen), found("a new one", unseen)])
+}
