@@ -39,8 +39,8 @@ pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
         Ok(metadata)
     };
     let all = (0..UNSEEN).map(metadata).collect::<anyhow::Result<Vec<_>>>()?;
-    let verify = |metadata| {
-        let caller = verifier.authenticate(black_box(metadata), shared::time::now());
+    let verify = |metadata: &MetadataMap| {
+        let caller = verifier.authenticate(black_box(metadata.as_ref()), shared::time::now());
         caller.map(black_box).map_err(|error| anyhow!(error.causes()))
     };
     let start = Instant::now();
