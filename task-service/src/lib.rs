@@ -124,11 +124,14 @@ fn routes(
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);
         let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
         let (issuer, verifier) = (issuer.clone(), verifier.clone());
-        let admit = middleware::from_fn(move |request: Request, next: Next| {
+        let admit = middleware::from_fn(move |mut request: Request, next: Next| {
             let (issuer, verifier) = (issuer.clone(), verifier.clone());
             async move {
-                match issuer.admit(&verifier, request.headers()).await {
-                    Ok(()) => next.run(request).await,
+                match issuer.caller(&verifier, request.headers()).await {
+                    Ok(caller) => {
+                        request.extensions_mut().insert(caller);
+                        next.run(request).await
+                    }
                     Err(error) => Status::from(error).into_http(),
                 }
             }
