@@ -14,14 +14,14 @@ use crate::{
 
 /// Calls a second beside those of a baseline, at least.
 const FLOORS: [(&str, Baseline, f64); 8] = [
-    ("get", Limit, 0.1),
-    ("get", Usual, 0.5),
-    ("list", Limit, 0.1),
-    ("list", Usual, 0.5),
-    ("create", Limit, 0.3),
-    ("create", Usual, 0.5),
-    ("update", Limit, 0.3),
-    ("update", Usual, 0.5),
+    ("get", Limit, 0.3),
+    ("get", Usual, 1.2),
+    ("list", Limit, 0.2),
+    ("list", Usual, 0.35),
+    ("create", Limit, 0.8),
+    ("create", Usual, 0.9),
+    ("update", Limit, 0.8),
+    ("update", Usual, 0.7),
 ];
 
 /// Fails if something of it is lost.

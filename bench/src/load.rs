@@ -238,7 +238,9 @@ impl Measured {
     #[expect(clippy::cast_precision_loss, reason = "nobody counts that far")]
     fn new(seen: Seen, duration: Duration, before: &Cpu, after: &Cpu) -> Self {
         let calls = seen.latency.len() as f64;
-        let each = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1e6 / calls;
+        let each = |before: Duration, after: Duration| {
+            after.saturating_sub(before).as_secs_f64() * 1e6 / calls
+        };
         Self {
             calls_per_second: calls / duration.as_secs_f64(),
             latency: Some(seen.latency),

@@ -1,5 +1,6 @@
 //! The benchmark: `cargo run --release -p bench`. It starts every system under test as a process of
-//! its own on one private PostgreSQL, loads them in turn, and says what each does beside the others.
+//! its own on one private PostgreSQL, loads them in turn, and says what each does beside the
+//! others.
 //!
 //! In reading order:
 //! - `options`: the command line
@@ -39,9 +40,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.serve {
-        Some(Serve::ServeTask) => serve::task(),
-        Some(Serve::ServeAuth) => serve::auth(),
-        Some(Serve::ServeUsual) => serve::usual(),
+        Some(Serve::Task) => serve::task(),
+        Some(Serve::Auth) => serve::auth(),
+        Some(Serve::Usual) => serve::usual(),
         None => run::run(&options),
     };
     match done {

@@ -44,19 +44,19 @@ pub(crate) struct Options {
     pub(crate) serve: Option<Serve>,
 }
 
-/// How the benchmark starts itself again: as one of the systems under test. Their settings come from
-/// the environment.
+/// How the benchmark starts itself again: as one of the systems under test. Their settings come
+/// from the environment.
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub(crate) enum Serve {
     /// Be task-service.
-    #[command(hide = true)]
-    ServeTask,
+    #[command(name = "serve-task", hide = true)]
+    Task,
     /// Be auth-service.
-    #[command(hide = true)]
-    ServeAuth,
+    #[command(name = "serve-auth", hide = true)]
+    Auth,
     /// Be the usual service.
-    #[command(hide = true)]
-    ServeUsual,
+    #[command(name = "serve-usual", hide = true)]
+    Usual,
 }
 
 impl Options {

@@ -1,7 +1,7 @@
 //! What was found: tables for the terminal; and a report with plots, in a file. Each number is a
 //! median over the rounds, and each ratio the median of the ratios within the rounds.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
 use self::plot::{Group, Line, Scale};
 use crate::{
@@ -53,7 +53,7 @@ const KEY: &str = "`sv`, `pg` and `cl` are microseconds of CPU time for each cal
 fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Result<String> {
     let mut links = String::new();
     let mut link = |name: &str| {
-        links.push_str(&format!("\n![{name}]({name}.svg)\n"));
+        let _ = writeln!(links, "\n![{name}]({name}.svg)");
         dir.join(name).with_extension("svg")
     };
     if !contests.is_empty() {
@@ -81,9 +81,9 @@ fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Resul
         ),
         (Study::Latency, "p99 in milliseconds by load", ("percent of the peak", Scale::Linear)),
     ] {
-        let lines = lines(findings, study);
-        if !lines.is_empty() {
-            plot::lines(&link(study.name()), title, axis, &lines)?;
+        let found = lines(findings, study);
+        if !found.is_empty() {
+            plot::lines(&link(study.name()), title, axis, &found)?;
         }
     }
     Ok(links)

@@ -1,6 +1,6 @@
 //! The systems under test that are written in Rust, each in a process of its own, as their programs
-//! run them. They say where they listen in one line, and end when their standard input does, so that
-//! none outlives the benchmark.
+//! run them. They say where they listen in one line, and end when their standard input does, so
+//! that none outlives the benchmark.
 
 use std::{
     io::{self, Write as _},

@@ -109,8 +109,9 @@ impl Calls {
 }
 
 /// Answers calls on `listener` until `shutdown` is cancelled, by `config`'s workers, each of which
-/// makes `routes` for itself; they get its number. Then drains as `config` says: readiness goes off, later the listener closes and the streams of those who watch end, calls in
-/// flight finish, and what is still open at the end is closed.
+/// makes `routes` for itself; they get its number. Then drains as `config` says: readiness goes
+/// off, later the listener closes and the streams of those who watch end, calls in flight finish,
+/// and what is still open at the end is closed.
 ///
 /// # Errors
 /// Certificates that cannot be used, and a listener without TLS that other machines can reach,

@@ -104,8 +104,8 @@ impl Issuer {
         self.fetch(&mut last).await;
     }
 
-    /// Finds out who makes the call that has these headers, before more of it is looked at. It waits
-    /// for the keys if its token names one that is not known.
+    /// Finds out who makes the call that has these headers, before more of it is looked at. It
+    /// waits for the keys if its token names one that is not known.
     pub(crate) async fn caller(
         self: &Arc<Self>,
         verifier: &Verifier,

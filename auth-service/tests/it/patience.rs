@@ -1,5 +1,5 @@
-//! Peers that do not go on: requests that never end, answers that nobody takes, connections that are
-//! over and stay.
+//! Peers that do not go on: requests that never end, answers that nobody takes, connections that
+//! are over and stay.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The limit: what PostgreSQL does by itself with the services' own statements, prepared, one for each
-//! call, without a service. pgbench asks.
+//! The limit: what PostgreSQL does by itself with the services' own statements, prepared, one for
+//! each call, without a service. pgbench asks.
 
 use std::{
     fs,
@@ -66,7 +66,7 @@ pub(crate) fn measure(
     let meter = environment.postgres.meter();
     let before = meter.read()?;
     sleep(duration);
-    let cpu = (meter.read()? - before).as_secs_f64() / duration.as_secs_f64();
+    let cpu = meter.read()?.saturating_sub(before).as_secs_f64() / duration.as_secs_f64();
     let output = pgbench.wait_with_output()?;
     let progress = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "pgbench fails: {progress}");

@@ -1,5 +1,5 @@
-//! The seed: the FastAPI demo that the idea began from, under uvicorn with two workers. What it needs
-//! is installed by pip beside the build, once.
+//! The seed: the FastAPI demo that the idea began from, under uvicorn with two workers. What it
+//! needs is installed by pip beside the build, once.
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
-//! The private PostgreSQL: durable, as in production, and large enough for the data to stay in memory.
+//! The private PostgreSQL: durable, as in production, and large enough for the data to stay in
+//! memory.
 
 use std::path::{Path, PathBuf};
 

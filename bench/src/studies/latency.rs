@@ -1,5 +1,5 @@
-//! Latency by load: calls come at a fixed rate, a share of what the service can do, whatever becomes
-//! of those before.
+//! Latency by load: calls come at a fixed rate, a share of what the service can do, whatever
+//! becomes of those before.
 
 use super::{Finding, PLENTY, Study, percentile};
 use crate::{environment::Environment, load::Pace, options::Options};

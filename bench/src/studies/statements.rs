@@ -9,7 +9,7 @@ use anyhow::ensure;
 
 use super::{Finding, Study};
 use crate::{
-    contest::Work,
+    contest::{WARM_UP, Work},
     environment::{Dataset, Environment, Process},
     load::{Load, Measured, Pace},
     workload::Workload,
@@ -21,6 +21,9 @@ const WORKLOADS: [&str; 4] = ["get", "list", "create", "update"];
 /// One caller, and many.
 const ALONE: (usize, usize) = (1, 1);
 const TOGETHER: (usize, usize) = (8, 8);
+const DURATION: Duration = Duration::from_secs(1);
+/// Calls a second.
+const FEW: f64 = 20.0;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Finding>> {
@@ -47,15 +50,15 @@ pub(crate) fn alone(environment: &mut Environment) -> anyhow::Result<Vec<(&'stat
 }
 
 /// How many transactions a call takes when so many are in flight. What a service does beside the
-/// calls is the same in a short run and in a long one.
+/// calls is the same beside few and beside many in the same time.
 fn transactions_per_call(
     environment: &mut Environment,
     workload: &str,
     level: (usize, usize),
 ) -> anyhow::Result<f64> {
-    let (short_calls, short) = run_once(environment, workload, level, Duration::from_millis(200))?;
-    let (long_calls, long) = run_once(environment, workload, level, Duration::from_secs(2))?;
-    Ok((long - short) / (long_calls - short_calls))
+    let (few_calls, few) = run_once(environment, workload, level, Pace::PerSecond(FEW))?;
+    let (many_calls, many) = run_once(environment, workload, level, Pace::Unbounded)?;
+    Ok((many - few) / (many_calls - few_calls))
 }
 
 /// The calls and the transactions of a service from its start to its end.
@@ -64,14 +67,13 @@ fn run_once(
     environment: &mut Environment,
     workload: &str,
     (connections, in_flight): (usize, usize),
-    duration: Duration,
+    pace: Pace,
 ) -> anyhow::Result<(f64, f64)> {
     let before = transactions(environment)?;
     let settings = environment.task_settings(DATABASE).with("TASK_PURGE_INTERVAL_SECONDS", "86400");
     let process = Process::start_service(settings, environment.dir.path(), &environment.runtime)?;
     let work = Work::on(environment, &process, Dataset::tiny(), Workload::named(workload));
-    let warm_up = duration / 2;
-    let load = Load { connections, in_flight, pace: Pace::Unbounded, warm_up, duration };
+    let load = Load { connections, in_flight, pace, warm_up: WARM_UP, duration: DURATION };
     let Measured { all_calls, .. } = work.measure(load)?;
     drop(process);
     Ok((all_calls as f64, (transactions(environment)? - before) as f64))

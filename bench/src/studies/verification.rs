@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::anyhow;
+use http::{HeaderMap, header};
 use serde_json::json;
 use shared::{
     auth::{KeySet, Keys, Verifier},
@@ -14,7 +15,6 @@ use shared::{
     ids::UserId,
 };
 use test_support::TestKey;
-use tonic::metadata::MetadataMap;
 
 use super::{Finding, Study};
 use crate::environment::owner_id;
@@ -32,20 +32,18 @@ pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
     let config: TokenConfig =
         CommandLine::new::<TokenConfig>(clap::Command::new("bench"), ["bench"]).settings_or_exit();
     let verifier = Verifier::new(published, &config);
-    let metadata = |number| -> anyhow::Result<MetadataMap> {
-        let mut metadata = MetadataMap::new();
+    let headers = |number| -> anyhow::Result<HeaderMap> {
         let token = format!("Bearer {}", key.token(UserId(owner_id(number))));
-        metadata.insert("authorization", token.parse()?);
-        Ok(metadata)
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, token.try_into()?)]))
     };
-    let all = (0..UNSEEN).map(metadata).collect::<anyhow::Result<Vec<_>>>()?;
-    let verify = |metadata: &MetadataMap| {
-        let caller = verifier.authenticate(black_box(metadata.as_ref()), shared::time::now());
+    let all = (0..UNSEEN).map(headers).collect::<anyhow::Result<Vec<_>>>()?;
+    let verify = |headers| {
+        let caller = verifier.authenticate(black_box(headers), shared::time::now());
         caller.map(black_box).map_err(|error| anyhow!(error.causes()))
     };
     let start = Instant::now();
-    for metadata in &all {
-        verify(metadata)?;
+    for headers in &all {
+        verify(headers)?;
     }
     let unseen = start.elapsed() / u32::try_from(UNSEEN)?;
     let last = &all[all.len() - 1];

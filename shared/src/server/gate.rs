@@ -25,8 +25,8 @@ const PREFIX_BYTES: usize = 5;
 
 /// Answers a call.
 ///
-/// What is not gRPC is refused with HTTP's 415, as its specification asks: a browser could otherwise
-/// send a form to a method without asking first.
+/// What is not gRPC is refused with HTTP's 415, as its specification asks: a browser could
+/// otherwise send a form to a method without asking first.
 pub(super) async fn pass(
     State(calls): State<Arc<Calls>>,
     request: Request,

@@ -70,8 +70,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-/// Not vectored, on purpose: h2 then copies answers of up to a kilobyte into its buffer, and many go
-/// out with one write. Otherwise each costs a system call.
+/// Not vectored, on purpose: h2 then copies answers of up to a kilobyte into its buffer, and many
+/// go out with one write. Otherwise each costs a system call.
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
