@@ -99,9 +99,10 @@ fn routes(
     let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
     let lead = config.signing_keys.lead();
     move |worker| {
-        let grpc = AuthServiceServer::new(auth.of_worker(worker))
-            .max_decoding_message_size(max_request_bytes as usize);
-        let grpc = calls.routes(Routes::new(grpc), health.clone());
+        let max_bytes = max_request_bytes as usize;
+        let grpc = AuthServiceServer::new(auth.of_worker(worker));
+        let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes));
+        let grpc = calls.routes(calls.receive(grpc, move |_| max_bytes), health.clone());
         service::jwks::add_to(grpc, keys.clone(), lead)
     }
 }

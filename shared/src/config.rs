@@ -21,8 +21,8 @@ pub struct DatabaseConfig {
     #[command(flatten)]
     pub place: DatabasePlace,
 
-    /// The most connections for calls, shared out among the workers, each of which has one at least.
-    /// Two more are for what goes on beside the calls.
+    /// The most connections for calls, shared out among the workers, each of which has one at
+    /// least. Two more are for what goes on beside the calls.
     #[arg(
         long = "database-max-connections",
         env = "DATABASE_MAX_CONNECTIONS",

@@ -2,11 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::Semaphore,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -17,7 +20,7 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
-use self::{connection::Connections, tls::Tls, workers::Workers};
+use self::{connection::Connections, gate::Places, tls::Tls, workers::Workers};
 use crate::{
     config::ServerConfig,
     error::Error,
@@ -25,12 +28,13 @@ use crate::{
     readiness::Readiness,
 };
 
-mod beginning;
 mod call;
 mod connection;
 mod gate;
 mod listener;
+mod stream;
 mod tls;
+mod watched;
 mod workers;
 
 /// How long `healthcheck` waits for an answer.
@@ -44,7 +48,7 @@ const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 pub struct Calls {
     descriptor_set: &'static [u8],
     metrics: Arc<CallMetrics>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     timeout: Duration,
 }
 
@@ -64,13 +68,28 @@ impl Calls {
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
         ];
         let metrics = Arc::new(CallMetrics::new(metrics, &descriptor_sets));
-        let places = Arc::new(Semaphore::new(max_calls as usize));
+        let places = Arc::new(Places::new(max_calls));
         Self { descriptor_set, metrics, places, timeout }
+    }
+
+    /// A service whose methods see a call when its request is there, of at most as many bytes as
+    /// `max_bytes` says for its path.
+    pub fn receive(
+        &self,
+        service: Routes,
+        max_bytes: impl Fn(&str) -> usize + Clone + Send + Sync + 'static,
+    ) -> Router {
+        let places = self.places.clone();
+        let receive = move |request: Request, next: Next| {
+            let (places, max) = (places.clone(), max_bytes(request.uri().path()));
+            async move { gate::receive(&places, max, request, next).await }
+        };
+        service.into_axum_router().layer(middleware::from_fn(receive))
     }
 
     /// A service's routes with what every service has and no token is needed for: health and
     /// reflection (v1 and v1alpha).
-    pub fn routes(&self, service: Routes, health: HealthServer<impl Health>) -> Router {
+    pub fn routes(&self, service: Router, health: HealthServer<impl Health>) -> Router {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(self.descriptor_set)
@@ -80,7 +99,7 @@ impl Calls {
         let built_in = "the descriptor sets are compiled in";
         let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
         let limit = MAX_COMMON_REQUEST_BYTES;
-        service
+        Routes::from(service)
             .add_service(health.max_decoding_message_size(limit))
             .add_service(v1.expect(built_in).max_decoding_message_size(limit))
             .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
@@ -90,8 +109,9 @@ impl Calls {
 }
 
 /// Answers calls on `listener` until `shutdown` is cancelled, by `config`'s workers, each of which
-/// makes `routes` for itself; they get its number. Then drains as `config` says: readiness goes off, later the listener closes and the streams of those who watch end, calls in
-/// flight finish, and what is still open at the end is closed.
+/// makes `routes` for itself; they get its number. Then drains as `config` says: readiness goes
+/// off, later the listener closes and the streams of those who watch end, calls in flight finish,
+/// and what is still open at the end is closed.
 ///
 /// # Errors
 /// Certificates that cannot be used, and a listener without TLS that other machines can reach,

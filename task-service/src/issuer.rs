@@ -6,7 +6,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 use axum::http::HeaderMap;
 use reqwest::StatusCode;
 use shared::{
-    auth::{KeySet, Keys, Verifier},
+    auth::{Caller, KeySet, Keys, Verifier},
     error::Error,
     metrics::{IntCounter, IntGauge, Metrics},
     time,
@@ -104,12 +104,19 @@ impl Issuer {
         self.fetch(&mut last).await;
     }
 
-    /// Lets a call with these headers wait for the keys if its token names one that is not known;
-    /// whether the token is good is for the interceptor to say.
-    pub(crate) async fn fetch_for(self: &Arc<Self>, verifier: &Verifier, headers: &HeaderMap) {
-        if verifier.is_key_unknown(headers) {
-            self.clone().fetch_unknown().await;
+    /// Finds out who makes the call that has these headers, before more of it is looked at. It
+    /// waits for the keys if its token names one that is not known.
+    pub(crate) async fn caller(
+        self: &Arc<Self>,
+        verifier: &Verifier,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Error> {
+        let verdict = verifier.authenticate(headers, time::now());
+        if verdict.is_ok() || !verifier.is_key_unknown(headers) {
+            return verdict;
         }
+        self.clone().fetch_unknown().await;
+        verifier.authenticate(headers, time::now())
     }
 
     /// Fetches the keys because a token names one that is not known. A flood of such tokens causes

@@ -2,7 +2,6 @@
 //! carries them all. A call that finds its lane idle goes out at once, alone.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
@@ -12,26 +11,27 @@ use futures_util::FutureExt as _;
 use shared::{error::Error, ids::UserId};
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, Semaphore, oneshot},
     task::yield_now,
     time::timeout,
 };
 use tracing::{Instrument as _, Span};
 
-/// What one statement carries at most, by [`Statement::weight`].
-const MAX_WEIGHT: usize = 128;
+use queue::Queue;
 
 /// A call of more goes out by itself: others should not wait for it.
 const MAX_SHARED_WEIGHT: usize = 32;
 
-/// What one owner may have of a statement, so that others find room beside them.
-const MAX_OWNER_CALLS: usize = 32;
+/// How many statements a lane has under way beside the shared one, each for one call.
+const MAX_ALONE: usize = 2;
 
 /// For how long a lane keeps its connection at most, so that the pool can renew it.
 const MAX_HOLD: Duration = Duration::from_secs(1);
 
 /// How long an idle lane keeps its connection: giving it back costs a round trip.
 const LINGER: Duration = Duration::from_millis(1);
+
+mod queue;
 
 /// What a statement brought one of its calls; nothing if the call has to be tried alone.
 pub(crate) type Outcome<T> = Option<Result<T, Error>>;
@@ -73,12 +73,8 @@ struct Inner<S: Statement> {
     patience: Duration,
     queue: Mutex<Queue<S>>,
     arrived: Notify,
-}
-
-struct Queue<S: Statement> {
-    waiting: VecDeque<Waiting<S>>,
-    /// Whether somebody carries them.
-    is_carried: bool,
+    /// A permit for each statement beside the shared one.
+    alone: Semaphore,
 }
 
 struct Waiting<S: Statement> {
@@ -86,6 +82,16 @@ struct Waiting<S: Statement> {
     caller: Caller<S::Answer>,
 }
 
+/// What came of a statement.
+struct Carried<S: Statement> {
+    /// The calls that have to be tried alone: all of them, if it failed for one of them.
+    alone: Vec<Waiting<S>>,
+    /// Whether the connection can be used again.
+    is_usable: bool,
+    has_failed: bool,
+}
+
+/// Who waits for an answer.
 struct Caller<A> {
     answer: oneshot::Sender<Result<A, Error>>,
     span: Span,
@@ -94,17 +100,19 @@ struct Caller<A> {
 impl<S: Statement> Lane<S> {
     /// An idle lane. Statements end within `patience`, or never will.
     pub(crate) fn new(db: PgPool, patience: Duration, statement: S) -> Self {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), is_carried: false });
-        Self(Arc::new(Inner { statement, db, patience, queue, arrived: Notify::new() }))
+        let queue = Mutex::new(Queue::new());
+        let (arrived, alone) = (Notify::new(), Semaphore::new(MAX_ALONE));
+        Self(Arc::new(Inner { statement, db, patience, queue, arrived, alone }))
     }
 
     /// Carries a call. One that is given up before it is on its way never goes; later it is carried
     /// to its end all the same, with the others beside it.
     pub(crate) async fn call(&self, call: S::Call) -> Result<S::Answer, Error> {
         let (answer, told) = oneshot::channel();
-        let is_heavy = S::weight(&call) > MAX_SHARED_WEIGHT;
+        let goes_alone =
+            S::weight(&call) > MAX_SHARED_WEIGHT || self.0.lock().is_apart(S::owner(&call));
         let waiting = Waiting { call, caller: Caller { answer, span: Span::current() } };
-        if is_heavy {
+        if goes_alone {
             tokio::spawn(self.0.clone().carry_each(vec![waiting]));
         } else if self.0.enqueue(waiting) {
             tokio::spawn(self.0.clone().carry_all());
@@ -116,10 +124,7 @@ impl<S: Statement> Lane<S> {
 impl<S: Statement> Inner<S> {
     /// Whether somebody has to begin to carry.
     fn enqueue(&self, waiting: Waiting<S>) -> bool {
-        let mut queue = self.lock();
-        queue.waiting.push_back(waiting);
-        let was_carried = std::mem::replace(&mut queue.is_carried, true);
-        drop(queue);
+        let was_carried = self.lock().push(waiting);
         if was_carried {
             self.arrived.notify_one();
         }
@@ -132,16 +137,14 @@ impl<S: Statement> Inner<S> {
         yield_now().await;
         let mut held: Option<(PoolConnection<Postgres>, Instant)> = None;
         loop {
-            let batch = self.gather();
+            let batch = self.lock().gather();
             if batch.is_empty() {
                 if held.is_some() && timeout(LINGER, self.arrived.notified()).await.is_ok() {
                     yield_now().await;
                     continue;
                 }
                 held = None;
-                let mut queue = self.lock();
-                if queue.waiting.is_empty() {
-                    queue.is_carried = false;
+                if self.lock().ends() {
                     return;
                 }
                 continue;
@@ -152,13 +155,13 @@ impl<S: Statement> Inner<S> {
                     Ok(connection) => (connection, Instant::now()),
                     Err(error) => {
                         // It is away for all of them.
-                        let rest = self.lock().waiting.drain(..).collect::<Vec<_>>();
+                        let rest = self.lock().take_all();
                         refuse(batch.into_iter().chain(rest), &error.into());
                         continue;
                     }
                 },
             };
-            let (is_usable, alone) = self.carry(&mut connection, batch).await;
+            let Carried { alone, is_usable, .. } = self.carry(&mut connection, batch).await;
             if is_usable {
                 held = Some((connection, since));
             } else {
@@ -172,10 +175,16 @@ impl<S: Statement> Inner<S> {
 
     /// Carries each by itself.
     async fn carry_each(self: Arc<Self>, calls: Vec<Waiting<S>>) {
+        let _turn = self.alone.acquire().await.expect("it is never closed");
         for waiting in calls.into_iter().filter(|waiting| !waiting.caller.answer.is_closed()) {
+            let owner = S::owner(&waiting.call);
             match self.db.acquire().await {
                 Ok(mut connection) => {
-                    if !self.carry(&mut connection, vec![waiting]).await.0 {
+                    let carried = self.carry(&mut connection, vec![waiting]).await;
+                    if carried.has_failed {
+                        self.lock().set_apart(owner);
+                    }
+                    if !carried.is_usable {
                         connection.close_on_drop();
                     }
                 }
@@ -184,13 +193,8 @@ impl<S: Statement> Inner<S> {
         }
     }
 
-    /// Carries them with one statement. Returns whether the connection can be used again, and the
-    /// calls that have to be tried alone: all of them, if it failed for one of them.
-    async fn carry(
-        &self,
-        db: &mut PgConnection,
-        batch: Vec<Waiting<S>>,
-    ) -> (bool, Vec<Waiting<S>>) {
+    /// Carries them with one statement.
+    async fn carry(&self, db: &mut PgConnection, batch: Vec<Waiting<S>>) -> Carried<S> {
         let span = batch[0].caller.span.clone();
         let is_alone = batch.len() == 1;
         let (calls, callers): (Vec<_>, Vec<_>) =
@@ -202,77 +206,36 @@ impl<S: Statement> Inner<S> {
                 .unwrap_or_else(|elapsed| Err(Error::DatabaseUnavailable(elapsed.into())))
         };
         let ran = AssertUnwindSafe(running).catch_unwind().await;
-        let is_usable = ran.is_ok();
         let asked = calls.into_iter().zip(callers);
         let asked = asked.map(|(call, caller)| Waiting::<S> { call, caller });
+        let mut carried = Carried { alone: Vec::new(), is_usable: true, has_failed: true };
         match ran {
             Ok(Ok(outcomes)) => {
-                let mut alone = Vec::new();
+                carried.has_failed = false;
                 for (waiting, outcome) in asked.zip(outcomes) {
                     match outcome {
                         Some(outcome) => waiting.caller.tell(outcome),
-                        None => alone.push(waiting),
+                        None => carried.alone.push(waiting),
                     }
                 }
-                (is_usable, alone)
             }
             Ok(Err(error @ Error::DatabaseUnavailable(_))) => {
+                carried.is_usable = false;
                 refuse(asked, &error);
-                (false, Vec::new())
             }
             Ok(Err(error)) if is_alone => {
                 let mut error = Some(error);
                 asked.for_each(|waiting| waiting.caller.tell(Err(error.take().expect("one"))));
-                (is_usable, Vec::new())
             }
-            // Whoever is alone hears of the panic by being told nothing.
-            Err(_) if is_alone => (is_usable, Vec::new()),
-            Ok(Err(_)) | Err(_) => (is_usable, asked.collect()),
-        }
-    }
-
-    /// Takes what can share the next statement, in the order in which it came: of the calls of an
-    /// owner none overtakes another.
-    fn gather(&self) -> Vec<Waiting<S>> {
-        let mut queue = self.lock();
-        let mut batch: Vec<Waiting<S>> = Vec::with_capacity(queue.waiting.len().min(MAX_WEIGHT));
-        let mut left = Vec::new();
-        let mut weight = 0;
-        let mut owners = HashMap::new();
-        while let Some(waiting) = queue.waiting.pop_front() {
-            if waiting.caller.answer.is_closed() {
-                continue;
-            }
-            let more = S::weight(&waiting.call);
-            if weight + more > MAX_WEIGHT && !batch.is_empty() {
-                left.push(waiting);
-                break;
-            }
-            let owner = S::owner(&waiting.call);
-            let room = match owners.entry(owner) {
-                Entry::Vacant(entry) => entry.insert(MAX_OWNER_CALLS),
-                Entry::Occupied(entry) => {
-                    let follows = |earlier: &Waiting<S>| {
-                        S::owner(&earlier.call) == owner
-                            && S::must_follow(&waiting.call, &earlier.call)
-                    };
-                    let room = entry.into_mut();
-                    if batch.iter().any(follows) {
-                        *room = 0;
-                    }
-                    room
-                }
-            };
-            if *room == 0 {
-                left.push(waiting);
-            } else {
-                *room -= 1;
-                weight += more;
-                batch.push(waiting);
+            Ok(Err(_)) => carried.alone.extend(asked),
+            // In the middle of an answer, perhaps. Whoever is alone hears of it by being told
+            // nothing.
+            Err(_) => {
+                carried.is_usable = false;
+                carried.alone.extend(asked.filter(|_| !is_alone));
             }
         }
-        left.into_iter().rev().for_each(|waiting| queue.waiting.push_front(waiting));
-        batch
+        carried
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<S>> {

@@ -7,7 +7,6 @@
 //! - `lane`: lets calls of a kind share a statement
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the keys that verify the callers' tokens, fetched from whoever signs them
-//! - `message_size`: how large a request may be
 //! - `purge`: removes what is kept for a time only
 
 use std::sync::Arc;
@@ -28,14 +27,16 @@ use shared::{
     server::{self, Calls, Listeners},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::service::{Routes, interceptor::InterceptedService};
+use tonic::{
+    Status,
+    service::{Routes, interceptor::InterceptedService},
+};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 mod config;
 mod domain;
 mod issuer;
 mod lane;
-mod message_size;
 mod purge;
 mod service;
 mod store;
@@ -107,23 +108,35 @@ fn routes(
 ) -> impl Fn(usize) -> Router + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, max_batch_request_bytes, call_timeout, .. } =
         config.listen;
-    let limits = (max_request_bytes as usize, max_batch_request_bytes as usize);
+    let (max_bytes, max_batch_bytes) =
+        (max_request_bytes as usize, max_batch_request_bytes as usize);
+    let max_bytes_of = move |path: &str| {
+        let method = path.rsplit('/').next().unwrap_or_default();
+        if method.starts_with("Batch") { max_batch_bytes } else { max_bytes }
+    };
     let max_calls = config.server.max_calls;
     let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
     let (config, issuer) = (config.clone(), issuer.clone());
     move |worker| {
         let tasks = Tasks::new(pools.calls[worker].clone(), &config);
-        let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(limits.0.max(limits.1));
+        // tonic knows one limit for all.
+        let max = max_bytes.max(max_batch_bytes);
+        let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);
         let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
         let (issuer, verifier) = (issuer.clone(), verifier.clone());
-        let admit = middleware::from_fn(move |request: Request, next: Next| {
+        let admit = middleware::from_fn(move |mut request: Request, next: Next| {
             let (issuer, verifier) = (issuer.clone(), verifier.clone());
             async move {
-                issuer.fetch_for(&verifier, request.headers()).await;
-                next.run(message_size::limit(request, limits.0)).await
+                match issuer.caller(&verifier, request.headers()).await {
+                    Ok(caller) => {
+                        request.extensions_mut().insert(caller);
+                        next.run(request).await
+                    }
+                    Err(error) => Status::from(error).into_http(),
+                }
             }
         });
-        let grpc = Routes::new(grpc).into_axum_router().layer(admit).into();
+        let grpc = calls.receive(Routes::new(grpc), max_bytes_of).layer(admit);
         calls.routes(grpc, health.clone())
     }
 }

@@ -19,6 +19,7 @@ mod metrics;
 mod ops;
 mod outage;
 mod overload;
+mod patience;
 mod program;
 mod reflection;
 mod refresh;

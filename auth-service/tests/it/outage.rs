@@ -42,7 +42,7 @@ async fn while_the_database_is_away_calls_may_be_tried_again_later() {
 
 #[tokio::test]
 async fn when_the_database_is_back_every_call_succeeds_at_once() {
-    let app = Arc::new(App::with_own_server(&[]).await);
+    let app = Arc::new(App::with_own_server(&["--server-workers", "1"]).await);
     let token = app.new_token("ada").await;
     // So that the pool keeps several connections, all of which the outage breaks.
     let mut lock = app.lock_users().await;

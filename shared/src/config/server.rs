@@ -90,7 +90,8 @@ pub struct ServerConfig {
     )]
     pub keepalive_interval: Duration,
 
-    /// How long a connection may take to give it.
+    /// How long a connection may take to give it, or to take what is written to it, an answer for
+    /// example.
     #[arg(
         long = "server-keepalive-timeout-seconds",
         env = "SERVER_KEEPALIVE_TIMEOUT_SECONDS",

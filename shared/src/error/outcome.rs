@@ -26,6 +26,11 @@ impl Outcome {
         headers.get(Status::GRPC_STATUS).map(|code| Self(Code::from_bytes(code.as_bytes())))
     }
 
+    /// An answer that tells nothing more.
+    pub(crate) fn into_response<B: Default>(self) -> http::Response<B> {
+        Status::new(self.0, "").into_http()
+    }
+
     /// The number of the code on the wire.
     pub(crate) fn number(self) -> usize {
         self.0 as usize

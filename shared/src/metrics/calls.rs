@@ -18,6 +18,8 @@ pub(crate) struct CallMetrics {
 
 /// The counts of one method, found once so that a call costs but atomic additions.
 pub(crate) struct Method {
+    /// Whether there is such a method.
+    pub(crate) is_known: bool,
     /// Whether it belongs to health or reflection, which no user calls.
     pub(crate) is_probe: bool,
     started: IntCounter,
@@ -96,6 +98,7 @@ impl Vectors {
             self.handled.with_label_values(&[call_type, service, method, outcome.name()])
         };
         Method {
+            is_known: method != "unknown",
             is_probe: service.starts_with("grpc."),
             started: self.started.with_label_values(&labels),
             handled: Outcome::all().map(handled),

@@ -51,7 +51,8 @@ pub(super) async fn observe<F>(
 where
     F: Future<Output = Response>,
 {
-    let path = request.uri().path();
+    // Any other path may be as long as a client likes.
+    let path = if method.is_known { request.uri().path() } else { "unknown" };
     let id = request_id(request.headers());
     // At this level, so that lines of errors carry it even if no others are logged.
     let span = tracing::error_span!(

@@ -6,7 +6,7 @@ use axum::{Router, body::Body};
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
-use super::{beginning::Beginning, tls::Tls};
+use super::{stream::Streams, tls::Tls, watched::Watched};
 use crate::config::ServerConfig;
 
 /// Streams that the peer may make us reset before the connection is closed.
@@ -27,7 +27,7 @@ const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 
 /// What the connections of one worker have in common.
 pub(super) struct Connections {
-    http: Builder<TokioExecutor>,
+    http: Builder<Streams>,
     routes: Router,
     tls: Option<Arc<Tls>>,
     timeouts: Timeouts,
@@ -39,6 +39,10 @@ pub(super) struct Connections {
 struct Timeouts {
     handshake: Duration,
     age: Duration,
+    /// When it does not take what is written to it.
+    silence: Duration,
+    /// When it is over, and calls are still in flight.
+    end: Duration,
 }
 
 impl Connections {
@@ -49,8 +53,13 @@ impl Connections {
         tls: Option<Arc<Tls>>,
         drain: CancellationToken,
     ) -> Self {
-        let (handshake, age) = (config.handshake_timeout, config.max_connection_age);
-        Self { http: http(config), routes, tls, timeouts: Timeouts { handshake, age }, drain }
+        let timeouts = Timeouts {
+            handshake: config.handshake_timeout,
+            age: config.max_connection_age,
+            silence: config.keepalive_timeout,
+            end: config.drain_timeout,
+        };
+        Self { http: http(config), routes, tls, timeouts, drain }
     }
 
     /// Serves a connection to its end.
@@ -70,7 +79,7 @@ impl Connections {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stream, begun) = Beginning::of(stream);
+        let (stream, begun) = Watched::of(stream, self.timeouts.silence);
         let routes = self.routes.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(info.clone());
             request.map(Body::new)
@@ -94,7 +103,10 @@ impl Connections {
             () = is_silent => Ok(()),
             () = is_over => {
                 serving.as_mut().graceful_shutdown();
-                serving.await
+                timeout(self.timeouts.end, serving).await.unwrap_or_else(|_| {
+                    tracing::debug!("a connection that was over did not end: it is closed");
+                    Ok(())
+                })
             }
         };
         if let Err(error) = served {
@@ -103,12 +115,20 @@ impl Connections {
     }
 }
 
-fn http(config: &ServerConfig) -> Builder<TokioExecutor> {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout);
+/// hyper takes no smaller buffer for a request of HTTP/1.
+const MIN_BUFFER_BYTES: usize = 8192;
+
+fn http(config: &ServerConfig) -> Builder<Streams> {
+    let mut http = Builder::new(Streams { patience: config.keepalive_timeout });
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.handshake_timeout)
+        .max_buf_size(MIN_BUFFER_BYTES.max(config.max_header_list_bytes as usize));
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.max_streams_per_connection)
+        // Those that a client gives up before we have looked at them: it may give up all.
+        .max_pending_accept_reset_streams(config.max_streams_per_connection as usize)
         .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESET_STREAMS)
         .max_header_list_size(config.max_header_list_bytes)
         .keep_alive_interval(config.keepalive_interval)

@@ -1,25 +1,32 @@
-//! What every gRPC call passes before it reaches its service: it must be gRPC, there must not be too
-//! many, and it gets a deadline.
+//! What every gRPC call passes before it reaches its service: it must be gRPC, it gets a deadline,
+//! its request must arrive, and there must not be too many.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration,
+};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use tokio::time::timeout;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::{sync::Semaphore, time::timeout};
 use tonic::Status;
 
-use super::{Calls, call};
-use crate::error::{self, Error};
+use super::{Calls, call, stream};
+use crate::error::{self, Error, Outcome};
 
-/// Answers a call. One layer for all that surrounds it: each would cost allocations of its own.
+/// Before its one message, a request says in so many bytes how long it is.
+const PREFIX_BYTES: usize = 5;
+
+/// Answers a call.
 ///
-/// What is not gRPC is refused with HTTP's 415, as its specification asks: a browser could otherwise
-/// send a form to a method without asking first.
+/// What is not gRPC is refused with HTTP's 415, as its specification asks: a browser could
+/// otherwise send a form to a method without asking first.
 pub(super) async fn pass(
     State(calls): State<Arc<Calls>>,
     request: Request,
@@ -30,13 +37,13 @@ pub(super) async fn pass(
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n").into_response();
     }
     let method = calls.metrics.method(request.uri().path());
-    let needs_place = !method.is_probe;
+    let streams = method.is_probe;
     let answer = |request| async move {
-        let place = needs_place.then(|| calls.places.try_acquire()).transpose();
-        error::complete(match place {
-            Ok(_place) => answer(request, next, calls.timeout).await,
-            Err(_) => refuse(Error::Overloaded),
-        })
+        let response = error::complete(answer(request, next, calls.timeout).await);
+        if !streams {
+            stream::is_answered();
+        }
+        response
     };
     call::observe(method, request, answer).await
 }
@@ -53,6 +60,56 @@ async fn answer(request: Request, next: Next, limit: Duration) -> Response {
         Ok(Err(_)) => refuse(Error::Internal("a panic".into())),
         Err(elapsed) => refuse(Error::DeadlineExceeded(elapsed.into())),
     }
+}
+
+/// How many calls there may be.
+pub(super) struct Places {
+    /// Whose request is still on its way.
+    arriving: Semaphore,
+    /// Whose request is there, until their answer is taken.
+    running: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(super) fn new(max_calls: u32) -> Self {
+        let max = max_calls as usize;
+        Self { arriving: Semaphore::new(max), running: Arc::new(Semaphore::new(max)) }
+    }
+}
+
+/// Lets a call go on when all of its request is there, of at most `max_bytes`, and there is a place
+/// for it; otherwise it is refused at once. Somebody whose requests never end takes no place from
+/// those whose requests come whole.
+pub(super) async fn receive(
+    places: &Places,
+    max_bytes: usize,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let mut arriving = pin!(Limited::new(body, PREFIX_BYTES + max_bytes).collect());
+    let arrived = match poll_fn(|cx| Poll::Ready(arriving.as_mut().poll(cx))).await {
+        Poll::Ready(arrived) => arrived,
+        Poll::Pending => match places.arriving.try_acquire() {
+            Ok(_place) => arriving.await,
+            Err(_) => return refuse(Error::Overloaded),
+        },
+    };
+    let body = match arrived {
+        Ok(whole) => Body::from(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => return refuse(Error::MessageTooLarge),
+        Err(_) => return Outcome::ABANDONED.into_response(),
+    };
+    let Ok(place) = places.running.clone().try_acquire_owned() else {
+        return refuse(Error::Overloaded);
+    };
+    let response = next.run(Request::from_parts(head, body)).await;
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _until_taken = &place;
+            frame
+        }))
+    })
 }
 
 fn refuse(error: Error) -> Response {

@@ -1,7 +1,10 @@
 //! Calls that share a statement, because they came while one was under way: they gain by it, and
 //! have nothing else to do with each other.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use proto::task::v1 as pb;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
@@ -35,9 +38,10 @@ impl Blocked {
     async fn start(app: &App) -> Self {
         let [zoe] = app.users();
         zoe.create("before").await;
-        let mut lock = PgConnection::connect(app.database.url()).await.unwrap();
+        let mut lock =
+            PgConnection::connect(app.database.url()).await.expect("the database answers");
         let sql = format!("begin; select from task.feeds where owner_id = '{}' for update", zoe.id);
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut lock).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut lock).await.expect("the database answers");
         let first = tokio::spawn(async move { zoe.create("first").await });
         eventually("the first one waits", async || waiting(&mut lock).await == 1).await;
         Self { first, lock }
@@ -55,8 +59,8 @@ impl Blocked {
     }
 
     async fn release(mut self) {
-        sqlx::raw_sql("commit").execute(&mut self.lock).await.unwrap();
-        self.first.await.unwrap();
+        sqlx::raw_sql("commit").execute(&mut self.lock).await.expect("the database answers");
+        self.first.await.expect("it is created");
     }
 }
 
@@ -64,12 +68,14 @@ impl Blocked {
 async fn waiting(database: &mut PgConnection) -> i64 {
     let sql = "select count(*) from pg_stat_activity
                where wait_event_type = 'Lock' and datname = current_database()";
-    sqlx::query_scalar(sql).fetch_one(database).await.unwrap()
+    sqlx::query_scalar(sql).fetch_one(database).await.expect("the database answers")
 }
 
 fn spawn_create(user: &User, title: &str) -> JoinHandle<Result<pb::Task, tonic::Status>> {
     let (user, task) = (user.clone(), titled(title));
-    tokio::spawn(async move { Ok(user.try_create(task).await?.into_inner().task.unwrap()) })
+    tokio::spawn(async move {
+        Ok(user.try_create(task).await?.into_inner().task.expect("a task is returned"))
+    })
 }
 
 /// How many tasks of an owner each transaction wrote.
@@ -79,7 +85,7 @@ async fn by_transaction(app: &App, user: &User) -> HashMap<String, i64> {
         user.id
     );
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&app.database.pool().await).await;
-    rows.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
+    rows.expect("the database answers").iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 #[tokio::test]
@@ -168,6 +174,32 @@ async fn an_owner_who_asks_for_much_leaves_room_for_others() {
         later += usize::from((created.seconds, created.nanos) > (his.seconds, his.nanos));
     }
     assert!(later > 75, "{later} of 150 that came before him were done after him");
+}
+
+#[tokio::test]
+async fn an_owner_whose_task_is_locked_waits_alone() {
+    let flags = ["--server-workers", "1", "--database-lock-timeout-ms", "1000"];
+    let app = App::start_with(&flags).await;
+    let [alice, bob] = app.users();
+    let (hers, his) = (alice.create("x").await, bob.create("y").await);
+    let mut lock = PgConnection::connect(app.database.url()).await.unwrap();
+    let sql = format!("begin; select from task.tasks where id = '{}' for update", hers.id);
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut lock).await.unwrap();
+    let change = |user: &User, task: &pb::Task, title: String| {
+        let (user, task) = (user.clone(), pb::Task { title, etag: String::new(), ..task.clone() });
+        async move { user.try_update(task, &["title"]).await }
+    };
+    // The first ones share a statement that fails, and learn from it.
+    let (refused, _) =
+        tokio::join!(change(&alice, &hers, "a".into()), change(&bob, &his, "b".into()));
+    assert_eq!(refusal(refused).reason, "CONFLICT");
+    let waiting = tokio::spawn(change(&alice, &hers, "c".into()));
+    let begun = Instant::now();
+    for n in 0..20 {
+        change(&bob, &his, n.to_string()).await.unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert_eq!(refusal(waiting.await.unwrap()).reason, "CONFLICT");
 }
 
 #[tokio::test]

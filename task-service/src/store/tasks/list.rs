@@ -72,7 +72,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<Task>, Error> {
     let mut query = QueryBuilder::new(
         "select
-            1::bigint as position, id, title, description, is_complete, priority, labels, due_time, due_time_zone,
+            1::bigint as position,
+            id, title, description, is_complete, priority, labels, due_time, due_time_zone,
             revision, revision as previous_revision, create_time, update_time, complete_time,
             delete_time, purge_time
          from task.tasks
