@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    rc::Rc,
     thread::{self, sleep},
     time::{Duration, Instant},
 };
@@ -16,7 +17,10 @@ use tokio::{
     task::{LocalSet, spawn_local},
 };
 
-use self::{connection::Connection, schedule::Schedule};
+use self::{
+    connection::Connection,
+    schedule::{Schedule, Share},
+};
 use crate::usage::Meter;
 
 mod connection;
@@ -143,7 +147,7 @@ pub(crate) fn run(
     callers: &Callers<'_>,
 ) -> anyhow::Result<Measured> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(load.connections);
-    let schedule = Schedule::begin(&load);
+    let schedule = Schedule::begin(&load, threads);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
@@ -151,11 +155,11 @@ pub(crate) fn run(
                 let connections: Vec<Vec<_>> = numbers
                     .map(|i| (0..load.in_flight).map(|j| callers(i * load.in_flight + j)).collect())
                     .collect();
-                let schedule = &schedule;
-                scope.spawn(move || work(target, connections, schedule))
+                let schedule = schedule.clone();
+                scope.spawn(move || work(target, connections, Share::new(schedule, thread)))
             })
             .collect();
-        scope.spawn(|| schedule.pace());
+        scope.spawn(|| schedule.tick());
         sleep(schedule.from.saturating_duration_since(Instant::now()));
         let before = meters.read()?;
         sleep(schedule.until.saturating_duration_since(Instant::now()));
@@ -173,19 +177,20 @@ pub(crate) fn run(
 fn work(
     target: Target,
     connections: Vec<Vec<Box<dyn Caller + Send>>>,
-    schedule: &Schedule,
+    share: Share,
 ) -> anyhow::Result<Seen> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let schedule = schedule.clone();
+    let share = Rc::new(share);
     LocalSet::new().block_on(&runtime, async {
         let mut calling = Vec::new();
         for callers in connections {
             let connection = Connection::open(target).await?;
             for caller in callers {
-                let calls = call_until_end(connection.clone(), caller, schedule.clone());
+                let calls = call_until_end(connection.clone(), caller, share.clone());
                 calling.push(spawn_local(calls));
             }
         }
+        share.pace().await;
         let mut all = Seen::nothing();
         for calls in calling {
             all.add(&calls.await??);
@@ -197,13 +202,13 @@ fn work(
 async fn call_until_end(
     connection: Connection,
     mut caller: Box<dyn Caller>,
-    schedule: Schedule,
+    share: Rc<Share>,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::nothing();
-    while let Some(due) = schedule.next().await {
+    while let Some(due) = share.next().await {
         let answer = connection.call(caller.next()).await?;
         let now = Instant::now();
-        if schedule.counts(now) {
+        if share.counts(now) {
             seen.latency.record(u64::try_from((now - due).as_micros())?)?;
         }
         seen.all_calls += 1;

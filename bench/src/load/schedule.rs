@@ -1,17 +1,20 @@
 //! When calls are due, and which of them count.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    cell::RefCell,
+    collections::VecDeque,
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{Load, Pace};
+
+/// How often calls fall due that come at a fixed rate: several at once, as from many people, so that
+/// a wake-up costs the cores little. A thread's sleep is exact enough for it, a runtime's is not.
+const TICK: Duration = Duration::from_micros(500);
 
 /// What all callers follow. A clone is the same.
 #[derive(Clone)]
@@ -21,59 +24,85 @@ pub(super) struct Schedule {
     pub(super) from: Instant,
     pub(super) until: Instant,
     pace: Pace,
-    /// A permit for each call that has fallen due and has no caller yet: those who wait get them in
-    /// turn.
-    due: Arc<Semaphore>,
-    next: Arc<AtomicU32>,
+    /// One for each thread of the load.
+    ticks: Arc<[Notify]>,
 }
 
 impl Schedule {
     /// It begins now.
-    pub(super) fn begin(load: &Load) -> Self {
+    pub(super) fn begin(load: &Load, threads: usize) -> Self {
         let begin = Instant::now();
         let from = begin + load.warm_up;
         let until = from + load.duration;
-        let due = Arc::new(Semaphore::new(0));
-        Self { begin, from, until, pace: load.pace, due, next: Arc::default() }
+        let ticks = (0..threads).map(|_| Notify::new()).collect();
+        Self { begin, from, until, pace: load.pace, ticks }
+    }
+
+    /// Wakes the threads at each tick until after the end.
+    pub(super) fn tick(&self) {
+        let Pace::PerSecond(_) = self.pace else { return };
+        let mut next = self.begin;
+        while next < self.until + TICK {
+            next += TICK;
+            sleep(next.saturating_duration_since(Instant::now()));
+            self.ticks.iter().for_each(Notify::notify_one);
+        }
+    }
+}
+
+/// The callers of one thread.
+pub(super) struct Share {
+    schedule: Schedule,
+    thread: usize,
+    /// Since when each of the calls is due that have no caller yet, and a permit for each: those who
+    /// wait get them in turn.
+    since: RefCell<VecDeque<Instant>>,
+    due: Semaphore,
+}
+
+impl Share {
+    pub(super) fn new(schedule: Schedule, thread: usize) -> Self {
+        Self { schedule, thread, since: RefCell::default(), due: Semaphore::new(0) }
     }
 
     /// Waits until a call is due, and says since when it is; `None` after the end.
     pub(super) async fn next(&self) -> Option<Instant> {
-        match self.pace {
+        match self.schedule.pace {
             Pace::Unbounded => {
                 let now = Instant::now();
-                (now < self.until).then_some(now)
+                (now < self.schedule.until).then_some(now)
             }
-            Pace::PerSecond(rate) => {
+            Pace::PerSecond(_) => {
                 self.due.acquire().await.ok()?.forget();
-                Some(self.time_of(self.next.fetch_add(1, Ordering::Relaxed), rate))
+                self.since.borrow_mut().pop_front()
             }
         }
     }
 
     /// Whether a call counts that ends now.
     pub(super) fn counts(&self, now: Instant) -> bool {
-        (self.from..self.until).contains(&now)
+        (self.schedule.from..self.schedule.until).contains(&now)
     }
 
-    /// Lets calls fall due. A thread's sleep is exact to a twentieth of a millisecond, a runtime's
-    /// to a whole one.
-    pub(super) fn pace(&self) {
-        let Pace::PerSecond(rate) = self.pace else { return };
-        let mut number = 0;
-        while self.time_of(number, rate) < self.until {
-            sleep(self.time_of(number, rate).saturating_duration_since(Instant::now()));
-            let mut fallen_due = 0;
-            while self.time_of(number, rate) <= Instant::now() {
-                fallen_due += 1;
-                number += 1;
+    /// Lets calls fall due.
+    pub(super) async fn pace(&self) {
+        let Schedule { begin, until, pace, ticks, .. } = &self.schedule;
+        let Pace::PerSecond(rate) = pace else { return };
+        let every = Duration::from_secs_f64(1.0 / rate) * u32::try_from(ticks.len()).unwrap_or(1);
+        let mut next = *begin;
+        let mut tick = *begin;
+        while tick < *until {
+            ticks[self.thread].notified().await;
+            // However late the thread wakes, a call is due since its tick.
+            while tick + TICK <= Instant::now() {
+                tick += TICK;
+                while next <= tick {
+                    next += every;
+                    self.since.borrow_mut().push_back(tick);
+                    self.due.add_permits(1);
+                }
             }
-            self.due.add_permits(fallen_due);
         }
         self.due.close();
-    }
-
-    fn time_of(&self, number: u32, rate: f64) -> Instant {
-        self.begin + Duration::from_secs_f64(f64::from(number) / rate)
     }
 }
