@@ -193,8 +193,8 @@ pub(crate) fn new_title(number: usize) -> String {
 
 /// Its description.
 pub(crate) fn new_description() -> &'static str {
-    "The ones that have outgrown their pots want one size more, fresh soil and a week in the shade; \
-     water them the day before."
+    "The ones that have outgrown their pots want one size more, fresh soil and a week in the \
+     shade; water them the day before."
 }
 
 /// A `ListTasksResponse` whose tasks are counted and not decoded: on cores that are shared with the
