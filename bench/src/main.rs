@@ -1,6 +1,5 @@
 //! The benchmark: `cargo run --release -p bench`. It starts every system under test as a process of
-//! its own on one private PostgreSQL, loads them in turn, and says what each does beside the
-//! others.
+//! its own on one private PostgreSQL, loads them in turn, and says what each does beside the rest.
 //!
 //! In reading order:
 //! - `options`: the command line

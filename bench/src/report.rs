@@ -46,9 +46,10 @@ fn tables(contests: &[Series], findings: &[Finding]) -> String {
 }
 
 const KEY: &str = "\
-    `sv`, `pg` and `cl` are microseconds of CPU time for each call: of the service, of \
-    PostgreSQL, of the callers. `× limit` and so on say how many times as many calls a \
-    system does as that one in the same rounds.\n";
+`sv`, `pg` and `cl` are microseconds of CPU time for each call: of the service, of PostgreSQL, of \
+the callers. `× limit` and so on say how many times as many calls a system does as that one in the \
+same rounds.
+";
 
 /// Draws what there is to draw, and returns the links.
 fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Result<String> {

@@ -7,6 +7,7 @@ use crate::{
     environment::Environment,
     load::{Load, Measured, Pace},
     options::Options,
+    report::median,
     workload::Workload,
 };
 
@@ -86,9 +87,9 @@ impl Study {
         options: &Options,
     ) -> anyhow::Result<Vec<Finding>> {
         match self {
-            Self::Saturation => saturation::measure(environment, options),
-            Self::Latency => latency::measure(environment, options),
-            Self::Interference => interference::measure(environment, options),
+            Self::Saturation => medians(options, || saturation::measure(environment, options)),
+            Self::Latency => medians(options, || latency::measure(environment, options)),
+            Self::Interference => medians(options, || interference::measure(environment, options)),
             Self::Footprint => footprint::measure(environment),
             Self::Verification => verification::measure(),
             Self::Statements => statements::measure(environment),
@@ -100,6 +101,9 @@ impl Study {
     }
 }
 
+/// How often all of a study is repeated, at most: what counts is the median.
+const ROUNDS: usize = 3;
+
 /// What the services do of a workload under some load.
 fn measure(
     environment: &mut Environment,
@@ -110,6 +114,21 @@ fn measure(
 ) -> anyhow::Result<Measured> {
     let work = Work::of(environment, System::Tandem, Workload::named(workload))?;
     work.measure(Load { connections, in_flight, pace, warm_up: WARM_UP, duration })
+}
+
+/// What was found in several rounds, all of which have found the same things in the same order.
+fn medians(
+    options: &Options,
+    mut round: impl FnMut() -> anyhow::Result<Vec<Finding>>,
+) -> anyhow::Result<Vec<Finding>> {
+    let rounds = (0..options.rounds().min(ROUNDS)).map(|_| round());
+    let mut rounds = rounds.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut found = rounds.pop().unwrap_or_default();
+    for (i, finding) in found.iter_mut().enumerate() {
+        let others = rounds.iter().map(|round| round[i].value);
+        finding.value = median(others.chain([finding.value])).unwrap_or(f64::NAN);
+    }
+    Ok(found)
 }
 
 /// Open loops have so many calls in flight at most.

@@ -1,5 +1,5 @@
-//! CPU time and memory, as Linux counts them for each process (proc_pid_stat(5),
-//! proc_pid_status(5)).
+//! CPU time and memory, as Linux counts them for each process: proc_pid_stat(5),
+//! proc_pid_status(5).
 
 use std::{fs, time::Duration};
 

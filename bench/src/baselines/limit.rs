@@ -1,5 +1,5 @@
-//! The limit: what PostgreSQL does by itself with the services' own statements, prepared, one for
-//! each call, without a service. pgbench asks.
+//! The limit: what PostgreSQL does by itself, without a service. pgbench sends plain statements that
+//! do what a call does, prepared, one for each call.
 
 use std::{
     fs,

@@ -10,8 +10,11 @@ use proto::task::v1::{
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, service::Interceptor, transport::Server};
+use tonic::{
+    Request, Response, Status,
+    service::Interceptor,
+    transport::{Server, server::TcpIncoming},
+};
 use uuid::Uuid;
 
 /// Its database.
@@ -33,7 +36,8 @@ pub(crate) async fn run(config: &Config, listener: TcpListener) -> anyhow::Resul
         validation: Validation::new(Algorithm::HS256),
     };
     let service = TaskServiceServer::with_interceptor(tasks, authenticate);
-    let incoming = TcpListenerStream::new(listener);
+    // As tonic does for a listener that it opens itself; without it answers wait for 40 ms.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(Server::builder().add_service(service).serve_with_incoming(incoming).await?)
 }
 

@@ -1,5 +1,4 @@
-//! The private PostgreSQL: durable, as in production, and large enough for the data to stay in
-//! memory.
+//! The private PostgreSQL: durable, as in production, and with room for the data in its memory.
 
 use std::path::{Path, PathBuf};
 

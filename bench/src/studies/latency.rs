@@ -12,7 +12,7 @@ pub(super) fn measure(
     options: &Options,
 ) -> anyhow::Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for workload in ["get", "list", "create", "update"] {
+    for workload in ["get", "create"] {
         let mut measure =
             |level, pace| super::measure(environment, workload, level, pace, options.seconds());
         let level = (options.connections, options.in_flight);
