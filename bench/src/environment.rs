@@ -8,7 +8,7 @@ use tokio::runtime::{self, Runtime};
 use self::tokens::Signer;
 pub(crate) use self::{
     dataset::{Dataset, Owners, Population, owner_id, task_id},
-    postgres::{Postgres, SETTINGS, data_dir, target_dir},
+    postgres::{Postgres, SETTINGS, target_dir},
     process::{Process, Settings},
     tokens::{Kind, Tokens},
 };
@@ -48,7 +48,7 @@ impl Environment {
         let runtime =
             runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let dataset = Dataset::new(options.is_small());
-        let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(data_dir()?)?;
+        let dir = postgres::data_dir()?;
         say("starting PostgreSQL");
         let postgres = Postgres::start(dir.path(), runtime.handle())?;
         let fill = |system| say(&format!("creating {} tasks for {system}", dataset.tasks()));

@@ -163,3 +163,20 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     // Of an even number, the mean of the two in the middle.
     Some(f64::midpoint(values[middle], values[values.len() / 2]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        for (values, expected) in [
+            (&[][..], None),
+            (&[3.0][..], Some(3.0)),
+            (&[9.0, 1.0, 2.0][..], Some(2.0)),
+            (&[9.0, 1.0, 2.0, 4.0][..], Some(3.0)),
+        ] {
+            assert_eq!(median(values.iter().copied()), expected, "{values:?}");
+        }
+    }
+}

@@ -42,6 +42,11 @@ pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
     Ok(kib.context("a process has memory")?.parse::<u64>()? as f64 / 1024.0)
 }
 
+/// Whether there is a process of this number.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    Stat::of(pid).is_ok()
+}
+
 /// The parent of a process.
 pub(crate) fn parent_of(pid: u32) -> anyhow::Result<u32> {
     Ok(Stat::of(pid)?.parent)

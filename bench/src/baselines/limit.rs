@@ -1,5 +1,5 @@
-//! The limit: what PostgreSQL does by itself, without a service. pgbench sends plain statements that
-//! do what a call does, prepared, one for each call.
+//! The limit: what PostgreSQL does by itself, without a service. pgbench sends plain statements
+//! that do what a call does, prepared, one for each call.
 
 use std::{
     fs,
@@ -113,4 +113,20 @@ fn calls_per_second(progress: &str, window: std::ops::Range<u64>) -> anyhow::Res
     let counted = seconds.get(window).with_context(|| format!("pgbench says {progress}"))?;
     #[expect(clippy::cast_precision_loss, reason = "they are a few seconds")]
     Ok(counted.iter().sum::<f64>() / counted.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_seconds_in_the_window_count() {
+        let progress = "pgbench (15.18)\n\
+            progress: 1.0 s, 100.0 tps, lat 0.458 ms stddev 0.100, 0 failed\n\
+            progress: 2.0 s, 300.0 tps, lat 0.458 ms stddev 0.100, 0 failed\n\
+            progress: 3.0 s, 500.5 tps, lat 0.458 ms stddev 0.100, 0 failed\n";
+        let seen = calls_per_second(progress, 1..3).unwrap();
+        assert!((seen - 400.25).abs() < 1e-9, "{seen}");
+        assert!(calls_per_second(progress, 1..4).is_err());
+    }
 }

@@ -1,10 +1,15 @@
 //! The private PostgreSQL: durable, as in production, and with room for the data in its memory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use local_postgres::LocalPostgres;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::usage::{self, Meter};
@@ -12,6 +17,9 @@ use crate::usage::{self, Meter};
 /// So that neither reads from the disk nor checkpoints drown what is compared. Everything else has
 /// PostgreSQL's defaults; `fsync` and `synchronous_commit` are on.
 pub(crate) const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
+
+/// What the names of directories of data begin with; the number of a process follows.
+const DATA_DIR: &str = "data-";
 
 /// The server.
 pub(crate) struct Postgres {
@@ -25,15 +33,27 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).context("a program is in target/release")?;
     let dir = target.join("bench");
-    std::fs::create_dir_all(&dir)?;
+    fs::create_dir_all(&dir)?;
     Ok(dir)
 }
 
-/// Where the benchmark keeps what the user that PostgreSQL runs as has to reach.
-pub(crate) fn data_dir() -> anyhow::Result<PathBuf> {
-    let dir = local_postgres::durable_dir(&target_dir()?)?;
-    std::fs::create_dir_all(&dir)?;
-    Ok(dir)
+/// A new directory, on a disk and open to the user that PostgreSQL runs as; dropping it removes it.
+pub(super) fn data_dir() -> anyhow::Result<TempDir> {
+    let home = local_postgres::durable_dir(&target_dir()?)?;
+    fs::create_dir_all(&home)?;
+    for entry in fs::read_dir(&home)?.flatten() {
+        // Of a run that was ended before its end.
+        if owner_of(&entry.file_name()).is_some_and(|pid| !usage::is_alive(pid)) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    let prefix = format!("{DATA_DIR}{}-", std::process::id());
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(home)?)
+}
+
+/// The process that made a directory of data.
+fn owner_of(name: &OsStr) -> Option<u32> {
+    name.to_str()?.strip_prefix(DATA_DIR)?.split('-').next()?.parse().ok()
 }
 
 impl Postgres {
