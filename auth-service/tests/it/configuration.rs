@@ -108,6 +108,19 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
 }
 
 #[tokio::test]
+async fn flags_without_their_values_are_named() {
+    let flags = ["--server-max-calls", "--bcrypt-cost", "--log-format", "--listen-address"];
+    for flag in flags {
+        let ended = run(&[flag], &[]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(&format!("({flag})")), "{flag}: {ended:?}");
+    }
+    let ended = run(&["keys", "list", "--database-url"], &[]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("DATABASE_URL (--database-url)"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn settings_that_contradict_each_other_are_named() {
     let database = database().await;
     for (contradiction, named) in [

@@ -135,6 +135,7 @@ impl std::error::Error for ConfigError {}
 /// clap stops at the first mistake: note it, let the argument pass, and parse again.
 fn parse(mut command: Command, args: &[OsString]) -> Result<ArgMatches, ConfigError> {
     let mut mistakes = Vec::new();
+    let mut tolerated = HashSet::new();
     loop {
         let error = match command.clone().try_get_matches_from(args) {
             Ok(matches) if mistakes.is_empty() => return Ok(matches),
@@ -142,7 +143,9 @@ fn parse(mut command: Command, args: &[OsString]) -> Result<ArgMatches, ConfigEr
             Err(error) => error,
         };
         let culprits = culprits(&command, &error);
-        if culprits.is_empty() {
+        // Each turn tolerates something more, or there would be turns without end.
+        let is_news = culprits.iter().flatten().any(|arg| tolerated.insert(arg.get_id().clone()));
+        if !is_news {
             return Err(ConfigError::Usage(error));
         }
         for args in culprits {
@@ -224,11 +227,13 @@ fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
     }
 }
 
-/// Lets an argument be absent, be there twice, and have any value.
+/// Lets an argument be absent, be there twice, and have any value or none.
 fn tolerate(command: Command, id: &Id) -> Command {
     let groups = command.get_groups().filter(|group| group.get_args().any(|arg| arg == id));
     let groups: Vec<_> = groups.map(|group| group.get_id().clone()).collect();
     let command = command.mut_arg(id, |arg| {
+        // What has no flag is there with a value or not at all.
+        let arg = if arg.is_positional() { arg } else { arg.num_args(0..=1) };
         arg.required(false).overrides_with(id).value_parser(ValueParser::os_string())
     });
     groups.iter().fold(command, |command, group| {

@@ -11,7 +11,9 @@ async fn plan(database: &mut PgConnection, arguments: &str) -> String {
     let statement: String = sqlx::query_scalar(
         "select query
          from pg_stat_activity
-         where application_name = 'task-service' and query like 'select%from task.tasks%limit%'
+         where datname = current_database()
+            and application_name = 'task-service'
+            and query like 'select%from task.tasks%limit%'
          order by state_change desc
          limit 1",
     )
