@@ -12,8 +12,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::{Load, Pace};
 
-/// How often calls fall due that come at a fixed rate: several at once, as from many people, so that
-/// a wake-up costs the cores little. A thread's sleep is exact enough for it, a runtime's is not.
+/// How often calls fall due that come at a fixed rate: several at once, as from many people, so
+/// that a wake-up costs the cores little. A thread's sleep is exact enough for it, a runtime's is
+/// not.
 const TICK: Duration = Duration::from_micros(500);
 
 /// What all callers follow. A clone is the same.
@@ -54,8 +55,8 @@ impl Schedule {
 pub(super) struct Share {
     schedule: Schedule,
     thread: usize,
-    /// Since when each of the calls is due that have no caller yet, and a permit for each: those who
-    /// wait get them in turn.
+    /// Since when each of the calls is due that have no caller yet, and a permit for each: those
+    /// who wait get them in turn.
     since: RefCell<VecDeque<Instant>>,
     due: Semaphore,
 }
