@@ -18,10 +18,10 @@ const FLOORS: [(&str, Baseline, f64); 8] = [
     ("get", Usual, 1.2),
     ("list", Limit, 0.2),
     ("list", Usual, 0.35),
-    ("create", Limit, 0.8),
-    ("create", Usual, 0.9),
-    ("update", Limit, 0.8),
-    ("update", Usual, 0.7),
+    ("create", Limit, 0.5),
+    ("create", Usual, 0.6),
+    ("update", Limit, 0.5),
+    ("update", Usual, 0.5),
 ];
 
 /// Fails if something of it is lost.
