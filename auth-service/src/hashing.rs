@@ -148,9 +148,12 @@ impl Hashing {
         // A thread of its own, which costs next to nothing beside a hash: it cannot be made one of
         // the others again.
         let hashing = thread::Builder::new().name("hashing".into()).spawn(move || {
-            let _until_done = (place, running);
+            let until_done = (place, running);
             give_way();
-            let _ = tell.send(work());
+            let outcome = work();
+            // First: whoever has the answer may come again at once.
+            drop(until_done);
+            let _ = tell.send(outcome);
         });
         hashing.map_err(|error| Error::Internal(error.into()))?;
         told.await.map_err(|_| Error::Internal("hashing a password panicked".into()))

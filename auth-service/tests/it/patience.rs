@@ -34,7 +34,7 @@ fn request(app: &App) -> Request<()> {
 }
 
 #[tokio::test]
-async fn requests_that_never_end_take_no_place_and_count_as_given_up() {
+async fn requests_that_never_end_keep_nobody_out_and_count_as_given_up() {
     let app = App::with(&["--server-max-calls", "4"]).await;
     let mut client = connect(&app, 65_535).await;
     let mut open = Vec::new();
@@ -44,13 +44,20 @@ async fn requests_that_never_end_take_no_place_and_count_as_given_up() {
         open.push((answer, body));
         client = client.ready().await.unwrap();
     }
-    // The first four wait, the others are refused: whoever sends all at once is answered.
-    let refused = async || app.service.handled(KEY_SET, "ResourceExhausted").await == 16;
-    eventually("those for which there is no room are refused", refused).await;
-    app.key_set().await.unwrap();
+    let count = async |code| app.service.handled(KEY_SET, code).await;
+    // The last four wait, the others have made way for them.
+    eventually("there is room for four", async || count("ResourceExhausted").await == 16).await;
+
+    // Nor is somebody refused whose request is still on its way.
+    let mut other = connect(&app, 65_535).await;
+    let (answer, mut body) = other.send_request(request(&app), false).unwrap();
+    eventually("the longest makes way", async || count("ResourceExhausted").await == 17).await;
+    body.send_data(vec![0, 0, 0, 0, 0].into(), true).unwrap();
+    answer.await.unwrap();
+    eventually("it is answered", async || count("OK").await == 1).await;
+
     drop((open, client));
-    let given_up = async || app.service.handled(KEY_SET, "Canceled").await == 4;
-    eventually("those who went away have given up", given_up).await;
+    eventually("the others have given up", async || count("Canceled").await == 3).await;
 }
 
 #[tokio::test]

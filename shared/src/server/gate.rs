@@ -14,7 +14,11 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    select,
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 use tonic::Status;
 
 use super::{Calls, call, stream};
@@ -64,22 +68,45 @@ async fn answer(request: Request, next: Next, limit: Duration) -> Response {
 
 /// How many calls there may be.
 pub(super) struct Places {
-    /// Whose request is still on its way.
-    arriving: Semaphore,
-    /// Whose request is there, until their answer is taken.
+    max: usize,
+    /// Shared by the calls whose request is still on its way: it counts them.
+    arriving: Arc<()>,
+    /// Tells the one that is on its way for longest to make way.
+    make_way: Notify,
+    /// Calls whose request is there, until their answer is taken.
     running: Arc<Semaphore>,
 }
 
 impl Places {
     pub(super) fn new(max_calls: u32) -> Self {
         let max = max_calls as usize;
-        Self { arriving: Semaphore::new(max), running: Arc::new(Semaphore::new(max)) }
+        Self {
+            max,
+            arriving: Arc::new(()),
+            make_way: Notify::new(),
+            running: Arc::new(Semaphore::new(max)),
+        }
+    }
+
+    /// Waits for a request that is on its way; `None` if it must make way for a later one.
+    async fn arrive<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        let arriving = self.arriving.clone();
+        let others = Arc::strong_count(&arriving) - 2;
+        if others >= self.max {
+            // They are told in the order in which they began to wait.
+            self.make_way.notify_one();
+        }
+        select! {
+            biased;
+            arrived = request => Some(arrived),
+            () = self.make_way.notified() => None,
+        }
     }
 }
 
 /// Lets a call go on when all of its request is there, of at most `max_bytes`, and there is a place
-/// for it; otherwise it is refused at once. Somebody whose requests never end takes no place from
-/// those whose requests come whole.
+/// for it; otherwise it is refused at once. Requests that never end keep nobody out: where too many
+/// are on their way, the longest is given up.
 pub(super) async fn receive(
     places: &Places,
     max_bytes: usize,
@@ -90,9 +117,9 @@ pub(super) async fn receive(
     let mut arriving = pin!(Limited::new(body, PREFIX_BYTES + max_bytes).collect());
     let arrived = match poll_fn(|cx| Poll::Ready(arriving.as_mut().poll(cx))).await {
         Poll::Ready(arrived) => arrived,
-        Poll::Pending => match places.arriving.try_acquire() {
-            Ok(_place) => arriving.await,
-            Err(_) => return refuse(Error::Overloaded),
+        Poll::Pending => match places.arrive(arriving).await {
+            Some(arrived) => arrived,
+            None => return refuse(Error::Overloaded),
         },
     };
     let body = match arrived {
