@@ -7,27 +7,24 @@ use shared::config::{CommandLine, ConfigError};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// What to do.
-    // Values are not repeated in errors: somebody may put a URL with a password there.
-    #[arg(value_enum, default_value = "serve", value_name = "COMMAND", hide_env_values = true)]
+    // Values are not repeated in errors: somebody may put a URL with a password there. The places
+    // are numbered because reading on after a mistake changes the order of the arguments.
+    #[arg(
+        index = 1,
+        value_enum,
+        default_value = "serve",
+        value_name = "COMMAND",
+        hide_env_values = true
+    )]
     command: Name,
 
     /// What to do with the signing keys, after `keys`.
-    #[arg(
-        value_enum,
-        value_name = "ACTION",
-        hide_env_values = true,
-        required_if_eq("command", "keys")
-    )]
+    #[arg(index = 2, value_enum, value_name = "ACTION", hide_env_values = true)]
     action: Option<Action>,
 
     /// Which key to revoke, after `keys revoke`.
     // One in 64 begins with a hyphen.
-    #[arg(
-        value_name = "KID",
-        hide_env_values = true,
-        allow_hyphen_values = true,
-        required_if_eq("action", "revoke")
-    )]
+    #[arg(index = 3, value_name = "KID", hide_env_values = true, allow_hyphen_values = true)]
     kid: Option<String>,
 
     /// With `keys rotate`: the key signs at once. Verifiers that do not fetch the keys when a token

@@ -2,9 +2,12 @@
 
 use std::{net::SocketAddr, thread, time::Duration};
 
-use shared::config::{
-    ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
-    socket_address,
+use shared::{
+    config::{
+        CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
+        milliseconds, seconds, socket_address,
+    },
+    program,
 };
 
 use crate::domain::{
@@ -46,6 +49,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// All settings, for a service that listens where they say; or every mistake in them.
+    pub fn to_serve(command_line: &CommandLine) -> Result<Self, ConfigError> {
+        let config = command_line.settings().and_then(Self::check);
+        let address = command_line.settings().map(|listen: ListenConfig| listen.address);
+        program::to_serve(config, command_line, address.ok())
+    }
+
     /// The settings as they are, unless some contradict each other.
     pub fn check(self) -> Result<Self, ConfigError> {
         let mistakes = self.signing_keys.contradictions(&self.key_policy());

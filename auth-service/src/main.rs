@@ -28,12 +28,11 @@ async fn main() -> ExitCode {
         .about("Registers people, checks their passwords and signs access tokens, over gRPC");
     let program = Arguments::augment_args(program);
     let command_line = CommandLine::new::<Config>(program, std::env::args_os());
-    let config = || {
-        let config = command_line.settings().and_then(Config::check);
-        config.unwrap_or_else(|error| error.exit())
-    };
     match command::or_exit(&command_line) {
-        Command::Serve => program::exit_code(serve(config()).await),
+        Command::Serve => {
+            let config = Config::to_serve(&command_line).unwrap_or_else(|error| error.exit());
+            program::exit_code(serve(config).await)
+        }
         Command::Migrate => {
             program::exit_code(program::migrate(command_line.settings_or_exit()).await)
         }
@@ -41,15 +40,22 @@ async fn main() -> ExitCode {
             let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
             program::healthcheck(ops_address).await
         }
-        Command::Keys(command) => program::exit_code(keys(config(), command).await),
+        Command::Keys(command) => {
+            let config = command_line.settings().and_then(Config::check);
+            let config = config.unwrap_or_else(|error| error.exit());
+            program::exit_code(keys(config, command).await)
+        }
     }
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
     let _telemetry = telemetry::init(&config.telemetry, "auth-service");
     let shutdown = server::shutdown_on_signal();
-    let calls = server::listen(config.listen.address, "AUTH_LISTEN_ADDRESS").await?;
-    let ops = server::listen(config.listen.ops_address, "AUTH_OPS_LISTEN_ADDRESS").await?;
+    let [calls, ops] = server::listen_all([
+        (config.listen.address, "AUTH_LISTEN_ADDRESS"),
+        (config.listen.ops_address, "AUTH_OPS_LISTEN_ADDRESS"),
+    ])
+    .await?;
     // Port 0 has become one that was free.
     let address = calls.local_addr().unwrap_or(config.listen.address);
     let ops_address = ops.local_addr().unwrap_or(config.listen.ops_address);

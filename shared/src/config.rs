@@ -4,13 +4,17 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use url::Url;
 
 mod command_line;
 mod database_url;
+mod file;
 mod server;
 
 pub use command_line::{CommandLine, ConfigError, Task};
 pub use database_url::DatabasePlace;
+pub(crate) use file::read_pem;
+pub use file::read_value;
 pub use server::{ServerConfig, TlsConfig};
 
 /// The database and how it is used.
@@ -114,7 +118,7 @@ pub struct TokenConfig {
         env = "TOKEN_ISSUER",
         default_value = "http://127.0.0.1:50051",
         value_name = "URL",
-        value_parser = clap::builder::NonEmptyStringValueParser::new()
+        value_parser = name
     )]
     pub issuer: String,
 
@@ -124,7 +128,7 @@ pub struct TokenConfig {
         env = "TOKEN_AUDIENCE",
         default_value = "tandem",
         value_name = "NAME",
-        value_parser = clap::builder::NonEmptyStringValueParser::new()
+        value_parser = name
     )]
     pub audience: String,
 
@@ -163,10 +167,15 @@ pub struct TelemetryConfig {
     )]
     pub log_filter: String,
 
-    /// Where traces are sent, over OTLP and gRPC: `http://host:4317`. Off without it. The other
-    /// `OTEL_*` variables of the SDK count, too.
-    #[arg(long = "otlp-endpoint", env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
-    pub otlp_endpoint: Option<String>,
+    /// Where traces are sent, over OTLP and gRPC, without TLS: `http://host:4317`. Off without it.
+    /// The other `OTEL_*` variables of the SDK count, too.
+    #[arg(
+        long = "otlp-endpoint",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "URL",
+        value_parser = otlp_endpoint
+    )]
+    pub otlp_endpoint: Option<Url>,
 
     /// What the traces call the program, if not by its name.
     #[arg(long = "otel-service-name", env = "OTEL_SERVICE_NAME", value_name = "NAME")]
@@ -205,6 +214,26 @@ pub fn milliseconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value =
 /// Parses an address to listen on.
 pub fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:50051 or [::1]:50051")
+}
+
+/// Parses the URL of something that is reached by HTTP.
+pub fn http_url(text: &str) -> Result<Url, &'static str> {
+    let url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or("expected http://host:port/path or https://host/path")
+}
+
+fn otlp_endpoint(text: &str) -> Result<Url, &'static str> {
+    // The exporter is built without TLS, and would send nothing to https.
+    let url = http_url(text).ok().filter(|url| url.scheme() == "http");
+    url.ok_or("expected http://host:port; a collector beyond TLS needs one in between")
+}
+
+/// Parses what tokens name somebody by.
+fn name(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() || text.contains(char::is_control) {
+        return Err("expected visible characters, and no control characters");
+    }
+    Ok(text.to_owned())
 }
 
 fn log_filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {

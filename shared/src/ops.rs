@@ -1,7 +1,7 @@
 //! The operations port: what machines ask of a service that calls nothing of it. Plain HTTP/1.1,
 //! for a private network.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,26 +9,29 @@ use axum::{
     response::IntoResponse as _,
     routing::get,
 };
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{self, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     time::timeout,
 };
 
-use crate::{error::Error, metrics::Metrics, readiness::Readiness};
+use crate::{metrics::Metrics, readiness::Readiness, server::accept};
 
 /// How long `healthcheck` waits for an answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many connections there may be; others wait until one ends.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a connection may take for its request and the answer.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers on `listener` until it is dropped:
 /// - `/livez`: that the process runs
 /// - `/readyz`: whether calls should come, and if not, why
 /// - `/metrics`: the metrics, in Prometheus' text format
-pub async fn serve(
-    listener: TcpListener,
-    metrics: Metrics,
-    readiness: Readiness,
-) -> Result<(), Error> {
+pub async fn serve(listener: TcpListener, metrics: Metrics, readiness: Readiness) -> ! {
     let ready = move || async move {
         match readiness.check() {
             Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
@@ -42,7 +45,19 @@ pub async fn serve(
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
-    axum::serve(listener, routes).await.map_err(|error| Error::Internal(error.into()))
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let (stream, _) = accept(&listener).await;
+        let serving = http1::Builder::new()
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
+        tokio::spawn(async move {
+            let _until_done = place;
+            // Whoever asks sees for himself what went wrong.
+            let _ = timeout(CONNECTION_TIMEOUT, serving).await;
+        });
+    }
 }
 
 /// Asks `/readyz` at `address`; what is missing is the error.

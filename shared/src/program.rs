@@ -1,8 +1,34 @@
-//! What the programs of both services do alike: `migrate`, `healthcheck` and the exit code.
+//! What the programs of both services do alike: settings to serve with, `migrate`, `healthcheck`
+//! and the exit code.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
 
-use crate::{config::MigrateConfig, db, error::Error, ops, server, telemetry};
+use crate::{
+    config::{CommandLine, ConfigError, MigrateConfig},
+    db,
+    error::Error,
+    ops, server, telemetry,
+};
+
+/// The settings that a service needs to serve at `address`, unless there are mistakes in them or
+/// in the TLS of a listener there, which are told together.
+pub fn to_serve<S>(
+    config: Result<S, ConfigError>,
+    command_line: &CommandLine,
+    address: Option<SocketAddr>,
+) -> Result<S, ConfigError> {
+    // Where the address is a mistake, too, the files still count.
+    let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+    let tls = command_line.settings().map(|tls| server::tls_mistakes(&tls, address));
+    match (config, tls.unwrap_or_default()) {
+        (config, mistakes) if mistakes.is_empty() => config,
+        (Ok(_), mistakes) => Err(ConfigError::Mistakes(mistakes)),
+        (Err(error), mistakes) => Err(error.and(ConfigError::Mistakes(mistakes))),
+    }
+}
 
 /// Brings the database to the newest schema.
 pub async fn migrate(config: MigrateConfig) -> Result<(), Error> {

@@ -20,9 +20,10 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
+pub(crate) use self::listener::accept;
 use self::{connection::Connections, gate::Places, tls::Tls, workers::Workers};
 use crate::{
-    config::ServerConfig,
+    config::{ServerConfig, TlsConfig},
     error::Error,
     metrics::{CallMetrics, Metrics},
     readiness::Readiness,
@@ -108,6 +109,13 @@ impl Calls {
     }
 }
 
+/// Every mistake in the TLS of a listener at this address, in words for who sets it: what [`serve`]
+/// would fail with.
+#[must_use]
+pub fn tls_mistakes(config: &TlsConfig, address: SocketAddr) -> Vec<String> {
+    Tls::load(config, address).err().unwrap_or_default()
+}
+
 /// Answers calls on `listener` until `shutdown` is cancelled, by `config`'s workers, each of which
 /// makes `routes` for itself; they get its number. Then drains as `config` says: readiness goes
 /// off, later the listener closes and the streams of those who watch end, calls in flight finish,
@@ -123,15 +131,9 @@ pub async fn serve(
     mut readiness: Readiness,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let tls = Tls::load(&config.tls)?;
-    let is_allowed = listener.local_addr().is_ok_and(|address| config.tls.is_allowed_at(address));
-    if !is_allowed {
-        return Err(Error::Internal(
-            "other machines can reach the listener, but there is no TLS: set SERVER_TLS_CERT_FILE \
-             and SERVER_TLS_KEY_FILE, or SERVER_ALLOW_PLAINTEXT=true behind a proxy that ends TLS"
-                .into(),
-        ));
-    }
+    let address = listener.local_addr().map_err(|error| Error::Internal(error.into()))?;
+    let tls = Tls::load(&config.tls, address)
+        .map_err(|mistakes| Error::Internal(mistakes.join("; ").into()))?;
     let drain = CancellationToken::new();
     let draining = async {
         shutdown.cancelled().await;
@@ -175,10 +177,26 @@ pub struct Listeners {
 /// # Errors
 /// Says which address cannot be had, why, and which variable chooses another.
 pub async fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Error::Internal(
-            format!("cannot listen on {address}: {error}; {variable} chooses another").into(),
-        )
+    let [listener] = listen_all([(address, variable)]).await?;
+    Ok(listener)
+}
+
+/// Opens ports, each at the address that its variable chooses.
+///
+/// # Errors
+/// As [`listen`], for all that cannot be had at once.
+pub async fn listen_all<const N: usize>(
+    ports: [(SocketAddr, &str); N],
+) -> Result<[TcpListener; N], Error> {
+    let (mut open, mut failed) = (Vec::new(), Vec::new());
+    for (address, variable) in ports {
+        match TcpListener::bind(address).await {
+            Ok(listener) => open.push(listener),
+            Err(error) => failed.push(format!("{address}: {error} ({variable} chooses another)")),
+        }
+    }
+    open.try_into().map_err(|_| {
+        Error::Internal(format!("cannot listen on {}", failed.join(", nor on ")).into())
     })
 }
 

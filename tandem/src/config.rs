@@ -99,13 +99,23 @@ impl Config {
         self.root_key.is_some() || self.root_key_file.is_some()
     }
 
+    /// Mistakes in the settings of the services, before anything is started.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        // What they are started with is not known yet.
+        let database = ["--database-url", "postgres://localhost/"].map(Into::into);
+        let database = self.given_database().unwrap_or(database);
+        let root_key = ["--root-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
+        self.of_services(&database, self.auth_listen_address, root_key.map(Into::into)).map(drop)
+    }
+
     /// The settings of the services on the database that this flag names. auth-service answers at
-    /// `auth` and reads the root key from this file unless it is given; task-service trusts it.
+    /// `auth` and has the root key that this flag names unless one is given; task-service trusts
+    /// it.
     pub(crate) fn of_services(
         &self,
         database: &[OsString; 2],
         auth: SocketAddr,
-        root_key_file: &Path,
+        root_key: [OsString; 2],
     ) -> Result<(auth_service::Config, task_service::Config), ConfigError> {
         let jwks_url = format!("http://{auth}/.well-known/jwks.json");
         let flags = |listen: SocketAddr| -> Vec<OsString> {
@@ -119,14 +129,16 @@ impl Config {
         };
         let mut auth = flags(self.auth_listen_address);
         if !self.has_root_key() {
-            auth.extend(["--root-key-file".into(), root_key_file.into()]);
+            auth.extend(root_key);
         }
         let mut task = flags(self.task_listen_address);
         task.extend(["--jwks-url".into(), jwks_url.into()]);
         let command = || clap::Command::new("tandem");
         let auth = CommandLine::new::<auth_service::Config>(command(), auth);
         let task = CommandLine::new::<task_service::Config>(command(), task);
-        match (auth.settings().and_then(auth_service::Config::check), task.settings()) {
+        let auth = auth_service::Config::to_serve(&auth);
+        let task = task_service::Config::to_serve(&task);
+        match (auth, task) {
             (Ok(auth), Ok(task)) => Ok((auth, task)),
             (Err(auth), Err(task)) => Err(auth.and(task)),
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),

@@ -10,7 +10,7 @@ use shared::{
     server::{self, Listeners},
     telemetry,
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -31,6 +31,7 @@ async fn main() -> ExitCode {
         .about("Runs auth-service, task-service and a private PostgreSQL in one process");
     let config: Config =
         CommandLine::new::<Config>(command, std::env::args_os()).settings_or_exit();
+    config.check().unwrap_or_else(|mistakes| mistakes.exit());
     let _telemetry = telemetry::init(&config.telemetry, "tandem");
     let Err(error) = run(&config).await else { return ExitCode::SUCCESS };
     if let Some(mistakes) = error.downcast_ref::<ConfigError>() {
@@ -43,14 +44,16 @@ async fn main() -> ExitCode {
 /// Starts all, in the order in which they need each other, and ends all in the opposite order.
 async fn run(config: &Config) -> anyhow::Result<()> {
     let shutdown = server::shutdown_on_signal();
-    let auth = Listeners {
-        calls: listen(config.auth_listen_address, "AUTH_LISTEN_ADDRESS").await?,
-        ops: listen(config.auth_ops_listen_address, "AUTH_OPS_LISTEN_ADDRESS").await?,
-    };
-    let task = Listeners {
-        calls: listen(config.task_listen_address, "TASK_LISTEN_ADDRESS").await?,
-        ops: listen(config.task_ops_listen_address, "TASK_OPS_LISTEN_ADDRESS").await?,
-    };
+    let listening = server::listen_all([
+        (config.auth_listen_address, "AUTH_LISTEN_ADDRESS"),
+        (config.auth_ops_listen_address, "AUTH_OPS_LISTEN_ADDRESS"),
+        (config.task_listen_address, "TASK_LISTEN_ADDRESS"),
+        (config.task_ops_listen_address, "TASK_OPS_LISTEN_ADDRESS"),
+    ]);
+    let [auth, auth_ops, task, task_ops] =
+        listening.await.map_err(|error| anyhow::anyhow!(error.causes()))?;
+    let auth = Listeners { calls: auth, ops: auth_ops };
+    let task = Listeners { calls: task, ops: task_ops };
     let data_dir = local_postgres::durable_dir(&config.preferred_data_dir())?;
 
     if let Some(database) = config.given_database() {
@@ -83,7 +86,8 @@ async fn serve(
     }
     let auth_address = server::reachable(auth.calls.local_addr()?);
     let task_address = server::reachable(task.calls.local_addr()?);
-    let (auth_config, task_config) = config.of_services(database, auth_address, &root_key)?;
+    let (auth_config, task_config) =
+        config.of_services(database, auth_address, ["--root-key-file".into(), root_key.into()])?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {
@@ -99,10 +103,6 @@ async fn serve(
     let ended = tokio::try_join!(end_of("auth-service", auth), end_of("task-service", task));
     welcoming.abort();
     ended.map(|_| ())
-}
-
-async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
-    server::listen(address, variable).await.map_err(|error| anyhow::anyhow!(error.causes()))
 }
 
 async fn end_of(

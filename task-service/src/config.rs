@@ -3,9 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use reqwest::Url;
-use shared::config::{
-    DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, milliseconds, seconds,
-    socket_address,
+use shared::{
+    config::{
+        CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
+        http_url, milliseconds, seconds, socket_address,
+    },
+    program,
 };
 
 /// All settings of task-service.
@@ -26,6 +29,14 @@ pub struct Config {
     pub server: ServerConfig,
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// All settings, for a service that listens where they say; or every mistake in them.
+    pub fn to_serve(command_line: &CommandLine) -> Result<Self, ConfigError> {
+        let address = command_line.settings().map(|listen: ListenConfig| listen.address);
+        program::to_serve(command_line.settings(), command_line, address.ok())
+    }
 }
 
 /// Where the service is.
@@ -178,9 +189,4 @@ pub struct IssuerConfig {
         value_parser = milliseconds(1..=60_000)
     )]
     pub timeout: Duration,
-}
-
-fn http_url(text: &str) -> Result<Url, &'static str> {
-    let url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or("expected http://host:port/path or https://host/path")
 }

@@ -92,7 +92,7 @@ pub async fn run(
     tokio::select! {
         ended = serving => ended,
         Some(Err(fatal)) = prepare => Err(fatal),
-        ended = answering_ops => ended,
+        never = answering_ops => never,
     }
 }
 

@@ -24,7 +24,10 @@ async fn main() -> ExitCode {
         .about("Keeps each person's tasks, private to their owner, over gRPC");
     let command_line = CommandLine::with_tasks::<Config>(command, std::env::args_os());
     match command_line.task_or_exit() {
-        Task::Serve => program::exit_code(serve(command_line.settings_or_exit()).await),
+        Task::Serve => {
+            let config = Config::to_serve(&command_line).unwrap_or_else(|error| error.exit());
+            program::exit_code(serve(config).await)
+        }
         Task::Migrate => {
             program::exit_code(program::migrate(command_line.settings_or_exit()).await)
         }
@@ -38,8 +41,11 @@ async fn main() -> ExitCode {
 async fn serve(config: Config) -> Result<(), Error> {
     let _telemetry = telemetry::init(&config.telemetry, "task-service");
     let shutdown = server::shutdown_on_signal();
-    let calls = server::listen(config.listen.address, "TASK_LISTEN_ADDRESS").await?;
-    let ops = server::listen(config.listen.ops_address, "TASK_OPS_LISTEN_ADDRESS").await?;
+    let [calls, ops] = server::listen_all([
+        (config.listen.address, "TASK_LISTEN_ADDRESS"),
+        (config.listen.ops_address, "TASK_OPS_LISTEN_ADDRESS"),
+    ])
+    .await?;
     let address = calls.local_addr().unwrap_or(config.listen.address);
     let ops_address = ops.local_addr().unwrap_or(config.listen.ops_address);
     tracing::info!(%address, %ops_address, "task-service listens");

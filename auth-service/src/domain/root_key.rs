@@ -1,6 +1,6 @@
 //! The secret that protects the others, and what is derived from it.
 
-use std::{fmt, fs, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -81,8 +81,7 @@ impl FromStr for RootKeyFile {
     type Err = String;
 
     fn from_str(path: &str) -> Result<Self, Self::Err> {
-        let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
-        let text = Zeroizing::new(text);
+        let text = Zeroizing::new(shared::config::read_value(path)?);
         text.parse().map(Self).map_err(|rule: &str| format!("its content is wrong: {rule}"))
     }
 }

@@ -1,6 +1,9 @@
 //! The program's settings: flags, variables, and what it says of mistakes in them.
 
-use std::fs;
+use std::{fs, path::Path};
+
+use nix::{sys::stat::Mode, unistd::mkfifo};
+use tempfile::TempDir;
 
 use crate::support::{OTHER_ROOT_KEY, ROOT_KEY, database, healthcheck, run, settings};
 
@@ -93,7 +96,9 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
         ("DATABASE_URL", "mysql://root:hunter2@127.0.0.1/tandem"),
         ("DATABASE_MAX_CONNECTIONS", "many"),
         ("DATABASE_MIGRATE_ON_START", "perhaps"),
-        ("TOKEN_ISSUER", ""),
+        ("TOKEN_ISSUER", " "),
+        ("TOKEN_AUDIENCE", "x\ny"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "garbage"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "auth=loud"),
     ];
@@ -231,6 +236,46 @@ async fn a_database_url_file_that_cannot_be_used_is_named_and_not_repeated() {
         assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
     }
     fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_without_end_and_a_pipe_that_does_not_end_are_refused() {
+    let dir = TempDir::new().unwrap();
+    let (pipe, large) = (dir.path().join("pipe"), dir.path().join("large"));
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    fs::write(&large, vec![b' '; 65_537]).unwrap();
+    for (file, says) in [
+        (Path::new("/dev/zero"), "must be a regular file or a pipe"),
+        (dir.path(), "must be a regular file or a pipe"),
+        (&large, "has more than 65536 bytes"),
+        (&pipe, "is a pipe that did not end"),
+    ] {
+        let file = file.to_str().unwrap();
+        let variables = [("AUTH_ROOT_KEY_FILE", file), ("DATABASE_URL", "postgres://localhost/x")];
+        let serve = run(&["serve"], &variables).await;
+        let migrate = run(&["migrate"], &[("DATABASE_URL_FILE", file)]).await;
+        for (ended, variable) in [(serve, "AUTH_ROOT_KEY_FILE"), (migrate, "DATABASE_URL_FILE")] {
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.stderr.contains(variable) && ended.stderr.contains(says), "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_and_a_pipe_that_ends_are_as_good_as_a_file() {
+    let (database, dir) = (database().await, TempDir::new().unwrap());
+    let [file, link, pipe] = ["file", "link", "pipe"].map(|name| dir.path().join(name));
+    fs::write(&file, database.url()).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let url = database.url().to_owned();
+    let writing = pipe.clone();
+    // Opening a pipe to write waits for the reader.
+    tokio::task::spawn_blocking(move || fs::write(writing, url));
+    for path in [link, pipe] {
+        let ended = run(&["migrate"], &[("DATABASE_URL_FILE", path.to_str().unwrap())]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
 }
 
 #[tokio::test]

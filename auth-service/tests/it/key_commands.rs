@@ -137,8 +137,8 @@ async fn what_is_in_the_way_is_said_with_what_to_do() {
 async fn a_command_that_makes_no_sense_is_refused_by_what_is_wrong_with_it() {
     let database = database().await;
     for (args, says) in [
-        (&["keys"][..], "ACTION"),
-        (&["keys", "destroy"], "ACTION"),
+        (&["keys"][..], "ACTION: `keys` needs one of list, rotate, revoke"),
+        (&["keys", "destroy"], "  ACTION: invalid value: expected one of list, rotate, revoke"),
         (&["keys", "revoke"], "KID"),
         (&["keys", "list", "some-kid"], "KID"),
         (&["keys", "list", "--now"], "--now"),
@@ -148,6 +148,8 @@ async fn a_command_that_makes_no_sense_is_refused_by_what_is_wrong_with_it() {
         let ended = run(args, &settings(&database)).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(says), "{args:?}: {ended:?}");
+        // The one mistake, between its heading and the hint.
+        assert_eq!(ended.stderr.trim_end().lines().count(), 4, "{args:?}: {ended:?}");
     }
 }
 

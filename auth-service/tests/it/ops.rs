@@ -1,8 +1,9 @@
 //! The operations port: whether the service lives, and whether calls should come.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use test_support::{TestDatabase, eventually};
+use tokio::{io::AsyncReadExt as _, time::timeout};
 
 use crate::support::{App, database, run, settings};
 
@@ -54,6 +55,19 @@ async fn a_service_that_ends_says_that_it_drains_and_is_still_measured() {
     assert_eq!(reqwest::get(format!("{url}/metrics")).await.unwrap().status(), 200);
     stopping.await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(ops).await.is_err(), "it has ended");
+}
+
+#[tokio::test]
+async fn connections_that_ask_nothing_keep_nobody_out() {
+    let app = App::start().await;
+    let address = app.service.ops_address();
+    let mut silent = Vec::new();
+    for _ in 0..70 {
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    assert_eq!(app.service.ops("/livez").await.0, 200);
+    let ended = timeout(Duration::from_secs(10), silent[0].read(&mut [0])).await;
+    assert_eq!(ended.expect("it is closed").unwrap(), 0);
 }
 
 #[tokio::test]

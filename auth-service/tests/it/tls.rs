@@ -7,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use tempfile::TempDir;
 use test_support::eventually;
@@ -37,8 +39,15 @@ impl Authority {
 
     /// A certificate for `localhost` and its key, in PEM.
     fn issue(&self) -> (String, String) {
+        self.issue_until(2100)
+    }
+
+    /// One that ends with the beginning of this year.
+    fn issue_until(&self, year: i32) -> (String, String) {
         let key = KeyPair::generate().expect("the system has randomness");
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("it is a name");
+        let names = vec!["localhost".to_owned()];
+        let mut params = CertificateParams::new(names).expect("it is a name");
+        params.not_after = date_time_ymd(year, 1, 1);
         let cert = params.signed_by(&key, &self.0).expect("the root signs");
         (cert.pem(), key.serialize_pem())
     }
@@ -137,28 +146,101 @@ async fn a_handshake_that_does_not_get_on_is_cut_off() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
+/// What `serve` says of these settings, which must be mistakes, before it listens.
+async fn mistakes(tls: &[(&str, &str)]) -> String {
+    let database = database().await;
+    let variables = [&settings(&database), tls, &[("AUTH_BCRYPT_COST", "99")]].concat();
+    let ended = run(&["serve"], &variables).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    assert!(ended.stderr.contains("AUTH_BCRYPT_COST ("), "with other mistakes: {ended:?}");
+    assert!(!ended.stderr.contains("listens"), "{ended:?}");
+    ended.stderr
+}
+
+const CERT: &str = "SERVER_TLS_CERT_FILE";
+const KEY: &str = "SERVER_TLS_KEY_FILE";
+const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE";
+
 #[tokio::test]
 async fn files_that_cannot_be_used_are_named() {
-    let database = database().await;
     let dir = TempDir::new().unwrap();
-    let (cert, _) = Authority::new().write(dir.path());
+    let (cert, key) = Authority::new().write(dir.path());
     let (_, other_key) = Authority::new().issue();
-    let key = dir.path().join("other.pem");
-    fs::write(&key, other_key).unwrap();
-    let key = key.to_str().unwrap();
-    for (cert, key, expected) in [
-        ("/no/such/cert.pem", key, "/no/such/cert.pem"),
-        (key, key, "no certificate in"),
-        (cert.as_str(), cert.as_str(), "no private key in"),
-        (cert.as_str(), key, "do not go together"),
+    let [other, pipe, link] = ["other.pem", "pipe", "link"].map(|name| dir.path().join(name));
+    fs::write(&other, other_key).unwrap();
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    let [other, pipe, link] = [&other, &pipe, &link].map(|path| path.to_str().unwrap());
+    for (files, expected) in [
+        (["/no/such", other, "/nor/this"], vec![(CERT, "/no/such: cannot"), (CLIENT_CA, "/nor")]),
+        ([other, other, &cert], vec![(CERT, "has no certificate")]),
+        ([&cert, &cert, other], vec![(KEY, "has no private key"), (CLIENT_CA, "has no cert")]),
+        ([&cert, other, &cert], vec![(CERT, "do not go together")]),
+        ([pipe, link, "/dev/zero"], [CERT, KEY, CLIENT_CA].map(|name| (name, "regular")).to_vec()),
+        ([&cert, &key, dir.path().to_str().unwrap()], vec![(CLIENT_CA, "regular file")]),
     ] {
-        let files = [("SERVER_TLS_CERT_FILE", cert), ("SERVER_TLS_KEY_FILE", key)];
-        let ended = run(&[], &[settings(&database), files.to_vec()].concat()).await;
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.stderr.contains(expected), "{expected}: {ended:?}");
+        let told = mistakes(&[(CERT, files[0]), (KEY, files[1]), (CLIENT_CA, files[2])]).await;
+        for (variable, rule) in expected {
+            let mut lines = told.lines().filter(|line| line.trim().starts_with(variable));
+            assert!(lines.any(|line| line.contains(rule)), "{variable}: {rule}: {told}");
+        }
     }
-    let half = [settings(&database), vec![("SERVER_TLS_CERT_FILE", cert.as_str())]].concat();
-    let ended = run(&[], &half).await;
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("SERVER_TLS_KEY_FILE"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_and_never_taken_over() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let app = start(&authority, &dir, &[]).await;
+    let (cert, key) = authority.issue_until(2020);
+    let [cert_file, key_file] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+    fs::write(&cert_file, cert).unwrap();
+    fs::write(&key_file, key).unwrap();
+    let [cert_file, key_file] = [&cert_file, &key_file].map(|path| path.to_str().unwrap());
+    let told = mistakes(&[(CERT, cert_file), (KEY, key_file)]).await;
+    assert!(told.contains("cert.pem: expired on Jan  1"), "{told}");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(answers(client(&app, client_tls(authority.root()))).await, "the one before is shown");
+}
+
+#[tokio::test]
+async fn what_is_missing_for_tls_is_named() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (cert, key) = authority.write(dir.path());
+    let without_key = mistakes(&[(CERT, &cert)]).await;
+    assert!(without_key.contains(&format!("  {KEY} (")), "{without_key}");
+    let without_cert = mistakes(&[(KEY, &key), (CLIENT_CA, &cert)]).await;
+    assert!(without_cert.contains(&format!("  {CERT} (")), "{without_cert}");
+    let client_ca_alone = mistakes(&[(CLIENT_CA, &cert)]).await;
+    assert!(client_ca_alone.contains(&format!("  {CERT} (")), "{client_ca_alone}");
+    let plain_text = mistakes(&[("AUTH_LISTEN_ADDRESS", "0.0.0.0:0")]).await;
+    for part in [CERT, "SERVER_ALLOW_PLAINTEXT", "0.0.0.0:0"] {
+        assert!(plain_text.contains(part), "{plain_text}");
+    }
+}
+
+#[tokio::test]
+async fn the_keys_can_be_managed_where_the_certificates_are_not() {
+    let database = database().await;
+    let variables = [settings(&database), vec![(CERT, "/no/such")]].concat();
+    let ended = run(&["keys", "list"], &variables).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_certificate_blocks_nobody() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let app = start(&authority, &dir, &[]).await;
+    let key = dir.path().join("key.pem");
+    fs::remove_file(&key).unwrap();
+    mkfifo(&key, Mode::S_IRWXU).unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(answers(client(&app, client_tls(authority.root()))).await);
+    fs::remove_file(&key).unwrap();
+    let new = Authority::new();
+    new.write(dir.path());
+    eventually("the new one is shown", async || {
+        answers(client(&app, client_tls(new.root()))).await
+    })
+    .await;
+    app.stop().await.unwrap();
 }

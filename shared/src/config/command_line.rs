@@ -142,30 +142,42 @@ fn parse(mut command: Command, args: &[OsString]) -> Result<ArgMatches, ConfigEr
             Ok(_) => return Err(ConfigError::Mistakes(mistakes)),
             Err(error) => error,
         };
-        let culprits = culprits(&command, &error);
-        // Each turn tolerates something more, or there would be turns without end.
-        let is_news = culprits.iter().flatten().any(|arg| tolerated.insert(arg.get_id().clone()));
-        if !is_news {
+        let mut culprits = culprits(&command, args, &error);
+        // Each turn tolerates one more argument, or is the last: this ends whatever clap says.
+        culprits.retain(|args| args.iter().any(|arg| !tolerated.contains(arg.get_id())));
+        if culprits.is_empty() {
             return Err(ConfigError::Usage(error));
         }
         for args in culprits {
             mistakes.push(format!("{}: {}", names(&args), rule(&command, &args[0], &error)));
             command = args.iter().map(Arg::get_id).fold(command, tolerate);
+            tolerated.extend(args.iter().map(|arg| arg.get_id().clone()));
         }
     }
 }
 
 /// The arguments that an error is about, together those of which one would do; none if it is not
 /// about a setting's value.
-fn culprits(command: &Command, error: &clap::Error) -> Vec<Vec<Arg>> {
-    let about_a_value = matches!(
-        error.kind(),
+fn culprits(command: &Command, args: &[OsString], error: &clap::Error) -> Vec<Vec<Arg>> {
+    match error.kind() {
         ErrorKind::InvalidValue
-            | ErrorKind::ValueValidation
-            | ErrorKind::MissingRequiredArgument
-            | ErrorKind::ArgumentConflict
-    );
-    if about_a_value { named(command, error.get(ContextKind::InvalidArg)) } else { Vec::new() }
+        | ErrorKind::ValueValidation
+        | ErrorKind::MissingRequiredArgument
+        | ErrorKind::ArgumentConflict => named(command, error.get(ContextKind::InvalidArg)),
+        ErrorKind::InvalidUtf8 => not_unicode(command, args),
+        _ => Vec::new(),
+    }
+}
+
+/// The arguments whose value is not Unicode and must be. clap does not name them: they are those
+/// that it refuses when all others may be anything.
+fn not_unicode(command: &Command, args: &[OsString]) -> Vec<Vec<Arg>> {
+    let is_refused = |arg: &&Arg| {
+        let others = command.get_arguments().map(Arg::get_id).filter(|id| *id != arg.get_id());
+        let parsed = others.fold(command.clone(), tolerate).try_get_matches_from(args);
+        parsed.is_err_and(|error| error.kind() == ErrorKind::InvalidUtf8)
+    };
+    command.get_arguments().filter(is_refused).map(|arg| vec![arg.clone()]).collect()
 }
 
 /// The arguments that a part of an error names, by their usage.
@@ -186,10 +198,11 @@ fn named(command: &Command, part: Option<&ContextValue>) -> Vec<Vec<Arg>> {
     usages.iter().map(named).filter(|args: &Vec<_>| !args.is_empty()).collect()
 }
 
-/// `A_VARIABLE (--a-flag)`, and so on, joined by "or".
+/// `A_VARIABLE (--a-flag)`, or `PLACE` of what has no flag, and so on, joined by "or".
 fn names(args: &[Arg]) -> String {
     let name = |arg: &Arg| {
-        let flag = arg.get_long().map_or_else(|| arg.to_string(), |long| format!("--{long}"));
+        let place = || arg.get_value_names().unwrap_or_default().concat();
+        let flag = arg.get_long().map_or_else(place, |long| format!("--{long}"));
         match arg.get_env() {
             Some(variable) => format!("{} ({flag})", variable.display()),
             None => flag,
@@ -201,6 +214,7 @@ fn names(args: &[Arg]) -> String {
 /// The rule that an argument breaks.
 fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
     let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) if value.is_empty() => "a value is missing".to_owned(),
         Some(ContextValue::String(value)) if !arg.is_hide_env_values_set() => {
             format!("invalid value '{value}'")
         }
@@ -208,6 +222,7 @@ fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
     };
     match (error.kind(), error.source(), error.get(ContextKind::ValidValue)) {
         (ErrorKind::MissingRequiredArgument, ..) => "is required".to_owned(),
+        (ErrorKind::InvalidUtf8, ..) => "is not Unicode".to_owned(),
         (ErrorKind::ArgumentConflict, ..) => {
             let mut others = named(command, error.get(ContextKind::PriorArg)).concat();
             others.retain(|other| other.get_id() != arg.get_id());
@@ -217,8 +232,9 @@ fn rule(command: &Command, arg: &Arg, error: &clap::Error) -> String {
             }
         }
         (_, Some(rule), _) => format!("{value}: {rule}"),
+        // What clap says of an empty value only.
         (_, None, Some(ContextValue::Strings(choices))) if choices.is_empty() => {
-            "must not be empty".to_owned()
+            format!("{value}: expected {arg}")
         }
         (_, None, Some(ContextValue::Strings(choices))) => {
             format!("{value}: expected one of {}", choices.join(", "))

@@ -1,7 +1,7 @@
 //! Where the database is: a URL that has been parsed, from a variable or a file, and is never
 //! printed.
 
-use std::{fmt, fs, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
@@ -101,7 +101,7 @@ impl FromStr for DatabaseUrlFile {
     type Err = String;
 
     fn from_str(path: &str) -> Result<Self, Self::Err> {
-        let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
+        let text = super::read_value(path)?;
         text.trim().parse().map(Self).map_err(|rule| format!("its content is wrong: {rule}"))
     }
 }

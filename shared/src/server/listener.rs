@@ -42,7 +42,7 @@ pub(super) async fn run(
 }
 
 /// The next connection, however often the system refuses.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut has_complained = false;
     loop {
         match listener.accept().await {

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,49 +12,48 @@ use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _, time::ASN1Time};
 
-use crate::{config::TlsConfig, error::Error};
+use crate::config::{TlsConfig, read_pem};
 
 /// How often the files are looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
+const CERT: &str = "SERVER_TLS_CERT_FILE (--server-tls-cert-file)";
+const KEY: &str = "SERVER_TLS_KEY_FILE (--server-tls-key-file)";
+const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE (--server-tls-client-ca-file)";
+
 /// What a listener needs to speak TLS.
 pub(super) struct Tls {
-    files: Files,
+    config: TlsConfig,
     current: ArcSwap<ServerConfig>,
 }
 
-/// Where everything is.
-#[derive(Clone)]
-struct Files {
-    cert: PathBuf,
-    key: PathBuf,
-    client_ca: Option<PathBuf>,
-}
-
 impl Tls {
-    /// From the files that are configured; `None` if there are none.
+    /// What a listener at this address needs; `None` if it may speak plain text.
     ///
     /// # Errors
-    /// Says which file cannot be used, and why.
-    pub(super) fn load(config: &TlsConfig) -> Result<Option<Arc<Self>>, Error> {
-        let (cert, key) = match (&config.cert_file, &config.key_file) {
-            (Some(cert), Some(key)) => (cert, key),
-            (None, None) if config.client_ca_file.is_none() => return Ok(None),
-            _ => {
-                let rule =
-                    "set both SERVER_TLS_CERT_FILE and SERVER_TLS_KEY_FILE, or no file of TLS";
-                return Err(Error::Internal(rule.into()));
-            }
-        };
-        let client_ca = config.client_ca_file.clone();
-        let files = Files { cert: cert.clone(), key: key.clone(), client_ca };
-        let current = files.read().map_err(|reason| Error::Internal(reason.into()))?;
-        Ok(Some(Arc::new(Self { files, current: ArcSwap::new(current) })))
+    /// Every mistake in the settings and their files, in words for who sets them.
+    pub(super) fn load(
+        config: &TlsConfig,
+        address: SocketAddr,
+    ) -> Result<Option<Arc<Self>>, Vec<String>> {
+        let (current, mut mistakes) = read(config);
+        if !config.is_allowed_at(address) {
+            mistakes.push(format!(
+                "{CERT}: is required where other machines can reach the listener, as they can at \
+                 {address}; behind a proxy that ends TLS, SERVER_ALLOW_PLAINTEXT=true does without"
+            ));
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let config = config.clone();
+        Ok(current.map(|current| Arc::new(Self { config, current: ArcSwap::new(current) })))
     }
 
     /// The handshake of a connection, with the certificates of this moment.
@@ -64,64 +64,104 @@ impl Tls {
     /// Takes over new files when they change, for ever. While they are of no use, those from before
     /// stay; the log says why.
     pub(super) async fn follow_files(&self) {
-        let mut seen = self.files.versions();
+        let mut seen = versions(&self.config);
         loop {
             sleep(RELOAD_INTERVAL).await;
-            let versions = self.files.versions();
+            let versions = versions(&self.config);
             if versions == seen {
                 continue;
             }
-            match self.files.read() {
-                Ok(current) => {
+            match read(&self.config) {
+                (Some(current), mistakes) if mistakes.is_empty() => {
                     self.current.store(current);
                     tracing::info!("the certificates were read anew");
                 }
-                Err(reason) => tracing::error!(%reason, "keeping the certificates from before"),
+                (_, mistakes) => {
+                    let reason = mistakes.join("; ");
+                    tracing::error!(reason, "keeping the certificates from before");
+                }
             }
             seen = versions;
         }
     }
 }
 
-impl Files {
-    fn read(&self) -> Result<Arc<ServerConfig>, String> {
-        let certs = read_certs(&self.cert)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|error| format!("no private key in {}: {error}", self.key.display()))?;
-        let builder = match &self.client_ca {
-            None => ServerConfig::builder().with_no_client_auth(),
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(read_certs(path)?);
-                let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-                let verifier = verifier.map_err(|error| format!("{}: {error}", path.display()))?;
-                ServerConfig::builder().with_client_cert_verifier(verifier)
-            }
-        };
-        let mut config = builder.with_single_cert(certs, key).map_err(|error| {
-            let (cert, key) = (self.cert.display(), self.key.display());
-            format!("{cert} and {key} do not go together: {error}")
-        })?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+/// What the files make together, if there are a certificate and its key, and every mistake in them.
+fn read(config: &TlsConfig) -> (Option<Arc<ServerConfig>>, Vec<String>) {
+    let TlsConfig { cert_file, key_file, client_ca_file, .. } = config;
+    let mut mistakes = Vec::new();
+    let certs = read_file(CERT, cert_file.as_deref(), chain, &mut mistakes);
+    let key = read_file(KEY, key_file.as_deref(), key, &mut mistakes);
+    let verifier = read_file(CLIENT_CA, client_ca_file.as_deref(), verifier, &mut mistakes);
+    match (cert_file, key_file, client_ca_file) {
+        (Some(_), None, _) => mistakes.push(format!("{KEY}: is required with {CERT}")),
+        (None, Some(_), _) => mistakes.push(format!("{CERT}: is required with {KEY}")),
+        (None, None, Some(_)) => {
+            mistakes.push(format!("{CERT} and {KEY}: are required with {CLIENT_CA}"));
+        }
+        (None, None, None) | (Some(_), Some(_), _) => {}
     }
-
-    /// Different when a file was written or replaced.
-    fn versions(&self) -> Vec<Option<(SystemTime, u64)>> {
-        let paths = [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()];
-        let version = |path: &PathBuf| {
-            let metadata = fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        };
-        paths.into_iter().flatten().map(version).collect()
+    let (Some(certs), Some(key)) = (certs, key) else { return (None, mistakes) };
+    let builder = match verifier {
+        None => ServerConfig::builder().with_no_client_auth(),
+        Some(verifier) => ServerConfig::builder().with_client_cert_verifier(verifier),
+    };
+    match builder.with_single_cert(certs, key) {
+        Ok(mut config) => {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            (Some(Arc::new(config)), mistakes)
+        }
+        Err(error) => {
+            mistakes.push(format!("{CERT} and {KEY}: do not go together: {error}"));
+            (None, mistakes)
+        }
     }
 }
 
-fn read_certs(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certs = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let certs: Vec<_> = certs.map_err(|error| format!("{}: {error}", path.display()))?;
-    if certs.is_empty() {
-        return Err(format!("no certificate in {}", path.display()));
-    }
-    Ok(certs)
+/// What is in a file, if there is one and it is of use; notes why it is not.
+fn read_file<T>(
+    setting: &str,
+    file: Option<&Path>,
+    parse: impl FnOnce(&[u8]) -> Result<T, String>,
+    mistakes: &mut Vec<String>,
+) -> Option<T> {
+    let file = file?;
+    let parsed = read_pem(file).and_then(|pem| parse(&pem));
+    parsed.map_err(|rule| mistakes.push(format!("{setting}: {}: {rule}", file.display()))).ok()
+}
+
+/// The certificates that a client is shown. It would refuse an expired one.
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certs = certs(pem)?;
+    let (_, first) = X509Certificate::from_der(&certs[0])
+        .map_err(|error| format!("its first certificate cannot be read: {error}"))?;
+    let end = first.validity().not_after;
+    if end < ASN1Time::now() { Err(format!("expired on {end}")) } else { Ok(certs) }
+}
+
+fn certs(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certs = certs.map_err(|error| format!("is no list of certificates: {error}"))?;
+    if certs.is_empty() { Err("has no certificate".to_owned()) } else { Ok(certs) }
+}
+
+fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("has no private key: {error}"))
+}
+
+fn verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certs(pem)?);
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+    verifier.map_err(|error| format!("has no root of client certificates: {error}"))
+}
+
+/// Different when a file was written or replaced.
+fn versions(config: &TlsConfig) -> Vec<Option<(SystemTime, u64)>> {
+    let files = [&config.cert_file, &config.key_file, &config.client_ca_file];
+    let version = |path: &PathBuf| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    files.into_iter().flatten().map(version).collect()
 }

@@ -49,11 +49,11 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let Some(endpoint) = &config.otlp_endpoint else { return (None, Telemetry::default()) };
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build();
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build();
     let exporter = match exporter {
         Ok(exporter) => exporter,
         Err(error) => {
-            tracing::error!(%error, endpoint, "traces cannot be sent");
+            tracing::error!(%error, %endpoint, "traces cannot be sent");
             return (None, Telemetry::default());
         }
     };

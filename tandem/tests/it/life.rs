@@ -66,13 +66,21 @@ async fn a_second_program_on_the_same_data_says_who_has_them() {
 }
 
 #[test]
-fn a_taken_port_is_named_with_the_variable_that_chooses_another() {
+fn all_taken_ports_are_named_with_the_variables_that_choose_others() {
     let dir = directory();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let (code, text) = failure(command(dir.path()).env("TASK_LISTEN_ADDRESS", &address));
+    let variables = ["AUTH_LISTEN_ADDRESS", "TASK_LISTEN_ADDRESS", "TASK_OPS_LISTEN_ADDRESS"];
+    let taken = variables.map(|variable| (TcpListener::bind("127.0.0.1:0").unwrap(), variable));
+    let mut command = command(dir.path());
+    for (listener, variable) in &taken {
+        command.env(variable, listener.local_addr().unwrap().to_string());
+    }
+    let (code, text) = failure(&mut command);
     assert_eq!(code, Some(1));
-    assert!(text.contains(&address) && text.contains("TASK_LISTEN_ADDRESS"), "{text}");
+    for (listener, variable) in taken {
+        let address = listener.local_addr().unwrap();
+        assert!(text.contains(&format!("{address}: ")) && text.contains(variable), "{text}");
+    }
+    assert!(!text.contains("AUTH_OPS_LISTEN_ADDRESS"), "it is free: {text}");
 }
 
 #[test]
@@ -80,7 +88,17 @@ fn mistakes_in_the_settings_of_both_services_are_reported_at_once() {
     let dir = directory();
     let mut command = command(dir.path());
     let command = command.env("AUTH_BCRYPT_COST", "99").env("TASK_JWKS_TIMEOUT_MS", "soon");
-    let (code, text) = failure(command);
+    let command = command.env("SERVER_TLS_KEY_FILE", "/dev/zero");
+    let (code, text) = failure(command.env("TASK_LISTEN_ADDRESS", "0.0.0.0:0"));
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("AUTH_BCRYPT_COST") && text.contains("TASK_JWKS_TIMEOUT_MS"), "{text}");
+    for part in [
+        "AUTH_BCRYPT_COST (",
+        "TASK_JWKS_TIMEOUT_MS (",
+        "SERVER_TLS_KEY_FILE (--server-tls-key-file): /dev/zero: must be a regular file",
+        "SERVER_TLS_CERT_FILE (--server-tls-cert-file): is required with",
+        "as they can at 0.0.0.0:0",
+    ] {
+        assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
+    }
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing was started");
 }

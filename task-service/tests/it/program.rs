@@ -1,15 +1,24 @@
 //! The program: its command line, its exit codes.
 
-use std::process::{Command, Output};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    process::{Command, Output},
+};
 
 use clap::Args as _;
 use task_service::Config;
 
-/// Runs the program with these arguments and variables, and nothing else in its environment.
-fn task_service(args: &[&str], variables: &[(&str, &str)]) -> Output {
+/// The program with these arguments and variables, and nothing else in its environment.
+fn command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_task-service"));
     command.args(args).env_clear().envs(variables.iter().copied());
-    command.output().expect("the program runs")
+    command
+}
+
+/// Runs it to its end.
+fn task_service(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    command(args, variables).output().expect("the program runs")
 }
 
 fn stdout(output: &Output) -> String {
@@ -74,6 +83,60 @@ fn a_flag_that_is_there_twice_is_told_once_beside_the_other_mistakes() {
     let told = stderr(&output);
     assert_eq!(told.matches("RUST_LOG (--log-filter): is set twice").count(), 1, "{told}");
     assert!(told.contains("TASK_MAX_REQUEST_BYTES"), "{told}");
+}
+
+#[test]
+fn a_flag_without_its_value_is_told_beside_the_other_mistakes() {
+    let variables = [("TASK_MAX_REQUEST_BYTES", "1")];
+    for (flag, says) in [
+        (
+            "--server-max-calls",
+            "SERVER_MAX_CALLS (--server-max-calls): a value is missing: \
+             expected --server-max-calls <N>",
+        ),
+        (
+            "--log-format",
+            "LOG_FORMAT (--log-format): a value is missing: \
+             expected one of text, json",
+        ),
+        (
+            "--database-url",
+            "DATABASE_URL (--database-url): a value is missing: \
+             expected --database-url <URL>",
+        ),
+        (
+            "--server-tls-cert-file=",
+            "SERVER_TLS_CERT_FILE (--server-tls-cert-file): \
+             a value is missing: expected --server-tls-cert-file <FILE>",
+        ),
+    ] {
+        for flags in [&[flag][..], &[flag, "--purge-interval-seconds", "60"]] {
+            let output = task_service(flags, &variables);
+            assert_eq!(output.status.code(), Some(2), "{flags:?}");
+            let told = stderr(&output);
+            assert_eq!(told.matches(says).count(), 1, "{flags:?}: {told}");
+            assert!(told.contains("TASK_MAX_REQUEST_BYTES"), "{flags:?}: {told}");
+        }
+    }
+    // What another task needs may be anything.
+    let healthcheck = ["healthcheck", "--ops-listen-address", "127.0.0.1:1", "--log-format"];
+    assert_eq!(task_service(&healthcheck, &[]).status.code(), Some(1));
+}
+
+#[test]
+fn what_is_not_unicode_is_named_beside_the_other_mistakes() {
+    let latin_1 = OsStr::from_bytes(b"caf\xe9");
+    let mut command = command(&["serve", "--token-issuer"], &[("TASK_MAX_REQUEST_BYTES", "1")]);
+    command.arg(latin_1).env("TOKEN_AUDIENCE", latin_1).env("DATABASE_URL_FILE", "/no/such");
+    // A path may be so.
+    let output = command.env("SERVER_TLS_CERT_FILE", latin_1).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    for name in ["TOKEN_ISSUER (--token-issuer)", "TOKEN_AUDIENCE (--token-audience)"] {
+        assert!(told.contains(&format!("{name}: is not Unicode")), "{name} in {told}");
+    }
+    assert_eq!(told.matches("is not Unicode").count(), 2, "{told}");
+    assert!(told.contains("TASK_MAX_REQUEST_BYTES") && told.contains("DATABASE_URL_FILE"));
 }
 
 #[test]
