@@ -8,7 +8,8 @@ use crate::{baselines::Baseline, studies::Study, workload::WORKLOADS};
 /// defaults it takes about half an hour.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Options {
-    /// Measure these workloads and studies only.
+    /// Measure these workloads and studies only. The study `scale` has to be named: it makes ten
+    /// million tasks, for which it needs 20 GB of disk.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
 
@@ -60,9 +61,17 @@ pub(crate) enum Serve {
 }
 
 impl Options {
-    /// Whether a workload or a study is wanted.
+    /// Whether a workload is wanted.
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+        self.only.is_empty() || self.names(name)
+    }
+
+    pub(crate) fn wants_study(&self, study: Study) -> bool {
+        self.names(study.name()) || self.only.is_empty() && !study.is_large()
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.only.iter().any(|wanted| wanted == name)
     }
 
     /// Whether there is a comparison with it.

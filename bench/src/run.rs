@@ -54,7 +54,7 @@ fn measure(
     for workload in WORKLOADS.iter().filter(|workload| options.wants(workload.name)) {
         found.contests.extend(contest::run(environment, workload, options)?);
     }
-    for study in Study::ALL.into_iter().filter(|study| options.wants(study.name())) {
+    for study in Study::ALL.into_iter().filter(|study| options.wants_study(*study)) {
         say(&format!("{:>12}: {}", study.name(), study.question()));
         found.findings.extend(study.answer(environment, options)?);
     }

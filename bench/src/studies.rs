@@ -15,6 +15,7 @@ mod footprint;
 mod interference;
 mod latency;
 mod saturation;
+mod scale;
 mod statements;
 mod verification;
 
@@ -29,6 +30,7 @@ pub(crate) enum Study {
     Footprint,
     Verification,
     Statements,
+    Scale,
 }
 
 /// A line of the answer.
@@ -49,13 +51,14 @@ impl Finding {
 }
 
 impl Study {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Saturation,
         Self::Latency,
         Self::Interference,
         Self::Footprint,
         Self::Verification,
         Self::Statements,
+        Self::Scale,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -66,7 +69,13 @@ impl Study {
             Self::Footprint => "footprint",
             Self::Verification => "verification",
             Self::Statements => "statements",
+            Self::Scale => "scale",
         }
+    }
+
+    /// Whether it takes so long, and so much of the disk, that it has to be asked for.
+    pub(crate) fn is_large(self) -> bool {
+        self == Self::Scale
     }
 
     /// What it asks.
@@ -78,6 +87,7 @@ impl Study {
             Self::Footprint => "memory, and how soon a service is ready",
             Self::Verification => "what a token costs",
             Self::Statements => "how often a call goes to the database",
+            Self::Scale => "what ten million tasks cost a call more than ten thousand",
         }
     }
 
@@ -93,6 +103,7 @@ impl Study {
             Self::Footprint => footprint::measure(environment),
             Self::Verification => verification::measure(),
             Self::Statements => statements::measure(environment),
+            Self::Scale => scale::measure(environment, options),
         }
     }
 

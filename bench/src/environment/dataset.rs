@@ -48,9 +48,9 @@ impl Dataset {
         }
     }
 
-    /// What is enough for few callers.
-    pub(crate) fn tiny() -> Self {
-        Self { large_owners: 100, tasks_per_owner: 100, small_owners: 0 }
+    /// So many owners with 100 tasks each.
+    pub(crate) fn of(large_owners: u64) -> Self {
+        Self { large_owners, tasks_per_owner: 100, small_owners: 0 }
     }
 
     pub(crate) fn tasks(self) -> u64 {

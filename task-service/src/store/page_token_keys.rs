@@ -8,6 +8,11 @@ pub(crate) async fn find_or_insert(
     db: &PgPool,
     candidate: &[u8; 32],
 ) -> Result<PageTokenKey, Error> {
+    // First without a write, which a standby would refuse.
+    let key = sqlx::query_scalar!("select key from task.page_token_keys");
+    if let Some(key) = key.fetch_optional(db).await? {
+        return Ok(PageTokenKey::new(&key));
+    }
     // The update changes nothing; it makes the statement return the row that was there first.
     let key = sqlx::query_scalar!(
         "insert into task.page_token_keys (key)

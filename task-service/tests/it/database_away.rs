@@ -2,7 +2,7 @@
 
 use proto::task::v1 as pb;
 use shared::server;
-use test_support::{Refusal, TestDatabase, TestIssuer, TestKey, eventually};
+use test_support::{Refusal, TestDatabase, TestIssuer, TestKey, eventually, refusal};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -124,4 +124,28 @@ async fn a_full_pool_says_unavailable_in_time() {
     };
     let (undeleted, ()) = tokio::join!(slow, others);
     assert_eq!(undeleted.title, "x");
+}
+
+#[tokio::test]
+async fn a_service_on_a_standby_reads_and_refuses_changes() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = alice.create("x").await;
+    alice.page(10, "").await;
+    // What PostgreSQL says of a write is the same on a standby.
+    app.database
+        .execute(
+            "do $$ begin
+                execute format('alter database %I set default_transaction_read_only = on',
+                    current_database());
+             end $$",
+        )
+        .await;
+    let standby = app.replica_with(&["--database-migrate-on-start", "false"]).await;
+    let mut alice = app.at(&standby, &alice);
+    assert_eq!(alice.get(&task.id).await, task);
+    assert_eq!(alice.page(10, "").await.tasks.len(), 1);
+    let request = pb::DeleteTaskRequest { task_id: task.id, ..Default::default() };
+    let refused = alice.client.delete_task(request).await;
+    assert_eq!(refusal(refused), database_unavailable());
 }
