@@ -14,15 +14,18 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{self, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
 
-use crate::{metrics::Metrics, readiness::Readiness, server::accept};
+use crate::{
+    metrics::Metrics,
+    readiness::Readiness,
+    server::{WaitingRoom, accept},
+};
 
 /// How long `healthcheck` waits for an answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many connections there may be; others wait until one ends.
+/// How many connections there may be. One more closes another.
 const MAX_CONNECTIONS: usize = 64;
 /// How long a connection may take for its request and the answer.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,17 +48,16 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, readiness: Readiness
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Arc::new(WaitingRoom::new(MAX_CONNECTIONS));
     loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, _) = accept(&listener).await;
+        let (stream, peer) = accept(&listener).await;
         let serving = http1::Builder::new()
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
+        let room = room.clone();
         tokio::spawn(async move {
-            let _until_done = place;
             // Whoever asks sees for himself what went wrong.
-            let _ = timeout(CONNECTION_TIMEOUT, serving).await;
+            room.wait(peer.ip(), timeout(CONNECTION_TIMEOUT, serving)).await
         });
     }
 }

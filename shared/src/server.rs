@@ -21,7 +21,8 @@ use tonic_health::pb::{
 };
 
 pub(crate) use self::listener::accept;
-use self::{connection::Connections, gate::Places, tls::Tls, workers::Workers};
+pub(crate) use self::waiting_room::WaitingRoom;
+use self::{connection::Connections, gate::Places, stream::Streams, tls::Tls, workers::Workers};
 use crate::{
     config::{ServerConfig, TlsConfig},
     error::Error,
@@ -35,6 +36,7 @@ mod gate;
 mod listener;
 mod stream;
 mod tls;
+mod waiting_room;
 mod watched;
 mod workers;
 
@@ -144,8 +146,12 @@ pub async fn serve(
         std::future::pending::<()>().await;
     };
     let connections = {
+        let streams = Streams::new(config.keepalive_timeout, config.max_calls as usize);
         let (config, tls, drain) = (config.clone(), tls.clone(), drain.clone());
-        move |worker| Connections::new(&config, routes(worker), tls.clone(), drain.clone())
+        move |worker| {
+            let (streams, tls, drain) = (streams.clone(), tls.clone(), drain.clone());
+            Connections::new(&config, streams, routes(worker), tls, drain)
+        }
     };
     let workers = Workers::start(config.workers(), connections)
         .map_err(|error| Error::Internal(error.into()))?;

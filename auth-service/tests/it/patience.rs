@@ -75,6 +75,38 @@ async fn an_answer_that_nobody_takes_is_given_up() {
 }
 
 #[tokio::test]
+async fn answers_that_nobody_takes_keep_nobody_out() {
+    let app = App::with(&["--server-max-calls", "4"]).await;
+    let mut client = connect(&app, 0).await;
+    let mut untaken = Vec::new();
+    for _ in 0..20 {
+        let (answer, mut body) = client.send_request(request(&app), false).unwrap();
+        body.send_data(vec![0, 0, 0, 0, 0].into(), true).unwrap();
+        untaken.push(answer.await.unwrap().into_body());
+        client = client.ready().await.unwrap();
+    }
+    app.key_set().await.unwrap();
+    let given_up = async || app.service.handled(KEY_SET, "Canceled").await == 16;
+    eventually("only four wait for their client", given_up).await;
+}
+
+#[tokio::test]
+async fn streams_without_end_are_as_many_as_calls() {
+    let app = App::with(&["--server-max-calls", "4"]).await;
+    let mut client = HealthClient::new(app.service.channel());
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        stream.message().await.unwrap().expect("it is told at once");
+        streams.push(stream);
+    }
+    for stream in &mut streams[..2] {
+        timeout(SLOW, stream.message()).await.expect("it ends").unwrap_err();
+    }
+    timeout(Duration::from_millis(200), streams[2].message()).await.expect_err("it goes on");
+}
+
+#[tokio::test]
 async fn a_connection_that_is_over_ends_even_if_somebody_watches() {
     let ages = ["--server-max-connection-age-seconds", "1", "--server-drain-timeout-seconds", "1"];
     let app = App::with(&ages).await;

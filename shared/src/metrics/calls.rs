@@ -22,6 +22,8 @@ pub(crate) struct Method {
     pub(crate) is_known: bool,
     /// Whether it belongs to health or reflection, which no user calls.
     pub(crate) is_probe: bool,
+    /// Whether its answer comes bit by bit, for as long as the client likes.
+    pub(crate) is_endless: bool,
     started: IntCounter,
     handled: [IntCounter; Outcome::COUNT],
     seconds: Histogram,
@@ -100,6 +102,7 @@ impl Vectors {
         Method {
             is_known: method != "unknown",
             is_probe: service.starts_with("grpc."),
+            is_endless: call_type != "unary",
             started: self.started.with_label_values(&labels),
             handled: Outcome::all().map(handled),
             seconds: self.seconds.with_label_values(&labels),

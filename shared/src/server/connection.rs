@@ -19,7 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
-use super::{stream::Streams, tls::Tls, watched::Watched};
+use super::{
+    stream::{self, Streams},
+    tls::Tls,
+    watched::Watched,
+};
 use crate::config::ServerConfig;
 
 /// Streams that the peer may make us reset before the connection is closed.
@@ -49,6 +53,7 @@ impl Connections {
     /// Connections that are asked to end when `drain` is cancelled.
     pub(super) fn new(
         config: &ServerConfig,
+        streams: Streams,
         routes: Router,
         tls: Option<Arc<Tls>>,
         drain: CancellationToken,
@@ -59,7 +64,7 @@ impl Connections {
             silence: config.keepalive_timeout,
             end: config.drain_timeout,
         };
-        Self { http: http(config), routes, tls, timeouts, drain }
+        Self { http: http(config, streams), routes, tls, timeouts, drain }
     }
 
     /// Serves a connection to its end.
@@ -67,15 +72,15 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let local_addr = stream.local_addr().ok();
         let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
-        let Some(tls) = &self.tls else { return self.serve_http(stream, info).await };
+        let Some(tls) = &self.tls else { return self.serve_http(stream, peer, info).await };
         match timeout(self.timeouts.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve_http(stream, info).await,
+            Ok(Ok(stream)) => self.serve_http(stream, peer, info).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
 
-    async fn serve_http<S>(&self, stream: S, info: TcpConnectInfo)
+    async fn serve_http<S>(&self, stream: S, peer: SocketAddr, info: TcpConnectInfo)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -84,6 +89,7 @@ impl Connections {
             request.extensions_mut().insert(info.clone());
             request.map(Body::new)
         });
+        let routes = routes.map_response(move |response| stream::begin(response, peer));
         let serving =
             self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
         let mut serving = pin!(serving);
@@ -118,8 +124,8 @@ impl Connections {
 /// hyper takes no smaller buffer for a request of HTTP/1.
 const MIN_BUFFER_BYTES: usize = 8192;
 
-fn http(config: &ServerConfig) -> Builder<Streams> {
-    let mut http = Builder::new(Streams { patience: config.keepalive_timeout });
+fn http(config: &ServerConfig, streams: Streams) -> Builder<Streams> {
+    let mut http = Builder::new(streams);
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(config.handshake_timeout)

@@ -2,7 +2,8 @@
 //! its request must arrive, and there must not be too many.
 
 use std::{
-    future::poll_fn, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration,
+    future::poll_fn, net::SocketAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll,
+    time::Duration,
 };
 
 use axum::{
@@ -14,14 +15,10 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::{
-    select,
-    sync::{Notify, Semaphore},
-    time::timeout,
-};
-use tonic::Status;
+use tokio::{sync::Semaphore, time::timeout};
+use tonic::{Status, transport::server::TcpConnectInfo};
 
-use super::{Calls, call, stream};
+use super::{Calls, call, stream::Endless, waiting_room::WaitingRoom};
 use crate::error::{self, Error, Outcome};
 
 /// Before its one message, a request says in so many bytes how long it is.
@@ -41,15 +38,14 @@ pub(super) async fn pass(
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n").into_response();
     }
     let method = calls.metrics.method(request.uri().path());
-    let streams = method.is_probe;
-    let answer = |request| async move {
-        let response = error::complete(answer(request, next, calls.timeout).await);
-        if !streams {
-            stream::is_answered();
-        }
-        response
-    };
-    call::observe(method, request, answer).await
+    let is_endless = method.is_endless;
+    let answer =
+        |request| async move { error::complete(answer(request, next, calls.timeout).await) };
+    let mut response = call::observe(method, request, answer).await;
+    if is_endless {
+        response.extensions_mut().insert(Endless);
+    }
+    response
 }
 
 /// Ends a call at the client's deadline, or at the service's `limit` if that comes first; and
@@ -68,56 +64,34 @@ async fn answer(request: Request, next: Next, limit: Duration) -> Response {
 
 /// How many calls there may be.
 pub(super) struct Places {
-    max: usize,
-    /// Shared by the calls whose request is still on its way: it counts them.
-    arriving: Arc<()>,
-    /// Tells the one that is on its way for longest to make way.
-    make_way: Notify,
-    /// Calls whose request is there, until their answer is taken.
-    running: Arc<Semaphore>,
+    /// Whose request is still on its way.
+    arriving: WaitingRoom<SocketAddr>,
+    /// Whose request is there, until they have an answer.
+    running: Semaphore,
 }
 
 impl Places {
     pub(super) fn new(max_calls: u32) -> Self {
         let max = max_calls as usize;
-        Self {
-            max,
-            arriving: Arc::new(()),
-            make_way: Notify::new(),
-            running: Arc::new(Semaphore::new(max)),
-        }
-    }
-
-    /// Waits for a request that is on its way; `None` if it must make way for a later one.
-    async fn arrive<T>(&self, request: impl Future<Output = T>) -> Option<T> {
-        let arriving = self.arriving.clone();
-        let others = Arc::strong_count(&arriving) - 2;
-        if others >= self.max {
-            // They are told in the order in which they began to wait.
-            self.make_way.notify_one();
-        }
-        select! {
-            biased;
-            arrived = request => Some(arrived),
-            () = self.make_way.notified() => None,
-        }
+        Self { arriving: WaitingRoom::new(max), running: Semaphore::new(max) }
     }
 }
 
 /// Lets a call go on when all of its request is there, of at most `max_bytes`, and there is a place
 /// for it; otherwise it is refused at once. Requests that never end keep nobody out: where too many
-/// are on their way, the longest is given up.
+/// are on their way, a client with most of them loses one.
 pub(super) async fn receive(
     places: &Places,
     max_bytes: usize,
     request: Request,
     next: Next,
 ) -> Response {
+    let peer = peer(&request);
     let (head, body) = request.into_parts();
     let mut arriving = pin!(Limited::new(body, PREFIX_BYTES + max_bytes).collect());
     let arrived = match poll_fn(|cx| Poll::Ready(arriving.as_mut().poll(cx))).await {
         Poll::Ready(arrived) => arrived,
-        Poll::Pending => match places.arrive(arriving).await {
+        Poll::Pending => match places.arriving.wait(peer, arriving).await {
             Some(arrived) => arrived,
             None => return refuse(Error::Overloaded),
         },
@@ -127,16 +101,16 @@ pub(super) async fn receive(
         Err(error) if error.is::<LengthLimitError>() => return refuse(Error::MessageTooLarge),
         Err(_) => return Outcome::ABANDONED.into_response(),
     };
-    let Ok(place) = places.running.clone().try_acquire_owned() else {
-        return refuse(Error::Overloaded);
-    };
-    let response = next.run(Request::from_parts(head, body)).await;
-    response.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _until_taken = &place;
-            frame
-        }))
-    })
+    match places.running.try_acquire() {
+        Ok(_place) => next.run(Request::from_parts(head, body)).await,
+        Err(_) => refuse(Error::Overloaded),
+    }
+}
+
+/// The client's end of the connection.
+fn peer(request: &Request) -> SocketAddr {
+    let info = request.extensions().get::<TcpConnectInfo>();
+    info.and_then(|info| info.remote_addr).expect("every connection says whose it is")
 }
 
 fn refuse(error: Error) -> Response {
