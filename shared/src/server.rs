@@ -34,6 +34,7 @@ mod call;
 mod connection;
 mod gate;
 mod listener;
+mod open;
 mod stream;
 mod tls;
 mod waiting_room;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::auth::v1 as pb;
+use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
 use test_support::{Refusal, eventually, refusal};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -33,25 +33,23 @@ async fn closed(mut stream: TcpStream) -> Duration {
 }
 
 #[tokio::test]
-async fn more_connections_than_there_may_be_are_closed_at_once() {
+async fn one_connection_too_many_closes_one_that_is_not_used() {
     let app = App::with(&["--server-max-connections", "3"]).await;
-    // One may still be that of the harness, which has asked whether the service is ready.
-    eventually("three are open and no more", async || {
-        let mut open = Vec::new();
-        for _ in 0..10 {
-            open.push(connect(&app).await);
-        }
-        sleep(Duration::from_millis(50)).await;
-        let is_open = |stream: &TcpStream| {
-            let read = stream.try_read(&mut [0; 1]);
-            matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-        };
-        let count = open.iter().filter(|stream| is_open(stream)).count();
-        assert!(count <= 3, "{count} are open");
-        count == 3
-    })
-    .await;
-    eventually("there is a place again", async || app.key_set().await.is_ok()).await;
+    let mut client = AuthServiceClient::new(app.service.channel());
+    client.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..10 {
+        idle.push(connect(&app).await);
+    }
+    let is_open = |stream: &TcpStream| {
+        let read = stream.try_read(&mut [0; 1]);
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    };
+    let open = || idle.iter().filter(|stream| is_open(stream)).count();
+    eventually("two are left", async || open() == 2).await;
+    assert!(is_open(&idle[8]) && is_open(&idle[9]), "the newest");
+    client.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
+    assert_eq!(open(), 2, "the one that is used did not have to connect again");
 }
 
 #[tokio::test]

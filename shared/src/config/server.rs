@@ -17,7 +17,8 @@ pub struct ServerConfig {
     )]
     pub workers: Option<u16>,
 
-    /// Connections that may be open; more are closed at once.
+    /// Connections that may be open. One more closes one that is not used, of the address that has
+    /// most.
     #[arg(
         id = "server_max_connections",
         long = "server-max-connections",

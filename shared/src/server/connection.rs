@@ -20,6 +20,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
 use super::{
+    open::Open,
     stream::{self, Streams},
     tls::Tls,
     watched::Watched,
@@ -68,24 +69,31 @@ impl Connections {
     }
 
     /// Serves a connection to its end.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, open: &Arc<Open>) {
         let _ = stream.set_nodelay(true);
         let local_addr = stream.local_addr().ok();
         let info = TcpConnectInfo { local_addr, remote_addr: Some(peer) };
-        let Some(tls) = &self.tls else { return self.serve_http(stream, peer, info).await };
+        let Some(tls) = &self.tls else { return self.serve_http(stream, info, peer, open).await };
         match timeout(self.timeouts.handshake, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve_http(stream, peer, info).await,
+            Ok(Ok(stream)) => self.serve_http(stream, info, peer, open).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
 
-    async fn serve_http<S>(&self, stream: S, peer: SocketAddr, info: TcpConnectInfo)
-    where
+    async fn serve_http<S>(
+        &self,
+        stream: S,
+        info: TcpConnectInfo,
+        peer: SocketAddr,
+        open: &Arc<Open>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (stream, begun) = Watched::of(stream, self.timeouts.silence);
+        let open = open.clone();
         let routes = self.routes.clone().map_request(move |mut request: Request<Incoming>| {
+            open.call();
             request.extensions_mut().insert(info.clone());
             request.map(Body::new)
         });

@@ -5,15 +5,21 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::workers::{Accepted, Workers};
+use super::{
+    open::OpenConnections,
+    workers::{Accepted, Workers},
+};
 use crate::config::ServerConfig;
 
 /// How long nothing is accepted after the system refused, for want of file descriptors perhaps.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How long another connection may take to close.
+const MAKE_WAY: Duration = Duration::from_secs(1);
 
 /// Serves connections to `listener` until `drain` is cancelled. Then it accepts no more, lets the
 /// calls in flight finish within the drain's time-out, and returns with every connection closed.
@@ -24,17 +30,22 @@ pub(super) async fn run(
     drain: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(config.max_connections as usize));
+    let mut open = OpenConnections::default();
     let mut is_full = false;
     while let Some((stream, peer)) = drain.run_until_cancelled(accept(&listener)).await {
-        let place = places.clone().try_acquire_owned();
-        if is_full != place.is_err() {
-            is_full = place.is_err();
+        if is_full != (places.available_permits() == 0) {
+            is_full = !is_full;
             tracing::warn!(is_full, limit = config.max_connections, "the limit of connections");
         }
-        let Ok(place) = place else { continue };
+        if is_full {
+            open.make_way();
+        }
+        let Ok(place) = timeout(MAKE_WAY, places.clone().acquire_owned()).await else { continue };
+        let place = place.expect("the semaphore is never closed");
         // It leaves the runtime that accepted it.
         if let Ok(stream) = stream.into_std() {
-            workers.serve(Accepted { stream, peer, place });
+            let open = open.add(peer.ip());
+            workers.serve(Accepted { stream, peer, open, place });
         }
     }
     drop(listener);

@@ -9,8 +9,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Room for so many who wait for what a peer does, told apart by a `Peer` each. Who comes when it is
-/// full has the peer with the most give up one: the one that has waited for longest.
+/// Room for so many who wait for what a peer does, told apart by a `Peer` each. Who comes when it
+/// is full has the peer with the most give up one: the one that has waited for longest.
 pub(crate) struct WaitingRoom<Peer> {
     max: usize,
     seats: Mutex<Seats<Peer>>,

@@ -18,12 +18,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connection::Connections;
+use super::{connection::Connections, open::Open};
 
 /// A connection that nobody serves yet.
 pub(super) struct Accepted {
     pub(super) stream: net::TcpStream,
     pub(super) peer: SocketAddr,
+    pub(super) open: Arc<Open>,
     /// Held until it ends.
     pub(super) place: OwnedSemaphorePermit,
 }
@@ -92,11 +93,12 @@ impl Worker {
         let worker = Self { accepted, connections: tracker.clone() };
         let serve_all = async move {
             let connections = Arc::new(connections(number));
-            while let Some(Accepted { stream, peer, place }) = queue.recv().await {
+            while let Some(Accepted { stream, peer, open, place }) = queue.recv().await {
                 let connections = connections.clone();
                 let serving = async move {
                     let Ok(stream) = TcpStream::from_std(stream) else { return };
-                    connections.serve(stream, peer).await;
+                    let serving = connections.serve(stream, peer, &open);
+                    open.close.run_until_cancelled(serving).await;
                     drop(place);
                 };
                 tracker.spawn(abort.clone().run_until_cancelled_owned(serving));
