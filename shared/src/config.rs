@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use url::Url;
 
 mod command_line;
@@ -236,6 +237,12 @@ fn name(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-fn log_filter(text: &str) -> Result<String, tracing_subscriber::filter::ParseError> {
-    tracing_subscriber::EnvFilter::builder().parse(text).map(|_| text.to_owned())
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
+    // A misspelt level would be taken for a target, and nothing else be logged.
+    let is_level = |part: &str| part.parse::<LevelFilter>().is_ok();
+    if text.split(',').any(|part| !part.contains(['=', '[']) && !is_level(part)) {
+        return Err("expected off, error, warn, info, debug or trace, or target=level".into());
+    }
+    Ok(text.to_owned())
 }

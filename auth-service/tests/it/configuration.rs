@@ -100,7 +100,7 @@ async fn every_mistake_is_reported_at_once_by_its_variable() {
         ("TOKEN_AUDIENCE", "x\ny"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "garbage"),
         ("LOG_FORMAT", "xml"),
-        ("RUST_LOG", "auth=loud"),
+        ("RUST_LOG", "auth=debug,inof"),
     ];
     let ended = run(&[], &mistakes).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
