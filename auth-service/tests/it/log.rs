@@ -64,6 +64,28 @@ fn calls(log: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn a_method_that_there_is_not_has_no_name_in_the_log() {
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.push(("LOG_FORMAT", "json"));
+    let mut program = Program::start(&variables);
+    program.eventually_ready().await;
+    let url = format!("http://{}", program.address().await);
+    let made_up = format!("/tandem.auth.v1.AuthService/{}", "MadeUp".repeat(1000));
+    let channel = tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap();
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<GetCurrentUserRequest, GetCurrentUserRequest>::default();
+    let path = made_up.parse().unwrap();
+    grpc.unary(Request::new(GetCurrentUserRequest {}), path, codec).await.unwrap_err();
+    program.terminate().await;
+    let log = program.log();
+    let calls = calls(&log);
+    assert_eq!(calls.last().unwrap()["span"]["method"], "unknown");
+    assert!(!log.contains("MadeUp"));
+}
+
+#[tokio::test]
 async fn each_call_ends_in_one_line_that_says_what_it_was_and_what_came_of_it() {
     let database = database().await;
     let mut variables = settings(&database);

@@ -91,6 +91,23 @@ async fn answers_that_nobody_takes_keep_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_client_may_give_up_all_of_its_calls() {
+    let app = App::start().await;
+    let mut client = connect(&app, 65_535).await;
+    for _ in 0..5 {
+        for _ in 0..150 {
+            let (answer, mut body) = client.send_request(request(&app), false).unwrap();
+            body.send_reset(h2::Reason::CANCEL);
+            drop(answer);
+            client = client.ready().await.expect("the connection is open");
+        }
+        let (answer, mut body) = client.send_request(request(&app), false).unwrap();
+        body.send_data(vec![0, 0, 0, 0, 0].into(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn streams_without_end_are_as_many_as_calls() {
     let app = App::with(&["--server-max-calls", "4"]).await;
     let mut client = HealthClient::new(app.service.channel());
