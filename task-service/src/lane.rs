@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use shared::{error::Error, ids::UserId};
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
-    sync::{Notify, Semaphore, oneshot},
+    sync::{Notify, oneshot},
     task::yield_now,
     time::timeout,
 };
@@ -22,16 +22,16 @@ use queue::Queue;
 /// A call of more goes out by itself: others should not wait for it.
 const MAX_SHARED_WEIGHT: usize = 32;
 
-/// How many statements a lane has under way beside the shared one, each for one call.
-const MAX_ALONE: usize = 2;
-
 /// For how long a lane keeps its connection at most, so that the pool can renew it.
 const MAX_HOLD: Duration = Duration::from_secs(1);
 
 /// How long an idle lane keeps its connection: giving it back costs a round trip.
 const LINGER: Duration = Duration::from_millis(1);
 
+mod apart;
 mod queue;
+
+pub(crate) use apart::Apart;
 
 /// What a statement brought one of its calls; nothing if the call has to be tried alone.
 pub(crate) type Outcome<T> = Option<Result<T, Error>>;
@@ -73,8 +73,7 @@ struct Inner<S: Statement> {
     patience: Duration,
     queue: Mutex<Queue<S>>,
     arrived: Notify,
-    /// A permit for each statement beside the shared one.
-    alone: Semaphore,
+    apart: Arc<Apart>,
 }
 
 struct Waiting<S: Statement> {
@@ -99,10 +98,10 @@ struct Caller<A> {
 
 impl<S: Statement> Lane<S> {
     /// An idle lane. Statements end within `patience`, or never will.
-    pub(crate) fn new(db: PgPool, patience: Duration, statement: S) -> Self {
-        let queue = Mutex::new(Queue::new());
-        let (arrived, alone) = (Notify::new(), Semaphore::new(MAX_ALONE));
-        Self(Arc::new(Inner { statement, db, patience, queue, arrived, alone }))
+    pub(crate) fn new(db: PgPool, patience: Duration, apart: &Arc<Apart>, statement: S) -> Self {
+        let (queue, arrived) = (Mutex::new(Queue::new()), Notify::new());
+        let apart = apart.clone();
+        Self(Arc::new(Inner { statement, db, patience, queue, arrived, apart }))
     }
 
     /// Carries a call. One that is given up before it is on its way never goes; later it is carried
@@ -110,10 +109,10 @@ impl<S: Statement> Lane<S> {
     pub(crate) async fn call(&self, call: S::Call) -> Result<S::Answer, Error> {
         let (answer, told) = oneshot::channel();
         let goes_alone =
-            S::weight(&call) > MAX_SHARED_WEIGHT || self.0.lock().is_apart(S::owner(&call));
+            S::weight(&call) > MAX_SHARED_WEIGHT || self.0.apart.contains(S::owner(&call));
         let waiting = Waiting { call, caller: Caller { answer, span: Span::current() } };
         if goes_alone {
-            tokio::spawn(self.0.clone().carry_each(vec![waiting]));
+            self.0.enqueue_alone([waiting]);
         } else if self.0.enqueue(waiting) {
             tokio::spawn(self.0.clone().carry_all());
         }
@@ -131,13 +130,24 @@ impl<S: Statement> Inner<S> {
         !was_carried
     }
 
+    /// Has each go by itself, in its owner's turn.
+    fn enqueue_alone(self: &Arc<Self>, calls: impl IntoIterator<Item = Waiting<S>>) {
+        for waiting in calls {
+            self.apart.begin(S::owner(&waiting.call));
+            if self.lock().push_alone(waiting) {
+                tokio::spawn(self.clone().carry_alone());
+            }
+        }
+    }
+
     /// Carries what waits, one statement after another, until nothing has come for a while.
     async fn carry_all(self: Arc<Self>) {
         // Those that arrive together go together.
         yield_now().await;
         let mut held: Option<(PoolConnection<Postgres>, Instant)> = None;
         loop {
-            let batch = self.lock().gather();
+            let (batch, alone) = self.lock().gather(&self.apart);
+            self.enqueue_alone(alone);
             if batch.is_empty() {
                 if held.is_some() && timeout(LINGER, self.arrived.notified()).await.is_ok() {
                     yield_now().await;
@@ -167,28 +177,36 @@ impl<S: Statement> Inner<S> {
             } else {
                 connection.close_on_drop();
             }
-            if !alone.is_empty() {
-                tokio::spawn(self.clone().carry_each(alone));
-            }
+            self.enqueue_alone(alone);
         }
     }
 
-    /// Carries each by itself.
-    async fn carry_each(self: Arc<Self>, calls: Vec<Waiting<S>>) {
-        let _turn = self.alone.acquire().await.expect("it is never closed");
-        for waiting in calls.into_iter().filter(|waiting| !waiting.caller.answer.is_closed()) {
+    /// Carries those that go by themselves, until there are none.
+    async fn carry_alone(self: Arc<Self>) {
+        loop {
+            // The lock is not held while it is carried.
+            let next = self.lock().next_alone();
+            let Some(waiting) = next else { return };
             let owner = S::owner(&waiting.call);
-            match self.db.acquire().await {
-                Ok(mut connection) => {
-                    let carried = self.carry(&mut connection, vec![waiting]).await;
-                    if carried.has_failed {
-                        self.lock().set_apart(owner);
-                    }
-                    if !carried.is_usable {
-                        connection.close_on_drop();
-                    }
+            let has_failed = !waiting.caller.answer.is_closed() && self.carry_one(waiting).await;
+            self.apart.end(owner, has_failed);
+            self.lock().had_turn(owner);
+        }
+    }
+
+    /// Carries a call by itself. Returns whether it failed.
+    async fn carry_one(&self, waiting: Waiting<S>) -> bool {
+        match self.db.acquire().await {
+            Ok(mut connection) => {
+                let carried = self.carry(&mut connection, vec![waiting]).await;
+                if !carried.is_usable {
+                    connection.close_on_drop();
                 }
-                Err(error) => refuse([waiting], &error.into()),
+                carried.has_failed
+            }
+            Err(error) => {
+                refuse([waiting], &error.into());
+                false
             }
         }
     }

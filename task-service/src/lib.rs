@@ -116,9 +116,9 @@ fn routes(
     };
     let max_calls = config.server.max_calls;
     let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
-    let (config, issuer) = (config.clone(), issuer.clone());
+    let (config, issuer, writers) = (config.clone(), issuer.clone(), Arc::default());
     move |worker| {
-        let tasks = Tasks::new(pools.calls[worker].clone(), &config);
+        let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &config);
         // tonic knows one limit for all.
         let max = max_bytes.max(max_batch_bytes);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);

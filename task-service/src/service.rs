@@ -1,6 +1,6 @@
 //! The RPCs of `tandem.task.v1.TaskService`, one function each.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use proto::task::v1::{self as pb, task_service_server::TaskService};
@@ -22,7 +22,7 @@ use crate::{
         order::Cursor,
         task::{self, Task},
     },
-    lane::Lane,
+    lane::{Apart, Lane},
     store::{
         page_token_keys,
         tasks::{self, Delete, Update},
@@ -51,20 +51,22 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// With the worker's connections.
-    pub(crate) fn new(db: PgPool, config: &Config) -> Self {
+    /// With the worker's connections. `writers` is shared by all workers.
+    pub(crate) fn new(db: PgPool, writers: &Arc<Apart>, config: &Config) -> Self {
         let patience = config.database.statement_timeout + GRACE;
         let config = &config.task;
         let quota = config.quota;
         let retention = TimeDelta::from_std(config.deleted_retention).expect("it is bounded");
+        // They wait for nobody's locks.
+        let readers = Arc::default();
         Self {
             page_token_key: OnceCell::new(),
             quota,
-            gets: Lane::new(db.clone(), patience, Get),
-            first_pages: Lane::new(db.clone(), patience, FirstPage),
-            creates: Lane::new(db.clone(), patience, Create { quota }),
-            updates: Lane::new(db.clone(), patience, Change),
-            deletes: Lane::new(db.clone(), patience, Remove { retention }),
+            gets: Lane::new(db.clone(), patience, &readers, Get),
+            first_pages: Lane::new(db.clone(), patience, &readers, FirstPage),
+            creates: Lane::new(db.clone(), patience, writers, Create { quota }),
+            updates: Lane::new(db.clone(), patience, writers, Change),
+            deletes: Lane::new(db.clone(), patience, writers, Remove { retention }),
             db,
         }
     }

@@ -1,13 +1,10 @@
 //! What waits for the next statement of a lane.
 
-use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
-    time::{Duration, Instant},
-};
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
 use shared::ids::UserId;
 
-use super::{Statement, Waiting};
+use super::{Apart, Statement, Waiting};
 
 /// What one statement carries at most, by [`Statement::weight`].
 const MAX_WEIGHT: usize = 128;
@@ -15,22 +12,31 @@ const MAX_WEIGHT: usize = 128;
 /// What one owner may have of a statement, so that others find room beside them.
 const MAX_OWNER_CALLS: usize = 32;
 
-/// For how long the calls of an owner go by themselves after one of them made a statement fail that
-/// others shared: whoever has trouble, a lock that is not given back perhaps, has it alone.
-const APART: Duration = Duration::from_secs(5);
+/// How many statements a lane has under way beside the shared one, each for one call.
+const MAX_ALONE: usize = 2;
 
-/// Calls that wait, and who goes by themselves.
+/// Calls that wait.
 pub(super) struct Queue<S: Statement> {
     waiting: VecDeque<Waiting<S>>,
     /// Whether somebody carries them.
     is_carried: bool,
-    /// Whose calls go by themselves, until when.
-    apart: HashMap<UserId, Instant>,
+    /// Those that go by themselves.
+    alone: HashMap<UserId, VecDeque<Waiting<S>>>,
+    /// The owners of those, each once, but for whose turn it is.
+    turns: VecDeque<UserId>,
+    /// How many carry those.
+    carriers: usize,
 }
 
 impl<S: Statement> Queue<S> {
     pub(super) fn new() -> Self {
-        Self { waiting: VecDeque::new(), is_carried: false, apart: HashMap::new() }
+        Self {
+            waiting: VecDeque::new(),
+            is_carried: false,
+            alone: HashMap::new(),
+            turns: VecDeque::new(),
+            carriers: 0,
+        }
     }
 
     /// Adds a call. Returns whether somebody carries it; if not, the caller has to.
@@ -49,22 +55,41 @@ impl<S: Statement> Queue<S> {
         self.waiting.drain(..).collect()
     }
 
-    /// Whether the owner's calls go by themselves.
-    pub(super) fn is_apart(&self, owner: UserId) -> bool {
-        !self.apart.is_empty() && self.apart.get(&owner).is_some_and(|end| Instant::now() < *end)
+    /// Adds a call that goes by itself. Returns whether somebody more has to carry those.
+    pub(super) fn push_alone(&mut self, waiting: Waiting<S>) -> bool {
+        let owner = S::owner(&waiting.call);
+        let calls = self.alone.entry(owner).or_insert_with(|| {
+            self.turns.push_back(owner);
+            VecDeque::new()
+        });
+        calls.push_back(waiting);
+        let has_room = self.carriers < MAX_ALONE;
+        self.carriers += usize::from(has_room);
+        has_room
     }
 
-    /// Lets the owner's calls go by themselves for a while.
-    pub(super) fn set_apart(&mut self, owner: UserId) {
-        let now = Instant::now();
-        self.apart.retain(|_, end| now < *end);
-        self.apart.insert(owner, now + APART);
+    /// The first call of the owner whose turn it is; he has no other one until this one ends.
+    /// Without one, somebody less carries.
+    pub(super) fn next_alone(&mut self) -> Option<Waiting<S>> {
+        let next = self.turns.pop_front().and_then(|owner| self.alone.get_mut(&owner)?.pop_front());
+        self.carriers -= usize::from(next.is_none());
+        next
+    }
+
+    /// The owner's call has ended. The next one waits until all others had a turn.
+    pub(super) fn had_turn(&mut self, owner: UserId) {
+        if self.alone.get(&owner).is_some_and(VecDeque::is_empty) {
+            self.alone.remove(&owner);
+        } else {
+            self.turns.push_back(owner);
+        }
     }
 
     /// Takes what can share the next statement, in the order in which it came: of the calls of an
-    /// owner none overtakes another.
-    pub(super) fn gather(&mut self) -> Vec<Waiting<S>> {
+    /// owner none overtakes another. Beside it, those whose owners have been set apart meanwhile.
+    pub(super) fn gather(&mut self, apart: &Apart) -> (Vec<Waiting<S>>, Vec<Waiting<S>>) {
         let mut batch: Vec<Waiting<S>> = Vec::with_capacity(self.waiting.len().min(MAX_WEIGHT));
+        let mut alone = Vec::new();
         let mut left = Vec::new();
         let mut weight = 0;
         let mut owners = HashMap::new();
@@ -72,12 +97,16 @@ impl<S: Statement> Queue<S> {
             if waiting.caller.answer.is_closed() {
                 continue;
             }
+            let owner = S::owner(&waiting.call);
+            if apart.contains(owner) {
+                alone.push(waiting);
+                continue;
+            }
             let more = S::weight(&waiting.call);
             if weight + more > MAX_WEIGHT && !batch.is_empty() {
                 left.push(waiting);
                 break;
             }
-            let owner = S::owner(&waiting.call);
             let room = match owners.entry(owner) {
                 Entry::Vacant(entry) => entry.insert(MAX_OWNER_CALLS),
                 Entry::Occupied(entry) => {
@@ -101,6 +130,6 @@ impl<S: Statement> Queue<S> {
             }
         }
         left.into_iter().rev().for_each(|waiting| self.waiting.push_front(waiting));
-        batch
+        (batch, alone)
     }
 }
