@@ -97,7 +97,8 @@ impl Worker {
                 let connections = connections.clone();
                 let serving = async move {
                     let Ok(stream) = TcpStream::from_std(stream) else { return };
-                    let serving = connections.serve(stream, peer, &open);
+                    // On the heap once: what awaits it would hold it a second time.
+                    let serving = Box::pin(connections.serve(stream, peer, &open));
                     open.close.run_until_cancelled(serving).await;
                     drop(place);
                 };
