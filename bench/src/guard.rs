@@ -14,10 +14,10 @@ use crate::{
 
 /// Calls a second beside those of a baseline, at least, in the best of the rounds.
 const FLOORS: [(&str, Baseline, f64); 8] = [
-    ("get", Limit, 0.3),
-    ("get", Usual, 1.2),
-    ("list", Limit, 0.2),
-    ("list", Usual, 0.35),
+    ("get", Limit, 0.4),
+    ("get", Usual, 1.5),
+    ("list", Limit, 0.25),
+    ("list", Usual, 0.45),
     ("create", Limit, 0.5),
     ("create", Usual, 0.6),
     ("update", Limit, 0.5),
