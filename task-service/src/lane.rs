@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span};
 
-use queue::Queue;
+use queue::{Alone, Queue};
 
 /// A call of more goes out by itself: others should not wait for it.
 const MAX_SHARED_WEIGHT: usize = 32;
@@ -87,7 +87,6 @@ struct Carried<S: Statement> {
     alone: Vec<Waiting<S>>,
     /// Whether the connection can be used again.
     is_usable: bool,
-    has_failed: bool,
 }
 
 /// Who waits for an answer.
@@ -108,11 +107,12 @@ impl<S: Statement> Lane<S> {
     /// to its end all the same, with the others beside it.
     pub(crate) async fn call(&self, call: S::Call) -> Result<S::Answer, Error> {
         let (answer, told) = oneshot::channel();
-        let goes_alone =
-            S::weight(&call) > MAX_SHARED_WEIGHT || self.0.apart.contains(S::owner(&call));
+        let (owner, weight) = (S::owner(&call), S::weight(&call));
         let waiting = Waiting { call, caller: Caller { answer, span: Span::current() } };
-        if goes_alone {
-            self.0.enqueue_alone([waiting]);
+        if weight > MAX_SHARED_WEIGHT {
+            self.0.set_apart([waiting]);
+        } else if self.0.apart.contains(owner) {
+            self.0.enqueue_alone((waiting, None));
         } else if self.0.enqueue(waiting) {
             tokio::spawn(self.0.clone().carry_all());
         }
@@ -130,13 +130,18 @@ impl<S: Statement> Inner<S> {
         !was_carried
     }
 
-    /// Has each go by itself, in its owner's turn.
-    fn enqueue_alone(self: &Arc<Self>, calls: impl IntoIterator<Item = Waiting<S>>) {
+    /// Has each go by itself, and beside it all of its owner.
+    fn set_apart(self: &Arc<Self>, calls: impl IntoIterator<Item = Waiting<S>>) {
         for waiting in calls {
-            self.apart.begin(S::owner(&waiting.call));
-            if self.lock().push_alone(waiting) {
-                tokio::spawn(self.clone().carry_alone());
-            }
+            let reason = self.apart.add(S::owner(&waiting.call));
+            self.enqueue_alone((waiting, Some(reason)));
+        }
+    }
+
+    /// Has a call go by itself, in its owner's turn.
+    fn enqueue_alone(self: &Arc<Self>, alone: Alone<S>) {
+        if self.lock().push_alone(alone) {
+            tokio::spawn(self.clone().carry_alone());
         }
     }
 
@@ -147,7 +152,9 @@ impl<S: Statement> Inner<S> {
         let mut held: Option<(PoolConnection<Postgres>, Instant)> = None;
         loop {
             let (batch, alone) = self.lock().gather(&self.apart);
-            self.enqueue_alone(alone);
+            for waiting in alone {
+                self.enqueue_alone((waiting, None));
+            }
             if batch.is_empty() {
                 if held.is_some() && timeout(LINGER, self.arrived.notified()).await.is_ok() {
                     yield_now().await;
@@ -171,13 +178,13 @@ impl<S: Statement> Inner<S> {
                     }
                 },
             };
-            let Carried { alone, is_usable, .. } = self.carry(&mut connection, batch).await;
+            let Carried { alone, is_usable } = self.carry(&mut connection, batch).await;
             if is_usable {
                 held = Some((connection, since));
             } else {
                 connection.close_on_drop();
             }
-            self.enqueue_alone(alone);
+            self.set_apart(alone);
         }
     }
 
@@ -186,28 +193,25 @@ impl<S: Statement> Inner<S> {
         loop {
             // The lock is not held while it is carried.
             let next = self.lock().next_alone();
-            let Some(waiting) = next else { return };
+            let Some((waiting, _reason)) = next else { return };
             let owner = S::owner(&waiting.call);
-            let has_failed = !waiting.caller.answer.is_closed() && self.carry_one(waiting).await;
-            self.apart.end(owner, has_failed);
+            if !waiting.caller.answer.is_closed() {
+                self.carry_one(waiting).await;
+            }
             self.lock().had_turn(owner);
         }
     }
 
-    /// Carries a call by itself. Returns whether it failed.
-    async fn carry_one(&self, waiting: Waiting<S>) -> bool {
+    /// Carries a call by itself.
+    async fn carry_one(&self, waiting: Waiting<S>) {
         match self.db.acquire().await {
             Ok(mut connection) => {
                 let carried = self.carry(&mut connection, vec![waiting]).await;
                 if !carried.is_usable {
                     connection.close_on_drop();
                 }
-                carried.has_failed
             }
-            Err(error) => {
-                refuse([waiting], &error.into());
-                false
-            }
+            Err(error) => refuse([waiting], &error.into()),
         }
     }
 
@@ -224,12 +228,16 @@ impl<S: Statement> Inner<S> {
                 .unwrap_or_else(|elapsed| Err(Error::DatabaseUnavailable(elapsed.into())))
         };
         let ran = AssertUnwindSafe(running).catch_unwind().await;
+        // What the database does to all is nobody's own trouble.
+        let has_failed = !matches!(ran, Ok(Ok(_) | Err(Error::DatabaseUnavailable(_))));
+        if is_alone && has_failed {
+            self.apart.has_failed(S::owner(&calls[0]));
+        }
         let asked = calls.into_iter().zip(callers);
         let asked = asked.map(|(call, caller)| Waiting::<S> { call, caller });
-        let mut carried = Carried { alone: Vec::new(), is_usable: true, has_failed: true };
+        let mut carried = Carried { alone: Vec::new(), is_usable: true };
         match ran {
             Ok(Ok(outcomes)) => {
-                carried.has_failed = false;
                 for (waiting, outcome) in asked.zip(outcomes) {
                     match outcome {
                         Some(outcome) => waiting.caller.tell(outcome),

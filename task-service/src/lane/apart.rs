@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 
 use shared::ids::UserId;
 
-/// For how long the calls of an owner go by themselves after one of them failed that did.
+/// For how long an owner is apart after a statement failed that carried only one call of theirs.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// What lanes share whose statements can wait for each other.
@@ -23,11 +23,18 @@ pub(crate) struct Apart {
     owners: Mutex<HashMap<UserId, Owner>>,
 }
 
-/// Somebody who is apart while there are calls, and until then.
+/// Somebody who is apart while there are reasons, and until then.
 struct Owner {
-    /// Those that go by themselves, waiting or under way.
-    calls: usize,
+    reasons: usize,
     until: Instant,
+}
+
+/// Why an owner is apart, as long as it is kept: a call that must go by itself, waiting or under
+/// way. Calls that go by themselves because the owner is apart are no reason, or those of a busy
+/// owner, of which there is always one, would never share again.
+pub(super) struct Reason {
+    apart: Arc<Apart>,
+    owner: UserId,
 }
 
 impl Apart {
@@ -36,24 +43,21 @@ impl Apart {
             && self.owners().get(&owner).is_some_and(|owner| owner.is_apart(Instant::now()))
     }
 
-    /// A call of the owner goes by itself from now on.
-    pub(super) fn begin(&self, owner: UserId) {
-        let mut owners = self.owners();
-        let now = Instant::now();
-        owners.entry(owner).or_insert(Owner { calls: 0, until: now }).calls += 1;
-        self.count.store(owners.len(), Relaxed);
+    /// A call of the owner must go by itself.
+    pub(super) fn add(self: &Arc<Self>, owner: UserId) -> Reason {
+        self.update(owner, |owner, _| owner.reasons += 1);
+        Reason { apart: self.clone(), owner }
     }
 
-    /// It has ended.
-    pub(super) fn end(&self, owner: UserId, has_failed: bool) {
+    /// A call of the owner has failed that went by itself.
+    pub(super) fn has_failed(&self, owner: UserId) {
+        self.update(owner, |owner, now| owner.until = now + AFTER_FAILURE);
+    }
+
+    fn update(&self, owner: UserId, change: impl FnOnce(&mut Owner, Instant)) {
         let mut owners = self.owners();
         let now = Instant::now();
-        if let Some(owner) = owners.get_mut(&owner) {
-            owner.calls -= 1;
-            if has_failed {
-                owner.until = now + AFTER_FAILURE;
-            }
-        }
+        change(owners.entry(owner).or_insert(Owner { reasons: 0, until: now }), now);
         owners.retain(|_, owner| owner.is_apart(now));
         self.count.store(owners.len(), Relaxed);
     }
@@ -63,8 +67,14 @@ impl Apart {
     }
 }
 
+impl Drop for Reason {
+    fn drop(&mut self) {
+        self.apart.update(self.owner, |owner, _| owner.reasons -= 1);
+    }
+}
+
 impl Owner {
     fn is_apart(&self, now: Instant) -> bool {
-        self.calls > 0 || now < self.until
+        self.reasons > 0 || now < self.until
     }
 }

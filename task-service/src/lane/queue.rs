@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
 use shared::ids::UserId;
 
-use super::{Apart, Statement, Waiting};
+use super::{Apart, Statement, Waiting, apart::Reason};
 
 /// What one statement carries at most, by [`Statement::weight`].
 const MAX_WEIGHT: usize = 128;
@@ -21,12 +21,15 @@ pub(super) struct Queue<S: Statement> {
     /// Whether somebody carries them.
     is_carried: bool,
     /// Those that go by themselves.
-    alone: HashMap<UserId, VecDeque<Waiting<S>>>,
+    alone: HashMap<UserId, VecDeque<Alone<S>>>,
     /// The owners of those, each once, but for whose turn it is.
     turns: VecDeque<UserId>,
     /// How many carry those.
     carriers: usize,
 }
+
+/// A call that goes by itself; with the reason, if it is one.
+pub(super) type Alone<S> = (Waiting<S>, Option<Reason>);
 
 impl<S: Statement> Queue<S> {
     pub(super) fn new() -> Self {
@@ -56,13 +59,13 @@ impl<S: Statement> Queue<S> {
     }
 
     /// Adds a call that goes by itself. Returns whether somebody more has to carry those.
-    pub(super) fn push_alone(&mut self, waiting: Waiting<S>) -> bool {
-        let owner = S::owner(&waiting.call);
+    pub(super) fn push_alone(&mut self, alone: Alone<S>) -> bool {
+        let owner = S::owner(&alone.0.call);
         let calls = self.alone.entry(owner).or_insert_with(|| {
             self.turns.push_back(owner);
             VecDeque::new()
         });
-        calls.push_back(waiting);
+        calls.push_back(alone);
         let has_room = self.carriers < MAX_ALONE;
         self.carriers += usize::from(has_room);
         has_room
@@ -70,7 +73,7 @@ impl<S: Statement> Queue<S> {
 
     /// The first call of the owner whose turn it is; he has no other one until this one ends.
     /// Without one, somebody less carries.
-    pub(super) fn next_alone(&mut self) -> Option<Waiting<S>> {
+    pub(super) fn next_alone(&mut self) -> Option<Alone<S>> {
         let next = self.turns.pop_front().and_then(|owner| self.alone.get_mut(&owner)?.pop_front());
         self.carriers -= usize::from(next.is_none());
         next
