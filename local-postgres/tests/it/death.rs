@@ -9,13 +9,14 @@ use nix::{
 };
 
 use crate::{
-    child::Process, cluster_of, eventually, execute, open_dir, postmaster_of, processes_in, query,
+    child::Process, cluster_of, eventually, eventually_left, execute, open_dir, postmaster_of,
+    processes_in, query,
 };
 
 fn nothing_is_left(cluster: &Path) {
     let home = cluster.parent().unwrap();
     eventually(&format!("{} is gone", home.display()), || !home.exists());
-    eventually("all processes are gone", || processes_in(home).is_empty());
+    eventually_left(home);
 }
 
 fn dies(end: impl FnOnce(&mut Process)) {
@@ -66,7 +67,7 @@ fn killed_together_with_the_server() {
     process.wait();
     // Its pid file, socket and shared memory are still there.
     LocalPostgres::durable(dir.path()).unwrap().stop().unwrap();
-    eventually("all processes are gone", || processes_in(dir.path()).is_empty());
+    eventually_left(dir.path());
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn killed_in_the_middle_of_initdb() {
     assert_eq!(query(&next.url(), "1 + 1"), "2");
     assert!(!is_unfinished());
     drop(next);
-    eventually("all processes are gone", || processes_in(dir.path()).is_empty());
+    eventually_left(dir.path());
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_restart_waits_for_the_orphan() {
     assert_eq!(query(&first, "select answer from kept"), "42");
     assert_ne!(postmaster_of(&cluster_of(&first)), orphan);
     server.stop().unwrap();
-    eventually("all processes are gone", || processes_in(dir.path()).is_empty());
+    eventually_left(dir.path());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use local_postgres::{Error, LocalPostgres, durable_dir};
 use nix::unistd::Uid;
 
-use crate::{child::Process, cluster_of, execute, open_dir, processes_in, query};
+use crate::{child::Process, cluster_of, eventually_left, execute, open_dir, query};
 
 #[test]
 fn data_outlive_a_restart_at_the_same_url() {
@@ -23,7 +23,7 @@ fn data_outlive_a_restart_at_the_same_url() {
     assert_eq!(query(&url, "current_setting('fsync')"), "on");
     assert_eq!(query(&url, "current_setting('listen_addresses')"), "");
     server.stop().unwrap();
-    assert_eq!(processes_in(&home), [""; 0]);
+    eventually_left(&home);
 
     let server = LocalPostgres::durable(&home).unwrap();
     assert_eq!(server.url("postgres"), url);

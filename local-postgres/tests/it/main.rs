@@ -76,3 +76,9 @@ fn processes_in(dir: &Path) -> Vec<String> {
         .filter(|line| line.contains(dir))
         .collect()
 }
+
+/// Waits until no process names this directory. The watcher of one that was stopped is told so, and
+/// ends by itself.
+fn eventually_left(dir: &Path) {
+    eventually("all processes are gone", || processes_in(dir).is_empty());
+}
