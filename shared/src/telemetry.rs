@@ -11,7 +11,7 @@ use crate::config::{LogFormat, TelemetryConfig};
 
 pub(crate) mod trace;
 
-pub use trace::Telemetry;
+pub use trace::{Spans, Telemetry};
 
 /// Starts the log of this process, and the traces of what `program` does, which go on until what is
 /// returned is dropped. The first call decides; later ones change nothing.

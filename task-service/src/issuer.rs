@@ -9,6 +9,7 @@ use shared::{
     auth::{Caller, KeySet, Keys, Verifier},
     error::Error,
     metrics::{IntCounter, IntGauge, Metrics},
+    telemetry::Spans,
     time,
 };
 use tokio::{
@@ -101,7 +102,7 @@ impl Issuer {
     /// Fetches the keys.
     pub(crate) async fn refresh(&self) {
         let mut last = self.last_fetch.lock().await;
-        self.fetch(&mut last).await;
+        self.fetch(&mut last, &Spans::current()).await;
     }
 
     /// Finds out who makes the call that has these headers, before more of it is looked at. It
@@ -123,23 +124,25 @@ impl Issuer {
     /// one fetch in each interval, and all wait for it. It goes on if the call that caused it is
     /// cancelled: otherwise such a call could use up the interval for all others.
     async fn fetch_unknown(self: Arc<Self>) {
-        let arrived = Instant::now();
+        let (arrived, spans) = (Instant::now(), Spans::current());
         let fetching = tokio::spawn(async move {
             let mut last = self.last_fetch.lock().await;
             let due = last.tried.is_none_or(|tried| {
                 tried < arrived && tried.elapsed() >= self.config.unknown_kid_interval
             });
             if due {
-                self.fetch(&mut last).await;
+                self.fetch(&mut last, &spans).await;
             }
         });
         // It fails only if the runtime ends.
         let _ = fetching.await;
     }
 
-    async fn fetch(&self, last: &mut LastFetch) {
+    /// Fetches them for who has these spans.
+    async fn fetch(&self, last: &mut LastFetch, spans: &Spans) {
         last.tried = Some(Instant::now());
-        match self.download().await {
+        let (spans, headers) = spans.http_get(&self.config.url);
+        match spans.instrument(self.download(headers)).await {
             Ok(keys) => {
                 self.counts.succeeded.inc();
                 self.counts.fetched.set(time::now().timestamp());
@@ -163,9 +166,12 @@ impl Issuer {
         }
     }
 
-    async fn download(&self) -> Result<KeySet, Box<dyn StdError + Send + Sync>> {
+    async fn download(
+        &self,
+        headers: HeaderMap,
+    ) -> Result<KeySet, Box<dyn StdError + Send + Sync>> {
         let url = self.config.url.clone();
-        let mut response = self.client.get(url).send().await?;
+        let mut response = self.client.get(url).headers(headers).send().await?;
         if response.status() != StatusCode::OK {
             return Err(format!("the issuer answers {}", response.status()).into());
         }

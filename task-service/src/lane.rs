@@ -8,14 +8,13 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use shared::{error::Error, ids::UserId};
+use shared::{error::Error, ids::UserId, telemetry::Spans};
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{Notify, oneshot},
     task::yield_now,
     time::timeout,
 };
-use tracing::{Instrument as _, Span};
 
 use queue::{Alone, Queue};
 
@@ -92,7 +91,7 @@ struct Carried<S: Statement> {
 /// Who waits for an answer.
 struct Caller<A> {
     answer: oneshot::Sender<Result<A, Error>>,
-    span: Span,
+    spans: Spans,
 }
 
 impl<S: Statement> Lane<S> {
@@ -108,7 +107,7 @@ impl<S: Statement> Lane<S> {
     pub(crate) async fn call(&self, call: S::Call) -> Result<S::Answer, Error> {
         let (answer, told) = oneshot::channel();
         let (owner, weight) = (S::owner(&call), S::weight(&call));
-        let waiting = Waiting { call, caller: Caller { answer, span: Span::current() } };
+        let waiting = Waiting { call, caller: Caller { answer, spans: Spans::current() } };
         if weight > MAX_SHARED_WEIGHT {
             self.0.set_apart([waiting]);
         } else if self.0.apart.contains(owner) {
@@ -217,12 +216,13 @@ impl<S: Statement> Inner<S> {
 
     /// Carries them with one statement.
     async fn carry(&self, db: &mut PgConnection, batch: Vec<Waiting<S>>) -> Carried<S> {
-        let span = batch[0].caller.span.clone();
+        let spans = batch[0].caller.spans.clone();
+        batch[1..].iter().for_each(|waiting| waiting.caller.spans.shares(&spans));
         let is_alone = batch.len() == 1;
         let (calls, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.call, waiting.caller)).unzip();
         let running = async {
-            let run = self.statement.run(db, &calls).instrument(span);
+            let run = spans.instrument(self.statement.run(db, &calls));
             timeout(self.patience, run)
                 .await
                 .unwrap_or_else(|elapsed| Err(Error::DatabaseUnavailable(elapsed.into())))

@@ -10,7 +10,12 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::get,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use shared::ids::{SessionId, UserId};
@@ -89,6 +94,8 @@ pub struct TestIssuer {
 struct Published {
     answer: Mutex<(StatusCode, String)>,
     fetches: AtomicUsize,
+    /// Of the last fetch.
+    headers: Mutex<HeaderMap>,
     /// Held while nobody gets an answer.
     hold: Arc<RwLock<()>>,
 }
@@ -99,6 +106,7 @@ impl TestIssuer {
         let state = Arc::new(Published {
             answer: Mutex::new((StatusCode::OK, key_set(keys))),
             fetches: AtomicUsize::new(0),
+            headers: Mutex::default(),
             hold: Arc::default(),
         });
         let router = Router::new().route("/jwks.json", get(publish)).with_state(state.clone());
@@ -118,6 +126,13 @@ impl TestIssuer {
     #[must_use]
     pub fn fetches(&self) -> usize {
         self.state.fetches.load(Ordering::SeqCst)
+    }
+
+    /// What the last to ask for it sent as this header, if anything.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let headers = self.state.headers.lock().expect("nobody panics while holding it");
+        headers.get(name)?.to_str().ok().map(str::to_owned)
     }
 
     /// Keeps everybody waiting for their answer until the guard is dropped.
@@ -147,7 +162,8 @@ fn key_set(keys: &[&TestKey]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-async fn publish(State(state): State<Arc<Published>>) -> (StatusCode, String) {
+async fn publish(State(state): State<Arc<Published>>, headers: HeaderMap) -> (StatusCode, String) {
+    *state.headers.lock().expect("nobody panics while holding it") = headers;
     state.fetches.fetch_add(1, Ordering::SeqCst);
     let _answering = state.hold.read().await;
     state.answer.lock().expect("nobody panics while holding it").clone()

@@ -1,12 +1,15 @@
 //! What the tests of both services need: a database for each test, a service on a port of its own,
-//! an issuer whose keys the test holds, and errors that read well in an assertion.
+//! an issuer whose keys the test holds, a collector of traces, and errors that read well in an
+//! assertion.
 
+mod collector;
 mod database;
 mod issuer;
 mod ops;
 mod service;
 mod status;
 
+pub use collector::TestCollector;
 pub use database::TestDatabase;
 pub use issuer::{TestIssuer, TestKey, claims};
 pub use service::{Service, eventually};

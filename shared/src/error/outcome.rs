@@ -59,6 +59,18 @@ impl Outcome {
         }
     }
 
+    /// The code as gRPC's specification spells it.
+    pub(crate) fn status(self) -> String {
+        let mut status = String::new();
+        for letter in format!("{:?}", self.0).chars() {
+            if letter.is_uppercase() && !status.is_empty() {
+                status.push('_');
+            }
+            status.push(letter.to_ascii_uppercase());
+        }
+        status
+    }
+
     /// Whether the operator, not the caller, should look into it.
     pub(crate) fn is_ours(self) -> bool {
         matches!(
@@ -84,6 +96,14 @@ mod tests {
         }
         let names: std::collections::HashSet<_> = all.map(Outcome::name).into();
         assert_eq!(names.len(), Outcome::COUNT);
+    }
+
+    #[test]
+    fn a_status_is_spelt_as_in_the_specification() {
+        let status = |code| Outcome(code).status();
+        assert_eq!(status(Code::Ok), "OK");
+        assert_eq!(status(Code::Cancelled), "CANCELLED");
+        assert_eq!(status(Code::DeadlineExceeded), "DEADLINE_EXCEEDED");
     }
 
     #[test]

@@ -52,12 +52,12 @@ where
     F: Future<Output = Response>,
 {
     // Any other path may be as long as a client likes.
-    let path = if method.is_known { request.uri().path() } else { "unknown" };
+    let path = method.is_known.then(|| request.uri().path());
     let id = request_id(request.headers());
     // At this level, so that lines of errors carry it even if no others are logged.
     let span = tracing::error_span!(
         "call",
-        method = path,
+        method = path.unwrap_or("unknown"),
         request_id = id.to_str().expect("it is ASCII"),
         user_id = Empty,
         trace_id = Empty
@@ -68,7 +68,7 @@ where
     }
     let mut call = Call::start(method, span.clone(), trace.clone());
 
-    let mut response = answer(request).instrument(span).instrument(trace).await;
+    let mut response = trace::answer(trace, answer(request).instrument(span)).await;
     response.headers_mut().insert(REQUEST_ID, id);
     if let Some(outcome) = Outcome::told_by(response.headers()) {
         call.end(outcome);

@@ -1,20 +1,21 @@
 //! Traces: a span for each call, with the statements that it sends, exported by OpenTelemetry.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::{
     global,
-    propagation::{Extractor, TextMapPropagator as _},
+    propagation::{Extractor, Injector, TextMapPropagator as _},
     trace::{TraceContextExt as _, TracerProvider as _},
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use tracing::{Level, Span, Subscriber, field::Empty};
+use tracing::{Instrument as _, Level, Span, Subscriber, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{
     Layer,
     filter::{Directive, Targets},
     registry::LookupSpan,
 };
+use url::Url;
 
 use crate::{config::TelemetryConfig, error::Outcome};
 
@@ -70,21 +71,86 @@ where
     (Some(layer), Telemetry(Some(provider)))
 }
 
-/// The span of a call to this path, a child of what the caller's `traceparent` names (W3C Trace
-/// Context). It costs nothing where no traces are exported.
-pub(crate) fn call(path: &str, headers: &HeaderMap) -> Span {
-    let name = path.trim_start_matches('/');
-    let (service, method) = name.split_once('/').unwrap_or((name, ""));
+tokio::task_local! {
+    /// The span of the call that this task answers.
+    static CALL: Span;
+}
+
+/// What a call is logged and traced by: for what another task does on its behalf.
+#[derive(Clone, Debug)]
+pub struct Spans {
+    log: Span,
+    trace: Span,
+}
+
+impl Spans {
+    /// Those of the call that this task answers, if it answers one.
+    #[must_use]
+    pub fn current() -> Self {
+        let trace = CALL.try_with(Clone::clone).unwrap_or_else(|_| Span::none());
+        Self { log: Span::current(), trace }
+    }
+
+    /// Does it on the call's behalf.
+    pub fn instrument<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        work.instrument(self.log).instrument(self.trace)
+    }
+
+    /// Notes that what is done on this call's behalf is done together with what `first` asked for,
+    /// in that one's trace.
+    pub fn shares(&self, first: &Self) {
+        if !self.trace.is_disabled() {
+            self.trace.add_link(first.trace.context().span().span_context().clone());
+        }
+    }
+
+    /// The span of an HTTP request that gets this on the call's behalf, and the headers by which
+    /// its trace goes on there (W3C Trace Context).
+    #[must_use]
+    pub fn http_get(&self, url: &Url) -> (Self, HeaderMap) {
+        // Entered, so that it is the parent; without one, a trace begins.
+        let span = self.trace.in_scope(|| {
+            tracing::info_span!(
+                target: TARGET,
+                "request",
+                otel.name = "GET",
+                otel.kind = "client",
+                http.request.method = "GET",
+                server.address = url.host_str(),
+                server.port = url.port_or_known_default(),
+                // Neither a password nor a key that stands in a query.
+                url.path = url.path(),
+            )
+        });
+        let mut headers = HeaderMap::new();
+        if !span.is_disabled() {
+            let to = &mut Headers(&mut headers);
+            TraceContextPropagator::new().inject_context(&span.context(), to);
+        }
+        (Self { log: self.log.clone(), trace: span }, headers)
+    }
+}
+
+/// Answers a call that has this span.
+pub(crate) fn answer<F: Future>(span: Span, answer: F) -> impl Future<Output = F::Output> {
+    CALL.scope(span.clone(), answer.instrument(span))
+}
+
+/// The span of a call to this path, if it is known, with the attributes of OpenTelemetry's
+/// conventions for RPC; a child of what the caller's `traceparent` names (W3C Trace Context). It
+/// costs nothing where no traces are exported.
+pub(crate) fn call(path: Option<&str>, headers: &HeaderMap) -> Span {
+    let method = path.map(|path| path.trim_start_matches('/'));
     let span = tracing::info_span!(
         target: TARGET,
         "call",
-        otel.name = name,
+        otel.name = method.unwrap_or("grpc"),
         otel.kind = "server",
         otel.status_code = Empty,
-        rpc.system = "grpc",
-        rpc.service = service,
-        rpc.method = method,
-        rpc.grpc.status_code = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = method.unwrap_or("_OTHER"),
+        rpc.response.status_code = Empty,
+        error.type = Empty,
     );
     if !span.is_disabled() {
         let parent = TraceContextPropagator::new().extract(&Headers(headers));
@@ -103,20 +169,33 @@ pub(crate) fn id(span: &Span) -> Option<String> {
 
 /// Notes how the call has ended.
 pub(crate) fn end(span: &Span, outcome: Outcome) {
-    span.record("rpc.grpc.status_code", outcome.number());
+    if span.is_disabled() {
+        return;
+    }
+    let code = outcome.status();
+    span.record("rpc.response.status_code", &code);
     if outcome.is_ours() {
         span.record("otel.status_code", "ERROR");
+        span.record("error.type", &code);
     }
 }
 
-struct Headers<'a>(&'a HeaderMap);
+struct Headers<T>(T);
 
-impl Extractor for Headers<'_> {
+impl Extractor for Headers<&HeaderMap> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+impl Injector for Headers<&mut HeaderMap> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(key), Ok(value)) = (key.parse::<HeaderName>(), value.parse()) {
+            self.0.insert(key, value);
+        }
     }
 }

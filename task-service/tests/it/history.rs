@@ -3,8 +3,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
-    process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -17,46 +15,15 @@ use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
 use shared::ids::UserId;
 use sqlx::{Connection as _, PgConnection};
 use test_support::{TestDatabase, TestIssuer, TestKey, eventually};
-use tokio::{
-    process::{Child, Command},
-    time::sleep,
-};
-use tonic::{Code, Request, Status, transport::Endpoint};
+use tokio::time::sleep;
+use tonic::{Code, Request, Status};
 use uuid::Uuid;
+
+use crate::support::Program;
 
 const WORKERS: usize = 6;
 /// How often something is killed.
 const FAULTS: usize = 8;
-
-/// The real program, to be killed, and where it listens.
-struct Program<'a> {
-    database: &'a TestDatabase,
-    jwks_url: &'a str,
-    address: SocketAddr,
-}
-
-impl Program<'_> {
-    fn start(&self) -> Child {
-        let address = self.address.to_string();
-        Command::new(env!("CARGO_BIN_EXE_task-service"))
-            .env_clear()
-            .envs([
-                ("DATABASE_URL", self.database.url()),
-                ("TASK_JWKS_URL", self.jwks_url),
-                ("TASK_LISTEN_ADDRESS", &address),
-                ("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0"),
-                ("RUST_LOG", "off"),
-            ])
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the program starts")
-    }
-
-    async fn ready(&self) {
-        eventually("it is ready", async || shared::server::is_ready(self.address).await).await;
-    }
-}
 
 /// What one client did, by the titles that it made up.
 #[derive(Default)]
@@ -199,15 +166,13 @@ async fn what_was_acknowledged_outlives_whatever_is_killed() {
     let database = TestDatabase::create_on_own_server().await;
     let key = TestKey::generate("first");
     let issuer = TestIssuer::start(&[&key]).await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let program = Program { database: &database, jwks_url: issuer.url(), address: free };
+    let program = Program::new(&database, &issuer, &[]);
     let mut child = program.start();
     program.ready().await;
 
     let owner = UserId::generate();
     let new_client = || {
-        let endpoint = Endpoint::from_shared(format!("http://{free}")).unwrap();
-        let tasks = TaskServiceClient::new(endpoint.connect_lazy());
+        let tasks = TaskServiceClient::new(program.channel());
         Client { token: key.token(owner), tasks }
     };
     let stop = AtomicBool::new(false);

@@ -32,6 +32,7 @@ mod reflection;
 mod request_id;
 mod support;
 mod token;
+mod trace;
 mod update;
 mod update_mask;
 mod update_model;

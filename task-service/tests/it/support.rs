@@ -1,6 +1,7 @@
 //! The harness: a running task-service with a database of its own, an issuer whose keys the test
 //! holds, and users with a client each.
 
+mod program;
 mod user;
 mod wire;
 
@@ -15,6 +16,7 @@ use tonic::{
     transport::Channel,
 };
 
+pub(crate) use program::Program;
 pub(crate) use user::{User, titled};
 pub(crate) use wire::{METHODS, call_with_bytes};
 
