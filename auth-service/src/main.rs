@@ -9,7 +9,6 @@ use shared::{
     error::Error,
     program,
     server::{self, Listeners},
-    telemetry,
 };
 
 use crate::command::{Arguments, Command};
@@ -31,11 +30,9 @@ async fn main() -> ExitCode {
     match command::or_exit(&command_line) {
         Command::Serve => {
             let config = Config::to_serve(&command_line).unwrap_or_else(|error| error.exit());
-            program::exit_code(serve(config).await)
+            program::run(&config.telemetry.clone(), "auth-service", serve(config)).await
         }
-        Command::Migrate => {
-            program::exit_code(program::migrate(command_line.settings_or_exit()).await)
-        }
+        Command::Migrate => program::migrate(command_line.settings_or_exit()).await,
         Command::Healthcheck => {
             let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
             program::healthcheck(ops_address).await
@@ -43,13 +40,12 @@ async fn main() -> ExitCode {
         Command::Keys(command) => {
             let config = command_line.settings().and_then(Config::check);
             let config = config.unwrap_or_else(|error| error.exit());
-            program::exit_code(keys(config, command).await)
+            program::run(&config.telemetry.clone(), "auth-service", keys(config, command)).await
         }
     }
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    let _telemetry = telemetry::init(&config.telemetry, "auth-service");
     let shutdown = server::shutdown_on_signal();
     let [calls, ops] = server::listen_all([
         (config.listen.address, "AUTH_LISTEN_ADDRESS"),
@@ -66,7 +62,6 @@ async fn serve(config: Config) -> Result<(), Error> {
 }
 
 async fn keys(config: Config, command: KeyCommand) -> Result<(), Error> {
-    let _telemetry = telemetry::init(&config.telemetry, "auth-service");
     let table = auth_service::run_key_command(&config, command).await?;
     #[expect(clippy::print_stdout, reason = "a program that talks to a person")]
     {

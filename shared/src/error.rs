@@ -174,13 +174,15 @@ impl Error {
         let mut text = String::new();
         let mut cause = self.source();
         while let Some(error) = cause {
-            let next = error.to_string();
+            // sqlx's own words add a line, which is one of PostgreSQL's source.
+            let database = error.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error());
+            let next = database.map_or_else(|| error.to_string(), |e| e.message().to_owned());
             // Some errors repeat in their own words what lies behind them.
             if !text.ends_with(&next) {
                 let separator = if text.is_empty() { "" } else { ": " };
                 let _ = write!(text, "{separator}{next}");
             }
-            cause = error.source();
+            cause = error.source().filter(|_| database.is_none());
         }
         text
     }

@@ -8,7 +8,7 @@ use prometheus::{
 };
 use sqlx::PgPool;
 
-use crate::db::Pools;
+use crate::{db::Pools, telemetry};
 
 mod calls;
 
@@ -29,6 +29,10 @@ impl Metrics {
         let build = build.const_label("service", service);
         let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
         metrics.keep(IntGauge::with_opts(build)).set(1);
+        metrics.sample(
+            ("tandem_log_left_out_lines", "Lines left out of the log, since nobody reads it."),
+            telemetry::left_out,
+        );
         // It reads /proc.
         #[cfg(target_os = "linux")]
         metrics.register(prometheus::process_collector::ProcessCollector::for_self());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    config::{CommandLine, ConfigError, MigrateConfig},
+    config::{CommandLine, ConfigError, MigrateConfig, TelemetryConfig},
     db,
     error::Error,
     ops, server, telemetry,
@@ -31,11 +31,13 @@ pub fn to_serve<S>(
 }
 
 /// Brings the database to the newest schema.
-pub async fn migrate(config: MigrateConfig) -> Result<(), Error> {
-    let _telemetry = telemetry::init(&config.telemetry, "migrate");
-    db::migrate(&config.database).await?;
-    tracing::info!("the database has the newest schema");
-    Ok(())
+pub async fn migrate(config: MigrateConfig) -> ExitCode {
+    let migrating = async {
+        db::migrate(&config.database).await?;
+        tracing::info!("the database has the newest schema");
+        Ok(())
+    };
+    run(&config.telemetry, "migrate", migrating).await
 }
 
 /// 0 if the service whose operations port is at `address` is ready for calls, otherwise 1.
@@ -52,14 +54,19 @@ pub async fn healthcheck(address: SocketAddr) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The exit code of a program that has ended so: 1 if it failed, and then the log says why.
-pub fn exit_code(ended: Result<(), Error>) -> ExitCode {
-    let Err(error) = ended else { return ExitCode::SUCCESS };
+/// Does what `program` is for, with its log and its traces. The exit code is 1 if it fails, and then
+/// the log says why.
+pub async fn run(
+    telemetry: &TelemetryConfig,
+    program: &'static str,
+    work: impl Future<Output = Result<(), Error>>,
+) -> ExitCode {
+    let _telemetry = telemetry::init(telemetry, program);
+    let Err(error) = work.await else { return ExitCode::SUCCESS };
     match &error {
-        Error::DatabaseUnavailable(_) => tracing::error!(
-            "cannot reach the database, whose place DATABASE_URL says: {}",
-            error.causes()
-        ),
+        Error::DatabaseUnavailable(_) => {
+            tracing::error!("cannot reach the database that DATABASE_URL names: {}", error.causes())
+        }
         error => tracing::error!("{}", error.causes()),
     }
     ExitCode::FAILURE

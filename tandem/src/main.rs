@@ -32,9 +32,10 @@ async fn main() -> ExitCode {
     let config: Config =
         CommandLine::new::<Config>(command, std::env::args_os()).settings_or_exit();
     config.check().unwrap_or_else(|mistakes| mistakes.exit());
-    let _telemetry = telemetry::init(&config.telemetry, "tandem");
+    let telemetry = telemetry::init(&config.telemetry, "tandem");
     let Err(error) = run(&config).await else { return ExitCode::SUCCESS };
     if let Some(mistakes) = error.downcast_ref::<ConfigError>() {
+        drop(telemetry);
         mistakes.exit();
     }
     tracing::error!("{error:#}");

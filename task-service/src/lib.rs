@@ -44,6 +44,7 @@ mod store;
 pub use config::{Config, ListenConfig, TaskConfig};
 use issuer::Issuer;
 use service::Tasks;
+use store::page_token_keys;
 
 /// The name of the service in protos, reflection and health.
 pub const SERVICE_NAME: &str = pb::task_service_server::SERVICE_NAME;
@@ -64,7 +65,7 @@ pub async fn run(
     let issuer = Arc::new(Issuer::new(&config.issuer, &metrics));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
-    let purging = pools.background.clone();
+    let background = pools.background.clone();
     let routes = routes(pools, &issuer, verifier, health, &config, &metrics);
 
     // Not during the drain: it would say that the service is ready again.
@@ -79,12 +80,19 @@ pub async fn run(
             let fetched = keys.load().is_some();
             fetched.then_some(()).ok_or_else(|| "the issuer's keys cannot be fetched".into())
         };
-        tokio::join!(
-            issuer.refresh_forever(),
-            readiness.follow(check),
-            purge::purge_forever(&purging, config.task.purge_interval),
-        );
-        Ok(())
+        let follow = async {
+            readiness.wait_for(|| probe.check()).await;
+            // One that may not read would never become ready: it ends, and says why.
+            db::retry_until_available(&readiness, || page_token_keys::find(&background)).await?;
+            readiness.follow(check).await;
+            Ok(())
+        };
+        let beside = async {
+            let purging = purge::purge_forever(&background, config.task.purge_interval);
+            tokio::join!(issuer.refresh_forever(), purging);
+            Ok(())
+        };
+        tokio::try_join!(follow, beside).map(drop)
     });
     let answering_ops = ops::serve(listeners.ops, metrics, readiness.clone());
     let (calls, limits) = (listeners.calls, &config.server);

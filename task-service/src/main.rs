@@ -8,7 +8,6 @@ use shared::{
     error::Error,
     program,
     server::{self, Listeners},
-    telemetry,
 };
 use task_service::{Config, ListenConfig};
 
@@ -26,11 +25,9 @@ async fn main() -> ExitCode {
     match command_line.task_or_exit() {
         Task::Serve => {
             let config = Config::to_serve(&command_line).unwrap_or_else(|error| error.exit());
-            program::exit_code(serve(config).await)
+            program::run(&config.telemetry.clone(), "task-service", serve(config)).await
         }
-        Task::Migrate => {
-            program::exit_code(program::migrate(command_line.settings_or_exit()).await)
-        }
+        Task::Migrate => program::migrate(command_line.settings_or_exit()).await,
         Task::Healthcheck => {
             let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
             program::healthcheck(ops_address).await
@@ -39,7 +36,6 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    let _telemetry = telemetry::init(&config.telemetry, "task-service");
     let shutdown = server::shutdown_on_signal();
     let [calls, ops] = server::listen_all([
         (config.listen.address, "TASK_LISTEN_ADDRESS"),

@@ -59,13 +59,24 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // Not the parser's own words: they may repeat a part of the URL, such as the password.
-        let malformed = || "expected postgres://user:password@host:port/database".to_owned();
+        let malformed = || {
+            "expected postgres://user:password@host:port/database, where @, / and # of a password \
+             are written %40, %2F and %23"
+                .to_owned()
+        };
         let url = Url::parse(text).map_err(|_| malformed())?;
-        if !matches!(url.scheme(), "postgres" | "postgresql") {
+        let is_ours = matches!(url.scheme(), "postgres" | "postgresql");
+        // Either is the rest of a password.
+        let is_cut = url.fragment().is_some() || url.path().matches('/').count() > 1;
+        if !is_ours || is_cut {
             return Err(malformed());
         }
+        let mode = url.query_pairs().find(|(key, _)| matches!(&**key, "sslmode" | "ssl-mode"));
+        if mode.as_ref().is_some_and(|(_, mode)| PgSslMode::from_str(mode).is_err()) {
+            return Err("sslmode is verify-full, verify-ca, require or disable".to_owned());
+        }
         let options = PgConnectOptions::from_str(text).map_err(|_| malformed())?;
-        let chosen = url.query_pairs().any(|(key, _)| matches!(&*key, "sslmode" | "ssl-mode"));
+        let chosen = mode.is_some();
         match options.get_ssl_mode() {
             _ if is_local(&options) => Ok(Self(options)),
             PgSslMode::Allow | PgSslMode::Prefer if chosen => {
@@ -130,11 +141,20 @@ mod tests {
         }
         let prefer = ssl_mode("postgres://db.example/tandem?sslmode=prefer").unwrap_err();
         assert!(prefer.contains("verify-full"), "{prefer}");
+        let bogus = ssl_mode("postgres://db.example/tandem?sslmode=bogus").unwrap_err();
+        assert!(bogus.starts_with("sslmode is"), "{bogus}");
     }
 
     #[test]
     fn a_malformed_url_is_refused_without_being_repeated() {
-        for url in ["", "tandem", "mysql://root:hunter2@h/d", "postgres://u:hunter2@h:notaport/d"] {
+        for url in [
+            "",
+            "tandem",
+            "mysql://root:hunter2@h/d",
+            "postgres://u:hunter2@h:notaport/d",
+            "postgres://u:p@s/hunter2@h/d",
+            "postgres://u:p#hunter2@h/d",
+        ] {
             let error = ssl_mode(url).unwrap_err();
             assert!(error.starts_with("expected postgres://") && !error.contains("hunter2"));
         }

@@ -5,6 +5,23 @@ use sqlx::migrate::MigrateError;
 
 use super::Error;
 
+/// What the operator has to do before the database lets a service go on.
+#[derive(Debug, thiserror::Error)]
+enum Advice {
+    #[error(
+        "the role that DATABASE_URL names lacks a privilege: deploy/roles.sql grants each service \
+         its own tables, and only their owner can migrate them"
+    )]
+    Privilege(#[source] sqlx::Error),
+    #[error("PostgreSQL refuses the role, the password or the database that DATABASE_URL names")]
+    Place(#[source] sqlx::Error),
+    #[error(
+        "TLS with the database fails: `sslmode` and `sslrootcert` in DATABASE_URL say what is \
+         expected of it"
+    )]
+    Tls(#[source] sqlx::Error),
+}
+
 impl From<sqlx::Error> for Error {
     /// Maps by kind and SQLSTATE, never by message text.
     fn from(error: sqlx::Error) -> Self {
@@ -20,10 +37,14 @@ impl From<sqlx::Error> for Error {
                     Self::DatabaseUnavailable(error.into())
                 }
                 Some("25006") => Self::DatabaseUnavailable(error.into()),
+                // insufficient_privilege
+                Some("42501") => Self::Internal(Advice::Privilege(error).into()),
+                // invalid authorization, invalid_catalog_name
+                Some("28000" | "28P01" | "3D000") => Self::Internal(Advice::Place(error).into()),
                 _ => Self::Internal(error.into()),
             },
+            sqlx::Error::Tls(_) => Self::DatabaseUnavailable(Advice::Tls(error).into()),
             sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed

@@ -24,9 +24,9 @@ const TARGET: &str = "tandem::trace";
 
 /// Sends what is left of the traces when it is dropped.
 #[derive(Debug, Default)]
-pub struct Telemetry(Option<SdkTracerProvider>);
+pub(super) struct Exporter(Option<SdkTracerProvider>);
 
-impl Drop for Telemetry {
+impl Drop for Exporter {
     fn drop(&mut self) {
         if let Some(provider) = &self.0
             && let Err(error) = provider.shutdown()
@@ -45,17 +45,17 @@ pub(super) fn not_in_the_log() -> Directive {
 pub(super) fn exported<S>(
     config: &TelemetryConfig,
     program: &'static str,
-) -> (Option<impl Layer<S>>, Telemetry)
+) -> (Option<impl Layer<S>>, Exporter)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let Some(endpoint) = &config.otlp_endpoint else { return (None, Telemetry::default()) };
+    let Some(endpoint) = &config.otlp_endpoint else { return (None, Exporter::default()) };
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint.as_str()).build();
     let exporter = match exporter {
         Ok(exporter) => exporter,
         Err(error) => {
             tracing::error!(%error, %endpoint, "traces cannot be sent");
-            return (None, Telemetry::default());
+            return (None, Exporter::default());
         }
     };
     let name = config.otel_service_name.clone().unwrap_or_else(|| program.to_owned());
@@ -68,7 +68,7 @@ where
     let what =
         Targets::new().with_target(TARGET, Level::INFO).with_target("sqlx::query", Level::DEBUG);
     let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(what);
-    (Some(layer), Telemetry(Some(provider)))
+    (Some(layer), Exporter(Some(provider)))
 }
 
 tokio::task_local! {

@@ -69,7 +69,11 @@ fn settings<T: clap::Args>(flags: &[&str]) -> T {
 }
 
 async fn start_auth(database: &Database) -> Service {
-    let url = database.url("auth_service");
+    start_auth_as("auth_service", database).await
+}
+
+async fn start_auth_as(role: &str, database: &Database) -> Service {
+    let url = database.url(role);
     let config = settings::<auth_service::Config>(&[
         "--database-url",
         &url,
@@ -82,7 +86,11 @@ async fn start_auth(database: &Database) -> Service {
 }
 
 async fn start_tasks(database: &Database, auth: &Service) -> Service {
-    let url = database.url("task_service");
+    start_tasks_as("task_service", database, auth).await
+}
+
+async fn start_tasks_as(role: &str, database: &Database, auth: &Service) -> Service {
+    let url = database.url(role);
     let jwks_url = format!("{}/.well-known/jwks.json", auth.url());
     let config = settings::<task_service::Config>(&[
         "--database-url",
@@ -213,6 +221,19 @@ async fn tables_of_later_migrations_are_covered() {
         ] {
             database.execute(role, &statement).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_given_the_others_role_ends_and_says_why() {
+    let database = database().await;
+    let auth = start_auth(&database).await.ready().await;
+    let tasks = start_tasks_as("auth_service", &database, &auth).await;
+    let other = start_auth_as("task_service", &database).await;
+    for (service, schema) in [(tasks, "task"), (other, "auth")] {
+        let causes = service.ended().await.unwrap_err().causes();
+        assert!(causes.contains("deploy/roles.sql"), "{causes}");
+        assert!(causes.ends_with(&format!("permission denied for schema {schema}")), "{causes}");
     }
 }
 

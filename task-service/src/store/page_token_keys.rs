@@ -3,15 +3,20 @@
 use shared::{error::Error, page::PageTokenKey};
 use sqlx::PgPool;
 
+/// The key that is stored, if there is one.
+pub(crate) async fn find(db: &PgPool) -> Result<Option<PageTokenKey>, Error> {
+    let key = sqlx::query_scalar!("select key from task.page_token_keys");
+    Ok(key.fetch_optional(db).await?.map(|key| PageTokenKey::new(&key)))
+}
+
 /// The key that is stored, or `candidate`, which is stored if there was none.
 pub(crate) async fn find_or_insert(
     db: &PgPool,
     candidate: &[u8; 32],
 ) -> Result<PageTokenKey, Error> {
     // First without a write, which a standby would refuse.
-    let key = sqlx::query_scalar!("select key from task.page_token_keys");
-    if let Some(key) = key.fetch_optional(db).await? {
-        return Ok(PageTokenKey::new(&key));
+    if let Some(key) = find(db).await? {
+        return Ok(key);
     }
     // The update changes nothing; it makes the statement return the row that was there first.
     let key = sqlx::query_scalar!(

@@ -17,6 +17,7 @@ mod issuer;
 mod issuer_away;
 mod lane;
 mod list;
+mod log;
 mod model;
 mod ops;
 mod order;

@@ -35,11 +35,16 @@ impl<'a> Program<'a> {
 
     /// Starts it. It is killed when what is returned is dropped.
     pub(crate) fn start(&self) -> Child {
+        self.start_with_log(Stdio::null())
+    }
+
+    /// Starts it with its log there.
+    pub(crate) fn start_with_log(&self, log: Stdio) -> Child {
         Command::new(env!("CARGO_BIN_EXE_task-service"))
             .env_clear()
             .envs(self.variables.iter().copied())
             .env("TASK_LISTEN_ADDRESS", self.address.to_string())
-            .stderr(Stdio::null())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .expect("the program starts")
