@@ -31,6 +31,11 @@ pub(crate) struct Arguments {
     /// names an unknown one refuse its tokens until they do.
     #[arg(long)]
     now: bool,
+
+    /// With `keys revoke`: although the root key opens none of the keys in the database, since the
+    /// one that does is lost.
+    #[arg(long)]
+    lost_root_key: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -72,9 +77,12 @@ pub(crate) fn or_exit(command_line: &CommandLine) -> Command {
 }
 
 fn parse(arguments: Arguments) -> Result<Command, &'static str> {
-    let Arguments { command, action, kid, now } = arguments;
+    let Arguments { command, action, kid, now, lost_root_key } = arguments;
     if now && action != Some(Action::Rotate) {
         return Err("--now: belongs to `keys rotate`");
+    }
+    if lost_root_key && action != Some(Action::Revoke) {
+        return Err("--lost-root-key: belongs to `keys revoke`");
     }
     match (command, action, kid) {
         (Name::Serve, None, None) => Ok(Command::Serve),
@@ -83,7 +91,7 @@ fn parse(arguments: Arguments) -> Result<Command, &'static str> {
         (Name::Keys, Some(Action::List), None) => Ok(Command::Keys(KeyCommand::List)),
         (Name::Keys, Some(Action::Rotate), None) => Ok(Command::Keys(KeyCommand::Rotate { now })),
         (Name::Keys, Some(Action::Revoke), Some(kid)) => {
-            Ok(Command::Keys(KeyCommand::Revoke { kid }))
+            Ok(Command::Keys(KeyCommand::Revoke { kid, lost_root_key }))
         }
         (Name::Keys, None, _) => Err("ACTION: `keys` needs one of list, rotate, revoke"),
         (Name::Keys, Some(Action::Revoke), None) => Err("KID: `keys revoke` needs one"),

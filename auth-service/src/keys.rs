@@ -221,7 +221,7 @@ impl SigningKeys {
                     format!(
                         "the root key does not open the signing key {} in the database: set \
                          AUTH_ROOT_KEY or AUTH_ROOT_KEY_FILE to the one it was made with, or \
-                         revoke the key if it is not yours",
+                         give the key up with `keys revoke`",
                         stored.sealed.kid
                     )
                     .into(),

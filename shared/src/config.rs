@@ -14,8 +14,7 @@ mod server;
 
 pub use command_line::{CommandLine, ConfigError, Task};
 pub use database_url::DatabasePlace;
-pub(crate) use file::read_pem;
-pub use file::read_value;
+pub use file::{pem_file, read_pem, read_value};
 pub use server::{ServerConfig, TlsConfig};
 
 /// The database and how it is used.

@@ -54,8 +54,8 @@ pub async fn healthcheck(address: SocketAddr) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Does what `program` is for, with its log and its traces. The exit code is 1 if it fails, and then
-/// the log says why.
+/// Does what `program` is for, with its log and its traces. The exit code is 1 if it fails, and
+/// then the log says why.
 pub async fn run(
     telemetry: &TelemetryConfig,
     program: &'static str,
@@ -65,7 +65,8 @@ pub async fn run(
     let Err(error) = work.await else { return ExitCode::SUCCESS };
     match &error {
         Error::DatabaseUnavailable(_) => {
-            tracing::error!("cannot reach the database that DATABASE_URL names: {}", error.causes())
+            let causes = error.causes();
+            tracing::error!("cannot reach the database that DATABASE_URL names: {causes}");
         }
         error => tracing::error!("{}", error.causes()),
     }

@@ -21,6 +21,8 @@ pub use trace::Spans;
 /// comes then is left out.
 const MAX_WAITING_LINES: usize = 8192;
 
+const NO_CERTIFICATES: &str = "rustls_platform_verifier=off";
+
 /// Counts the lines that were left out.
 static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
 
@@ -49,6 +51,8 @@ pub fn init(config: &TelemetryConfig, program: &'static str) -> Telemetry {
     let filter = EnvFilter::new(&config.log_filter);
     // A trace has spans of its own, which would be in the way of who reads the log.
     let filter = filter.add_directive(trace::not_in_the_log());
+    // It repeats, as an error, what whoever connects in vain says once.
+    let filter = filter.add_directive(NO_CERTIFICATES.parse().expect("it is a directive"));
     let (traces, exporter) = trace::exported(config, program);
     let _ = match traces {
         // One filter for all costs least. And with filters for each layer, a crate that asks

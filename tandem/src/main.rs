@@ -55,7 +55,12 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         listening.await.map_err(|error| anyhow::anyhow!(error.causes()))?;
     let auth = Listeners { calls: auth, ops: auth_ops };
     let task = Listeners { calls: task, ops: task_ops };
-    let data_dir = local_postgres::durable_dir(&config.preferred_data_dir())?;
+    let preferred = config.preferred_data_dir();
+    let data_dir = local_postgres::durable_dir(&preferred)?;
+    if std::path::absolute(&preferred).is_ok_and(|preferred| preferred != data_dir) {
+        let preferred = preferred.display();
+        say(&format!("PostgreSQL does not run as root, and others may not enter {preferred}."));
+    }
 
     if let Some(database) = config.given_database() {
         std::fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;

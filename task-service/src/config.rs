@@ -1,12 +1,12 @@
 //! The settings of task-service beside those that both services have.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use reqwest::Url;
 use shared::{
     config::{
         CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
-        http_url, milliseconds, seconds, socket_address,
+        http_url, milliseconds, pem_file, seconds, socket_address,
     },
     program,
 };
@@ -145,6 +145,28 @@ pub struct IssuerConfig {
         value_parser = http_url
     )]
     pub url: Url,
+
+    /// A file with the certificate, in PEM, that the issuer is shown if it asks for one.
+    #[arg(
+        id = "jwks_client_cert_file",
+        long = "jwks-client-cert-file",
+        env = "TASK_JWKS_CLIENT_CERT_FILE",
+        value_name = "FILE",
+        value_parser = pem_file,
+        requires = "jwks_client_key_file"
+    )]
+    pub client_cert_file: Option<PathBuf>,
+
+    /// A file with that certificate's private key, in PEM.
+    #[arg(
+        id = "jwks_client_key_file",
+        long = "jwks-client-key-file",
+        env = "TASK_JWKS_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        value_parser = pem_file,
+        requires = "jwks_client_cert_file"
+    )]
+    pub client_key_file: Option<PathBuf>,
 
     /// How often the keys are fetched, give or take a tenth.
     #[arg(

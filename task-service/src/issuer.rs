@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use reqwest::StatusCode;
 use shared::{
     auth::{Caller, KeySet, Keys, Verifier},
+    config::read_pem,
     error::Error,
     metrics::{IntCounter, IntGauge, Metrics},
     telemetry::Spans,
@@ -66,13 +67,7 @@ impl Counts {
 impl Issuer {
     /// An issuer whose keys are not fetched yet.
     pub(crate) fn new(config: &IssuerConfig, metrics: &Metrics) -> Self {
-        let client = reqwest::Client::builder()
-            .timeout(config.timeout)
-            // The URL is the operator's word: follow nobody else's, and no proxy on this machine's.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .expect("the TLS provider and its roots are compiled in");
+        let client = client(config).build().expect("the TLS provider and its roots are there");
         let (keys, last_fetch) = (Arc::<Keys>::default(), Mutex::default());
         let known = keys.clone();
         metrics.sample(
@@ -171,7 +166,11 @@ impl Issuer {
         headers: HeaderMap,
     ) -> Result<KeySet, Box<dyn StdError + Send + Sync>> {
         let url = self.config.url.clone();
-        let mut response = self.client.get(url).headers(headers).send().await?;
+        let client = match identity(&self.config)? {
+            Some(identity) => client(&self.config).identity(identity).build()?,
+            None => self.client.clone(),
+        };
+        let mut response = client.get(url).headers(headers).send().await?;
         if response.status() != StatusCode::OK {
             return Err(format!("the issuer answers {}", response.status()).into());
         }
@@ -184,4 +183,22 @@ impl Issuer {
         }
         Ok(KeySet::parse(&body)?)
     }
+}
+
+/// Asks at the operator's word: follows nobody else's, and no proxy on this machine's.
+fn client(config: &IssuerConfig) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().timeout(config.timeout);
+    builder.redirect(reqwest::redirect::Policy::none()).no_proxy()
+}
+
+/// What the issuer is shown if it asks, as it is in the files now.
+fn identity(
+    config: &IssuerConfig,
+) -> Result<Option<reqwest::Identity>, Box<dyn StdError + Send + Sync>> {
+    let IssuerConfig { client_cert_file, client_key_file, .. } = config;
+    let Some((cert, key)) = client_cert_file.as_ref().zip(client_key_file.as_ref()) else {
+        return Ok(None);
+    };
+    let pem = [read_pem(cert)?, read_pem(key)?].concat();
+    Ok(Some(reqwest::Identity::from_pem(&pem)?))
 }

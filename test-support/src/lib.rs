@@ -2,6 +2,7 @@
 //! an issuer whose keys the test holds, a collector of traces, and errors that read well in an
 //! assertion.
 
+mod authority;
 mod collector;
 mod database;
 mod issuer;
@@ -9,6 +10,7 @@ mod ops;
 mod service;
 mod status;
 
+pub use authority::TestAuthority;
 pub use collector::TestCollector;
 pub use database::TestDatabase;
 pub use issuer::{TestIssuer, TestKey, claims};

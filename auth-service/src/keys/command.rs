@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use shared::{db, error::Error};
 
-use super::SigningKeys;
+use super::{SigningKey, SigningKeys, StoredKey};
 use crate::{
     config::Config,
     domain::key_schedule::{KeyState, RotationReason, Schedule, Step},
@@ -27,6 +27,8 @@ pub enum KeyCommand {
     Revoke {
         /// Which one.
         kid: String,
+        /// Although the root key opens none of the keys: the one that does is lost.
+        lost_root_key: bool,
     },
 }
 
@@ -42,9 +44,13 @@ pub async fn run(config: &Config, command: KeyCommand) -> Result<String, Error> 
     match command {
         KeyCommand::List => {}
         KeyCommand::Rotate { now } => keys.rotate(now).await?,
-        KeyCommand::Revoke { kid } => keys.revoke(&kid).await?,
+        KeyCommand::Revoke { kid, lost_root_key } => keys.revoke(&kid, lost_root_key).await?,
     }
-    Ok(table(&signing_keys::list(&keys.db, keys.policy).await?))
+    let schedule = signing_keys::list(&keys.db, keys.policy).await?;
+    if let Err(error) = keys.open(&schedule) {
+        tracing::warn!("{}", error.causes());
+    }
+    Ok(table(&schedule))
 }
 
 impl SigningKeys {
@@ -74,14 +80,32 @@ impl SigningKeys {
     }
 
     /// Whether the key opens does not matter: this is the way out when one in the database does
-    /// not.
-    async fn revoke(&self, kid: &str) -> Result<(), Error> {
+    /// not. Where none does, the root key is more likely a mistake.
+    async fn revoke(&self, kid: &str, lost_root_key: bool) -> Result<(), Error> {
+        if !lost_root_key && self.opens_none(&signing_keys::list(&self.db, self.policy).await?) {
+            return refused(
+                "the root key opens none of the signing keys in the database: set AUTH_ROOT_KEY or \
+                 AUTH_ROOT_KEY_FILE to the one they were made with; if it is lost, revoke each \
+                 with `--lost-root-key`",
+            );
+        }
         if !signing_keys::revoke(&self.db, kid).await? {
             return refused("there is no such key, or it is revoked; `keys list` shows all");
         }
         events::record_key_revoked(kid);
+        if self.opens_none(&signing_keys::list(&self.db, self.policy).await?) {
+            // The others have to be given up, too, before there can be a new one.
+            return Ok(());
+        }
         // If it was the active one, another takes its place.
         self.maintain().await.map(drop)
+    }
+
+    fn opens_none(&self, schedule: &Schedule) -> bool {
+        let mut published = schedule.keys().filter(|(_, state)| state.is_published()).peekable();
+        let opens =
+            |(key, _): (&StoredKey, _)| SigningKey::open(&key.sealed, &self.root_key).is_some();
+        published.peek().is_some() && !published.any(opens)
     }
 }
 

@@ -104,6 +104,29 @@ async fn a_running_service_replaces_a_key_whose_revocation_was_interrupted() {
 }
 
 #[tokio::test]
+async fn a_wrong_root_key_revokes_nothing_unless_the_right_one_is_lost() {
+    let database = database().await;
+    let keys = rows(&database, &["keys", "rotate"]).await;
+    let mut other = settings(&database);
+    other.push(("AUTH_ROOT_KEY", OTHER_ROOT_KEY));
+    let ended = run(&["keys", "revoke", &keys[0][0]], &other).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains("--lost-root-key"), "{ended:?}");
+    let listed = run(&["keys", "list"], &other).await;
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    assert!(listed.stderr.contains("the root key does not open"), "{listed:?}");
+    assert_eq!(states(&rows(&database, &["keys", "list"]).await), ["active", "next"]);
+
+    for (key, left) in [(&keys[0][0], "next"), (&keys[1][0], "active")] {
+        let ended = run(&["keys", "revoke", key, "--lost-root-key"], &other).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.contains(left), "{ended:?}");
+    }
+    let app = App::on(&database, &["--root-key", OTHER_ROOT_KEY]).await;
+    app.new_token("ada").await;
+}
+
+#[tokio::test]
 async fn what_is_in_the_way_is_said_with_what_to_do() {
     let database = database().await;
     for kid in ["no-such-key", "-begins-with-a-hyphen", "--with-two", "-h-then-more", "-Version"] {
@@ -144,6 +167,7 @@ async fn a_command_that_makes_no_sense_is_refused_by_what_is_wrong_with_it() {
         (&["keys", "list", "--now"], "--now"),
         (&["serve", "list"], "ACTION"),
         (&["migrate", "--now"], "--now"),
+        (&["keys", "rotate", "--lost-root-key"], "--lost-root-key"),
     ] {
         let ended = run(args, &settings(&database)).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}: {ended:?}");

@@ -3,66 +3,21 @@
 
 use std::{
     fs,
-    path::Path,
     time::{Duration, Instant},
 };
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
-};
 use tempfile::TempDir;
-use test_support::eventually;
+use test_support::{TestAuthority, eventually};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::support::{App, database, run, settings};
 
-/// A root and the certificates that it signs.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("it has no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(DnType::CommonName, "a root for tests");
-        let key = KeyPair::generate().expect("the system has randomness");
-        Self(CertifiedIssuer::self_signed(params, key).expect("it signs itself"))
-    }
-
-    fn root(&self) -> Certificate {
-        Certificate::from_pem(self.0.pem())
-    }
-
-    /// A certificate for `localhost` and its key, in PEM.
-    fn issue(&self) -> (String, String) {
-        self.issue_until(2100)
-    }
-
-    /// One that ends with the beginning of this year.
-    fn issue_until(&self, year: i32) -> (String, String) {
-        let key = KeyPair::generate().expect("the system has randomness");
-        let names = vec!["localhost".to_owned()];
-        let mut params = CertificateParams::new(names).expect("it is a name");
-        params.not_after = date_time_ymd(year, 1, 1);
-        let cert = params.signed_by(&key, &self.0).expect("the root signs");
-        (cert.pem(), key.serialize_pem())
-    }
-
-    /// Writes a new certificate and its key.
-    fn write(&self, dir: &Path) -> (String, String) {
-        let (cert, key) = self.issue();
-        let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
-        fs::write(&cert_file, cert).expect("the folder is there");
-        fs::write(&key_file, key).expect("the folder is there");
-        (cert_file.display().to_string(), key_file.display().to_string())
-    }
-}
-
-fn client_tls(root: Certificate) -> ClientTlsConfig {
+/// Of a client that trusts this authority.
+fn client_tls(authority: &TestAuthority) -> ClientTlsConfig {
+    let root = Certificate::from_pem(authority.root());
     ClientTlsConfig::new().ca_certificate(root).domain_name("localhost")
 }
 
@@ -78,12 +33,12 @@ async fn answers(mut client: AuthServiceClient<Channel>) -> bool {
 }
 
 /// A service with a certificate of this authority, in this folder.
-async fn start(authority: &Authority, dir: &TempDir, flags: &[&str]) -> App {
+async fn start(authority: &TestAuthority, dir: &TempDir, flags: &[&str]) -> App {
     let (cert, key) = authority.write(dir.path());
     let tls = ["--server-tls-cert-file", &cert, "--server-tls-key-file", &key];
     let app = App::launch(&database().await, &[&tls, flags].concat()).await;
     eventually("it has its keys", async || {
-        answers(client(&app, client_tls(authority.root()))).await || !flags.is_empty()
+        answers(client(&app, client_tls(authority))).await || !flags.is_empty()
     })
     .await;
     app
@@ -91,51 +46,49 @@ async fn start(authority: &Authority, dir: &TempDir, flags: &[&str]) -> App {
 
 #[tokio::test]
 async fn a_client_that_trusts_the_root_is_answered_and_others_are_not() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let app = start(&authority, &dir, &[]).await;
-    assert!(!answers(client(&app, client_tls(Authority::new().root()))).await);
+    assert!(!answers(client(&app, client_tls(&TestAuthority::new()))).await);
     assert!(!answers(app.client()).await, "plain text");
-    assert!(answers(client(&app, client_tls(authority.root()))).await);
+    assert!(answers(client(&app, client_tls(&authority))).await);
 }
 
 #[tokio::test]
 async fn a_new_certificate_is_taken_over_without_a_restart_and_a_bad_one_is_not() {
-    let (old, new, dir) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
+    let (old, new, dir) = (TestAuthority::new(), TestAuthority::new(), TempDir::new().unwrap());
     let app = start(&old, &dir, &[]).await;
-    let mut lasting = client(&app, client_tls(old.root()));
+    let mut lasting = client(&app, client_tls(&old));
     lasting.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
     fs::write(dir.path().join("cert.pem"), "no certificate").unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(answers(client(&app, client_tls(old.root()))).await);
+    assert!(answers(client(&app, client_tls(&old))).await);
     new.write(dir.path());
-    eventually("the new one is shown", async || {
-        answers(client(&app, client_tls(new.root()))).await
-    })
-    .await;
-    assert!(!answers(client(&app, client_tls(old.root()))).await);
+    eventually("the new one is shown", async || answers(client(&app, client_tls(&new))).await)
+        .await;
+    assert!(!answers(client(&app, client_tls(&old))).await);
     lasting.get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await.unwrap();
 }
 
 #[tokio::test]
 async fn with_a_client_root_every_client_needs_a_certificate_of_it() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let root = dir.path().join("root.pem");
-    fs::write(&root, authority.0.pem()).unwrap();
+    fs::write(&root, authority.root()).unwrap();
     let flags = ["--server-tls-client-ca-file", root.to_str().unwrap()];
     let app = start(&authority, &dir, &flags).await;
-    let identified = |issuer: &Authority| {
+    let identified = |issuer: &TestAuthority| {
         let (cert, key) = issuer.issue();
-        client_tls(authority.root()).identity(Identity::from_pem(cert, key))
+        client_tls(&authority).identity(Identity::from_pem(cert, key))
     };
     eventually("it has its keys", async || answers(client(&app, identified(&authority))).await)
         .await;
-    assert!(!answers(client(&app, identified(&Authority::new()))).await);
-    assert!(!answers(client(&app, client_tls(authority.root()))).await);
+    assert!(!answers(client(&app, identified(&TestAuthority::new()))).await);
+    assert!(!answers(client(&app, client_tls(&authority))).await);
 }
 
 #[tokio::test]
 async fn a_handshake_that_does_not_get_on_is_cut_off() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let app = start(&authority, &dir, &["--server-handshake-timeout-seconds", "1"]).await;
     let mut stream = TcpStream::connect(app.service.address()).await.unwrap();
     // The first bytes of a handshake, and then nothing.
@@ -164,8 +117,8 @@ const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE";
 #[tokio::test]
 async fn files_that_cannot_be_used_are_named() {
     let dir = TempDir::new().unwrap();
-    let (cert, key) = Authority::new().write(dir.path());
-    let (_, other_key) = Authority::new().issue();
+    let (cert, key) = TestAuthority::new().write(dir.path());
+    let (_, other_key) = TestAuthority::new().issue();
     let [other, pipe, link] = ["other.pem", "pipe", "link"].map(|name| dir.path().join(name));
     fs::write(&other, other_key).unwrap();
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
@@ -189,7 +142,7 @@ async fn files_that_cannot_be_used_are_named() {
 
 #[tokio::test]
 async fn an_expired_certificate_is_refused_and_never_taken_over() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let app = start(&authority, &dir, &[]).await;
     let (cert, key) = authority.issue_until(2020);
     let [cert_file, key_file] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
@@ -199,12 +152,12 @@ async fn an_expired_certificate_is_refused_and_never_taken_over() {
     let told = mistakes(&[(CERT, cert_file), (KEY, key_file)]).await;
     assert!(told.contains("cert.pem: expired on Jan  1"), "{told}");
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(answers(client(&app, client_tls(authority.root()))).await, "the one before is shown");
+    assert!(answers(client(&app, client_tls(&authority))).await, "the one before is shown");
 }
 
 #[tokio::test]
 async fn what_is_missing_for_tls_is_named() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let (cert, key) = authority.write(dir.path());
     let without_key = mistakes(&[(CERT, &cert)]).await;
     assert!(without_key.contains(&format!("  {KEY} (")), "{without_key}");
@@ -228,19 +181,17 @@ async fn the_keys_can_be_managed_where_the_certificates_are_not() {
 
 #[tokio::test]
 async fn a_pipe_in_the_place_of_a_certificate_blocks_nobody() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let app = start(&authority, &dir, &[]).await;
     let key = dir.path().join("key.pem");
     fs::remove_file(&key).unwrap();
     mkfifo(&key, Mode::S_IRWXU).unwrap();
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(answers(client(&app, client_tls(authority.root()))).await);
+    assert!(answers(client(&app, client_tls(&authority))).await);
     fs::remove_file(&key).unwrap();
-    let new = Authority::new();
+    let new = TestAuthority::new();
     new.write(dir.path());
-    eventually("the new one is shown", async || {
-        answers(client(&app, client_tls(new.root()))).await
-    })
-    .await;
+    eventually("the new one is shown", async || answers(client(&app, client_tls(&new))).await)
+        .await;
     app.stop().await.unwrap();
 }

@@ -59,6 +59,7 @@ async fn a_collector_that_is_away_holds_nothing_up() {
     let mut program = Program::start(&variables);
     program.eventually_ready().await;
     log_in(&program).await;
+    program.eventually_logs("export failed").await;
     let ending = tokio::time::timeout(Duration::from_secs(8), program.terminate());
     assert_eq!(ending.await.expect("it ends in time"), Some(0));
 }

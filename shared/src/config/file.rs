@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _},
     os::unix::fs::FileTypeExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::mpsc,
     thread,
     time::Duration,
@@ -34,11 +34,18 @@ pub fn read_value(path: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "its content is not Unicode".to_owned())
 }
 
+/// Parses the path of a file of certificates or keys, which has to be there.
+pub fn pem_file(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    read_pem(&path).map_err(|rule| format!("{}: {rule}", path.display()))?;
+    Ok(path)
+}
+
 /// What is in a regular file of certificates or keys.
 ///
 /// # Errors
 /// Says what is wrong with the file, in words that follow the setting's name.
-pub(crate) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
+pub fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     // To open a pipe may take for ever.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("must be a regular file".to_owned());

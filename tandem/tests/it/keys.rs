@@ -171,7 +171,7 @@ async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
     let list = auth_service::run_key_command(&pair.config, KeyCommand::List).await;
     let list = list.expect("the keys are listed");
     let kid = list.lines().nth(1).and_then(|line| line.split(' ').next()).expect("there is one");
-    let revoke = KeyCommand::Revoke { kid: kid.to_owned() };
+    let revoke = KeyCommand::Revoke { kid: kid.to_owned(), lost_root_key: false };
     auth_service::run_key_command(&pair.config, revoke).await.expect("the key is revoked");
     let revoked = Instant::now();
     let refused = async || client.clone().list_tasks(&token).await.is_err();

@@ -66,7 +66,7 @@ pub(crate) fn parse_date(year: i32, month: i32, day: i32) -> Result<NaiveDate, I
         let (month, day) = (month.try_into().ok()?, day.try_into().ok()?);
         NaiveDate::from_ymd_opt(year, month, day).filter(|_| (1..=9999).contains(&year))
     };
-    parsed().ok_or_else(|| "must be a whole date of the years 1 to 9999".into())
+    parsed().ok_or_else(|| "must be a whole date that there is, of the years 1 to 9999".into())
 }
 
 #[cfg(test)]

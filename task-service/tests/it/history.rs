@@ -166,7 +166,7 @@ async fn what_was_acknowledged_outlives_whatever_is_killed() {
     let database = TestDatabase::create_on_own_server().await;
     let key = TestKey::generate("first");
     let issuer = TestIssuer::start(&[&key]).await;
-    let program = Program::new(&database, &issuer, &[]);
+    let program = Program::new(&database, issuer.url(), &[]);
     let mut child = program.start();
     program.ready().await;
 

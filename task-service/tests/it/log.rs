@@ -22,7 +22,7 @@ async fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
     let issuer = TestIssuer::start(&[&TestKey::generate("first")]).await;
     let program = Program::new(
         &database,
-        &issuer,
+        issuer.url(),
         &[("RUST_LOG", "trace"), ("SERVER_DRAIN_DELAY_SECONDS", "0")],
     );
     let mut child = program.start_with_log(Stdio::piped());

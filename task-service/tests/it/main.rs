@@ -15,6 +15,7 @@ mod health;
 mod history;
 mod issuer;
 mod issuer_away;
+mod issuer_tls;
 mod lane;
 mod list;
 mod log;

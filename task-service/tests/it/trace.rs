@@ -19,7 +19,7 @@ async fn statements_and_fetches_of_keys_belong_to_the_trace_of_the_call_that_ask
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("TASK_JWKS_UNKNOWN_KID_SECONDS", "0"),
     ];
-    let program = Program::new(&database, &issuer, &variables);
+    let program = Program::new(&database, issuer.url(), &variables);
     let _running = program.start();
     program.ready().await;
     eventually("what is done for nobody is traced", async || collector.has("GET")).await;

@@ -5,7 +5,7 @@ use std::{
     process::Stdio,
 };
 
-use test_support::{TestDatabase, TestIssuer, eventually};
+use test_support::{TestDatabase, eventually};
 use tokio::process::{Child, Command};
 use tonic::transport::{Channel, Endpoint};
 
@@ -16,17 +16,17 @@ pub(crate) struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// On this database, with this issuer's keys and these variables beside.
+    /// On this database, with the keys at this URL and these variables beside.
     pub(crate) fn new(
         database: &'a TestDatabase,
-        issuer: &'a TestIssuer,
+        jwks_url: &'a str,
         variables: &[(&'a str, &'a str)],
     ) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = free.local_addr().expect("it is bound");
         let own = [
             ("DATABASE_URL", database.url()),
-            ("TASK_JWKS_URL", issuer.url()),
+            ("TASK_JWKS_URL", jwks_url),
             ("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0"),
             ("RUST_LOG", "off"),
         ];
