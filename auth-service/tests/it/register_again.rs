@@ -66,6 +66,25 @@ async fn another_request_with_the_same_id_is_refused() {
 }
 
 #[tokio::test]
+async fn who_repeats_their_own_request_under_anothers_name_clears_no_guesses_at_that_one() {
+    let app = App::with(&["--login-attempts-per-name", "5"]).await;
+    let own_password = "seven-paper-lanterns-tonight";
+    register(&app, "ada", PASSWORD, ID).await.unwrap();
+    register(&app, "eve", own_password, OTHER_ID).await.unwrap();
+    let guess = async || {
+        let (username, password) = ("ada".to_owned(), own_password.to_owned());
+        refusal(app.client().login(pb::LoginRequest { username, password }).await)
+    };
+    for _ in 0..4 {
+        assert_eq!(guess().await, Refusal::new(Code::Unauthenticated, "CREDENTIALS_INVALID"));
+    }
+    let reused = Refusal::new(Code::AlreadyExists, "REQUEST_ID_REUSED");
+    assert_eq!(refusal(register(&app, "ada", own_password, OTHER_ID).await), reused);
+    let throttled = Refusal::retryable(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS");
+    assert_eq!(guess().await, throttled);
+}
+
+#[tokio::test]
 async fn a_taken_name_stays_taken_for_another_request() {
     let app = App::start().await;
     register(&app, "ada", PASSWORD, ID).await.unwrap();
