@@ -189,7 +189,8 @@ impl AuthService for Auth {
         let (caller, account) = self.account(&request, time::now()).await?;
         let source = self.source(&request);
         let req = request.into_inner();
-        let guess = self.throttles.user(caller.id, &source)?;
+        let mut guess = self.throttles.user(caller.id, &source)?;
+        guess.choose();
         let username = account.user.username.to_string();
         let new = self.hashing.hash_chosen(req.new_password, &username).await?;
         let (current, new) = convert::password_change(req.current_password, new)?;

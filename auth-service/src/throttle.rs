@@ -91,9 +91,11 @@ impl Throttles {
         if source.ip_address.is_loopback() {
             return Ok(None);
         }
-        let reserved = self.register_sources.reserve(client_address::source(source.ip_address));
         let refuse = |refused| throttled(Event::RegisterThrottled, &refused, None, source);
-        reserved.map(Some).map_err(refuse)
+        let address = client_address::source(source.ip_address);
+        let choice = self.login_sources.reserve(address).map_err(refuse)?;
+        let user = self.register_sources.reserve(address).map_err(refuse)?;
+        Ok(Some(Registration { choice, user }))
     }
 }
 
@@ -104,8 +106,30 @@ fn throttled(event: Event, refused: &Refused, user_id: Option<UserId>, source: &
     Error::TooManyAttempts { wait: refused.wait }
 }
 
-/// A registration that counts once it is kept.
-pub(crate) type Registration = Reservation<Steady, IpAddr>;
+/// A registration, reserved: given back if it is dropped.
+pub(crate) struct Registration {
+    choice: Reservation<Steady, IpAddr>,
+    user: Reservation<Steady, IpAddr>,
+}
+
+impl Registration {
+    /// A password is chosen. To rate it may take longer than to hash it: from now on it counts like
+    /// a wrong one.
+    pub(crate) fn choose(&mut self) {
+        self.choice.keep();
+    }
+
+    /// It was good, and a user may be made: from now on that counts instead.
+    pub(crate) fn keep(&mut self) {
+        self.choice.give_back();
+        self.user.keep();
+    }
+
+    /// There is no user, for no fault of the caller's.
+    pub(crate) fn give_back(&mut self) {
+        self.user.give_back();
+    }
+}
 
 /// A guess at a password, reserved: given back if it is dropped before it is made.
 pub(crate) struct Guess {
@@ -114,6 +138,11 @@ pub(crate) struct Guess {
 }
 
 impl Guess {
+    /// Beside the guess, another password is chosen: from now on it counts like a wrong one.
+    pub(crate) fn choose(&mut self) {
+        self.source.keep();
+    }
+
     /// The guess is made: from now on it counts as wrong.
     pub(crate) fn make(&mut self) {
         self.source.keep();

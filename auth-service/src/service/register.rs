@@ -25,6 +25,7 @@ impl Auth {
         source: &Source,
     ) -> Result<User, Error> {
         let mut reserved = self.throttles.register(source)?;
+        reserved.iter_mut().for_each(Registration::choose);
         let hash = self.hashing.hash_chosen(req.password.clone(), &req.username).await?;
         let (username, hash, request_id) = convert::registration(&req, hash)?;
         let user = User::new(username, time::now());

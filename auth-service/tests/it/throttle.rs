@@ -157,6 +157,39 @@ async fn attempts_that_were_never_hashed_do_not_count() {
 }
 
 #[tokio::test]
+async fn passwords_that_are_not_accepted_count_for_who_chooses_them() {
+    let app = App::with(&[PROXY[0], PROXY[1], "--login-attempts-per-source", "3"]).await;
+    let choose = async |source, name: &str, password: &str| {
+        let (username, password) = (name.to_owned(), password.to_owned());
+        let request = pb::RegisterRequest { username, password, ..Default::default() };
+        app.client().register(from(source, request)).await
+    };
+    for _ in 0..3 {
+        let refused = refusal(choose("203.0.113.5", "ada", "password").await);
+        assert_eq!(refused.code, Code::InvalidArgument, "{refused:?}");
+    }
+    assert_eq!(refusal(choose("203.0.113.5", "ada", PASSWORD).await), too_many_attempts());
+    for number in 0..4 {
+        choose("203.0.113.6", &format!("user-{number}"), PASSWORD).await.expect("good ones pass");
+    }
+
+    let login = app.log_in_from("203.0.113.7", "user-0", PASSWORD).await.unwrap().into_inner();
+    let token = login.tokens.unwrap().access_token;
+    let change = async || {
+        let (current_password, new_password) = (PASSWORD.to_owned(), "password".to_owned());
+        let request = pb::ChangePasswordRequest { current_password, new_password };
+        let mut request = from("203.0.113.7", request);
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        refusal(app.client().change_password(request).await)
+    };
+    for _ in 0..3 {
+        assert_eq!(change().await.code, Code::InvalidArgument);
+    }
+    assert_eq!(change().await, too_many_attempts());
+}
+
+#[tokio::test]
 async fn who_has_a_stolen_token_may_guess_the_password_no_more_often() {
     let app = App::with(&LIMITS).await;
     let login = app.new_login("ada").await;
