@@ -1,22 +1,26 @@
 //! The work on passwords that takes long: done off the async runtime, a bounded number at once, and
 //! refused where it would wait too long. Nothing else calls bcrypt or rates a password.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{net::IpAddr, sync::Arc, thread, time::Duration};
 
 use shared::{
     error::{Error, Invalid},
     metrics::{IntCounter, Metrics},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     config::LoginConfig,
-    domain::password::{Password, PasswordHash},
+    domain::{
+        client_address,
+        password::{Password, PasswordHash},
+    },
     throttle::Guess,
 };
+
+mod turns;
+
+use turns::{Place, Turns};
 
 /// What a password turned out to be.
 pub(crate) enum Verified {
@@ -27,10 +31,6 @@ pub(crate) enum Verified {
     },
 }
 
-/// A place among the passwords that are hashed or wait for it.
-#[expect(dead_code, reason = "it is held, not read")]
-pub(crate) struct Place(OwnedSemaphorePermit);
-
 /// How many found no place, and how many waited for too long.
 struct Refused {
     full: IntCounter,
@@ -39,10 +39,7 @@ struct Refused {
 
 /// Admits passwords to be hashed.
 pub(crate) struct Hashing {
-    /// A permit for each that may be hashed or wait for it.
-    admitted: Arc<Semaphore>,
-    /// A permit for each that may be hashed.
-    running: Arc<Semaphore>,
+    turns: Arc<Turns>,
     refused: Refused,
     wait: Duration,
     cost: u32,
@@ -54,23 +51,21 @@ impl Hashing {
     pub(crate) fn new(config: &LoginConfig, metrics: &Metrics) -> Self {
         let threads = config.hashing_threads();
         let places = threads + usize::from(config.hashing_queue);
-        let admitted = Arc::new(Semaphore::new(places));
-        let running = Arc::new(Semaphore::new(threads));
-        let (free_places, free_threads) = (admitted.clone(), running.clone());
+        let turns = Turns::new(threads, places);
+        let (admitted, running) = (turns.clone(), turns.clone());
         metrics.sample(
             ("tandem_auth_hashing_admitted", "Passwords that are hashed or wait for it."),
-            move || places - free_places.available_permits(),
+            move || admitted.places(),
         );
         metrics.sample(
             ("tandem_auth_hashing_running", "Passwords that are hashed at this moment."),
-            move || threads - free_threads.available_permits(),
+            move || running.turns(),
         );
         let refused =
             ("tandem_auth_hashing_refused_total", "Passwords that were refused unhashed.");
         let [full, late] = metrics.counters(refused, "reason", ["queue_full", "waited_too_long"]);
         Self {
-            admitted,
-            running,
+            turns,
             refused: Refused { full, late },
             wait: config.hashing_wait,
             cost: config.bcrypt_cost,
@@ -80,23 +75,25 @@ impl Hashing {
 
     /// Takes a place in the queue, before anything else is done for a password: those for whom
     /// there is none should cost nothing, not even a connection to the database.
-    pub(crate) fn enter(&self) -> Result<Place, Error> {
-        let admitted = self.admitted.clone().try_acquire_owned();
-        admitted.map(Place).map_err(|_| {
-            self.refused.full.inc();
-            Error::Overloaded
-        })
+    pub(crate) fn enter(&self, source: IpAddr) -> Result<Place, Error> {
+        self.turns.enter(client_address::source(source)).ok_or_else(|| self.is_full())
+    }
+
+    fn is_full(&self) -> Error {
+        self.refused.full.inc();
+        Error::Overloaded
     }
 
     /// Hashes a password that somebody chooses, if it is good enough. Some take as long to rate as
     /// to hash.
     pub(crate) async fn hash_chosen(
         &self,
+        source: IpAddr,
         text: String,
         username: &str,
     ) -> Result<Result<PasswordHash, Invalid>, Error> {
         let (username, cost) = (username.to_owned(), self.cost);
-        let place = self.enter()?;
+        let place = self.enter(source)?;
         self.run(place, move || match Password::choose(text, &username) {
             Ok(password) => hash(&password, cost).map(Ok),
             Err(rule) => Ok(Err(rule)),
@@ -135,18 +132,16 @@ impl Hashing {
         place: Place,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let running = timeout(self.wait, self.running.clone().acquire_owned())
-            .await
-            .map_err(|_| {
-                self.refused.late.inc();
-                Error::Overloaded
-            })?
-            .expect("the semaphore is never closed");
+        let turn = timeout(self.wait, place.turn()).await.map_err(|_| {
+            self.refused.late.inc();
+            Error::Overloaded
+        })?;
+        let turn = turn.ok_or_else(|| self.is_full())?;
         let (tell, told) = oneshot::channel();
         // A thread of its own, which costs next to nothing beside a hash: it cannot be made one of
         // the others again.
         let hashing = thread::Builder::new().name("hashing".into()).spawn(move || {
-            let until_done = (place, running);
+            let until_done = (turn, place);
             give_way();
             let outcome = work();
             // First: whoever has the answer may come again at once.

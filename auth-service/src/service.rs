@@ -140,7 +140,7 @@ impl AuthService for Auth {
         let source = self.source(&request);
         let (username, password) = convert::credentials(request.into_inner())?;
         let guess = self.throttles.login(&username, &source)?;
-        let place = self.hashing.enter()?;
+        let place = self.hashing.enter(source.ip_address)?;
         let found = match Username::parse(&username) {
             Ok(username) => users::find_by_username(&self.db, &username).await?,
             Err(_) => None,
@@ -192,12 +192,13 @@ impl AuthService for Auth {
         let mut guess = self.throttles.user(caller.id, &source)?;
         guess.choose();
         let username = account.user.username.to_string();
-        let new = self.hashing.hash_chosen(req.new_password, &username).await?;
+        let address = source.ip_address;
+        let new = self.hashing.hash_chosen(address, req.new_password, &username).await?;
         let (current, new) = convert::password_change(req.current_password, new)?;
         let record = |event| {
             events::record(event, Some(caller.id), Some(caller.session_id), &source);
         };
-        let (place, stored) = (self.hashing.enter()?, PasswordHash::of(&account));
+        let (place, stored) = (self.hashing.enter(address)?, PasswordHash::of(&account));
         if let Verified::Wrong = self.hashing.verify(place, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
             return Err(Error::CredentialsInvalid.into());

@@ -26,7 +26,8 @@ impl Auth {
     ) -> Result<User, Error> {
         let mut reserved = self.throttles.register(source)?;
         reserved.iter_mut().for_each(Registration::choose);
-        let hash = self.hashing.hash_chosen(req.password.clone(), &req.username).await?;
+        let address = source.ip_address;
+        let hash = self.hashing.hash_chosen(address, req.password.clone(), &req.username).await?;
         let (username, hash, request_id) = convert::registration(&req, hash)?;
         let user = User::new(username, time::now());
         // Before the statement: a caller who goes away now may have registered.
@@ -64,7 +65,8 @@ impl Auth {
             return Err(refused);
         };
         let guess = self.throttles.login(&user.username.to_string(), source)?;
-        let (place, password) = (self.hashing.enter()?, Password::typed(password));
+        let place = self.hashing.enter(source.ip_address)?;
+        let password = Password::typed(password);
         // Another name never fits, and takes as long to find out: a guess counts for the name that
         // was typed, and to know another account's password clears none of those.
         let is_same = before.user.username == user.username;

@@ -8,7 +8,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 
 use crate::support::{Answer, App, PASSWORD};
 
@@ -66,6 +66,38 @@ async fn what_has_a_place_in_the_queue_is_hashed_in_turn() {
     app.store_password_hash(&bcrypt::non_truncating_hash(PASSWORD, 4).unwrap()).await;
     let (succeeded, ..) = log_in_six_times(&app).await;
     assert_eq!(succeeded, 6);
+}
+
+/// Logs in as the slow user, from there as a proxy says.
+async fn log_in_from(
+    mut client: AuthServiceClient<Channel>,
+    source: &str,
+) -> Answer<pb::LoginResponse> {
+    let (username, password) = ("ada".to_owned(), PASSWORD.to_owned());
+    let mut request = Request::new(pb::LoginRequest { username, password });
+    let source = source.parse().expect("an address is ASCII");
+    request.metadata_mut().insert("x-forwarded-for", source);
+    client.login(request).await
+}
+
+#[tokio::test]
+async fn one_source_keeps_no_other_out() {
+    let proxy = ["--trusted-proxies", "127.0.0.0/8"];
+    let flags = [proxy, ["--hashing-queue", "7"], ["--hashing-wait-ms", "60000"]].concat();
+    let app = with_slow_user(&flags).await;
+    let mut flood = JoinSet::new();
+    for _ in 0..16 {
+        let client = app.client();
+        flood.spawn(async move {
+            loop {
+                let _ = log_in_from(client.clone(), "203.0.113.5").await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..4 {
+        log_in_from(app.client(), "203.0.113.6").await.unwrap();
+    }
 }
 
 #[tokio::test]
