@@ -1,7 +1,7 @@
 //! Where a call comes from, behind proxies that are trusted to say so.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -49,9 +49,12 @@ impl TrustedProxies {
     }
 }
 
-/// Some proxies note the port too.
+/// Some proxies note the port too, or write an IPv6 address in brackets as if they did.
 fn address(note: &str) -> Option<IpAddr> {
-    note.parse().or_else(|_| note.parse().map(|address: SocketAddr| address.ip())).ok()
+    let with_port = || note.parse().map(|address: SocketAddr| address.ip()).ok();
+    let bracketed =
+        || Some(note.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into());
+    note.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 /// What counts as one source: an IPv4 address, or the /64 of an IPv6 address, all of which one
@@ -91,6 +94,8 @@ mod tests {
             ("10.0.0.1", "10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
             ("10.0.0.1", "10.0.0.1", &["2.2.2.2:4711"], "2.2.2.2"),
             ("10.0.0.1", "10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.1", "10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("10.0.0.1", "10.0.0.1", &["[2.2.2.2]"], "10.0.0.1"),
         ] {
             let found = client(trusted, peer, headers);
             assert_eq!(found, expected, "{trusted} {peer} {headers:?}");
