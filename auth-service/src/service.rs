@@ -174,8 +174,9 @@ impl AuthService for Auth {
     }
 
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> RpcResult<pb::LogoutResponse> {
-        let caller = self.caller(&request, time::now()).await?;
-        if sessions::delete(&self.db, caller.id, caller.session_id).await? {
+        let now = time::now();
+        let caller = self.caller(&request, now).await?;
+        if sessions::delete(&self.db, caller.id, caller.session_id, now).await? {
             let source = self.source(&request);
             events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);
         }
@@ -235,9 +236,10 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSessionRequest>,
     ) -> RpcResult<pb::RevokeSessionResponse> {
-        let (caller, _) = self.account(&request, time::now()).await?;
+        let now = time::now();
+        let (caller, _) = self.account(&request, now).await?;
         let id = convert::session_id(&request.get_ref().session_id)?;
-        if !sessions::delete(&self.db, caller.id, id).await? {
+        if !sessions::delete(&self.db, caller.id, id, now).await? {
             return Err(Error::SessionNotFound.into());
         }
         let source = self.source(&request);
@@ -249,8 +251,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> RpcResult<pb::RevokeOtherSessionsResponse> {
-        let (caller, _) = self.account(&request, time::now()).await?;
-        let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
+        let now = time::now();
+        let (caller, _) = self.account(&request, now).await?;
+        let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id, now).await?;
         let source = self.source(&request);
         events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);

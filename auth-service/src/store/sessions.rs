@@ -195,30 +195,42 @@ pub(crate) async fn list(
     Ok(rows.fetch_all(db).await?)
 }
 
-/// Ends one of the user's sessions, if they have it. Returns whether they had.
-pub(crate) async fn delete(db: &PgPool, user_id: UserId, id: SessionId) -> Result<bool, Error> {
+/// Ends one of the user's sessions, if [`list`] shows it. Returns whether it does.
+pub(crate) async fn delete(
+    db: &PgPool,
+    user_id: UserId,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
     let deleted = sqlx::query!(
-        "delete from auth.sessions
-         where user_id = $1 and id = $2",
+        "delete from auth.sessions as s
+         using auth.users as u
+         where s.user_id = $1 and s.id = $2 and s.expire_time > $3
+             and u.id = s.user_id and u.password_version = s.password_version",
         user_id as _,
         id as _,
+        now,
     )
     .execute(db)
     .await?;
     Ok(deleted.rows_affected() > 0)
 }
 
-/// Ends all of the user's sessions but `kept`, and returns how many.
+/// Ends all of the user's sessions that [`list`] shows but `kept`, and returns how many.
 pub(crate) async fn delete_others(
     db: &PgPool,
     user_id: UserId,
     kept: SessionId,
+    now: DateTime<Utc>,
 ) -> Result<u64, Error> {
     let deleted = sqlx::query!(
-        "delete from auth.sessions
-         where user_id = $1 and id <> $2",
+        "delete from auth.sessions as s
+         using auth.users as u
+         where s.user_id = $1 and s.id <> $2 and s.expire_time > $3
+             and u.id = s.user_id and u.password_version = s.password_version",
         user_id as _,
         kept as _,
+        now,
     )
     .execute(db)
     .await?;
