@@ -27,8 +27,9 @@ pub(crate) struct Arguments {
     #[arg(index = 3, value_name = "KID", hide_env_values = true, allow_hyphen_values = true)]
     kid: Option<String>,
 
-    /// With `keys rotate`: the key signs at once. Verifiers that do not fetch the keys when a token
-    /// names an unknown one refuse its tokens until they do.
+    /// With `keys rotate`: the key signs as soon as all instances publish it, after twice
+    /// AUTH_KEY_REFRESH_MS. Verifiers that do not fetch the keys when a token names an unknown one
+    /// refuse its tokens until they do.
     #[arg(long)]
     now: bool,
 

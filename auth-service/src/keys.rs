@@ -188,8 +188,8 @@ impl SigningKeys {
             Step::Insert { lead, reason } => {
                 self.insert(schedule, lead, reason).await?;
             }
-            Step::Promote { kid, reason } => {
-                if signing_keys::promote(&self.db, &kid).await? {
+            Step::Promote { kid, lead, reason } => {
+                if signing_keys::promote(&self.db, &kid, lead).await? {
                     events::record_key_rotated(&kid, reason);
                 }
             }

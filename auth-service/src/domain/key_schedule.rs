@@ -69,8 +69,8 @@ pub(crate) enum RotationReason {
 pub(crate) enum Step {
     /// Make a key that becomes active when so much time has passed.
     Insert { lead: Duration, reason: RotationReason },
-    /// Let the next key become active at once.
-    Promote { kid: String, reason: RotationReason },
+    /// Let the next key become active when so much time has passed since it was made.
+    Promote { kid: String, lead: Duration, reason: RotationReason },
 }
 
 /// All keys at a time of the database's clock.
@@ -128,13 +128,14 @@ impl Schedule {
         (due && self.has_room()).then_some(Step::Insert { lead, reason: RotationReason::Age })
     }
 
-    /// What fills the place of the active key.
+    /// What fills the place of the active key, at once: nothing signs until then.
     fn replace_active(&self) -> Step {
+        let lead = Duration::ZERO;
         let reason =
             if self.keys.is_empty() { RotationReason::First } else { RotationReason::Revocation };
         match self.find(KeyState::Next) {
-            Some(next) => Step::Promote { kid: next.sealed.kid.clone(), reason },
-            None => Step::Insert { lead: Duration::ZERO, reason },
+            Some(next) => Step::Promote { kid: next.sealed.kid.clone(), lead, reason },
+            None => Step::Insert { lead, reason },
         }
     }
 
@@ -232,7 +233,11 @@ mod tests {
         let first = Step::Insert { lead: Duration::ZERO, reason: RotationReason::First };
         let age = Step::Insert { lead: POLICY.lead, reason: RotationReason::Age };
         let replace = Step::Insert { lead: Duration::ZERO, reason: RotationReason::Revocation };
-        let promote = Step::Promote { kid: "2".into(), reason: RotationReason::Revocation };
+        let promote = Step::Promote {
+            kid: "2".into(),
+            lead: Duration::ZERO,
+            reason: RotationReason::Revocation,
+        };
         assert_eq!(schedule(&[], 0).due(), Some(first));
         assert_eq!(schedule(&[(0, None)], 899).due(), None);
         assert_eq!(schedule(&[(0, None)], 900).due(), Some(age));

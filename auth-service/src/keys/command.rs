@@ -20,7 +20,8 @@ pub enum KeyCommand {
     List,
     /// Publish the next one, which becomes active after the lead, or now.
     Rotate {
-        /// Without waiting until verifiers had the time to fetch it.
+        /// As soon as all instances publish it, without waiting until verifiers had the time to
+        /// fetch it.
         now: bool,
     },
     /// Have one refused, whatever it has signed.
@@ -56,16 +57,17 @@ pub async fn run(config: &Config, command: KeyCommand) -> Result<String, Error> 
 impl SigningKeys {
     async fn rotate(&self, now: bool) -> Result<(), Error> {
         let (schedule, _) = self.maintain().await?;
-        let lead = if now { std::time::Duration::ZERO } else { self.policy.lead };
+        // Whichever instance a verifier asks knows the key then.
+        let lead = if now { 2 * self.refresh_interval } else { self.policy.lead };
         let reason = RotationReason::Command;
         match schedule.find(KeyState::Next) {
             Some(next) if now => {
                 let kid = next.sealed.kid.clone();
-                self.take(&schedule, Step::Promote { kid, reason }).await
+                self.take(&schedule, Step::Promote { kid, lead, reason }).await
             }
             Some(next) => refused(format!(
                 "the next key, {}, is published already and becomes active at {}; `--now` makes \
-                 it active at once",
+                 it active now",
                 next.sealed.kid,
                 time(next.activate_time)
             )),

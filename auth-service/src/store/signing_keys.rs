@@ -67,13 +67,17 @@ pub(crate) async fn insert(
     Ok(inserted.rows_affected() > 0)
 }
 
-/// Lets a key that is to become active do so now. Returns whether it was to.
-pub(crate) async fn promote(db: &PgPool, kid: &str) -> Result<bool, Error> {
+/// Lets a key that is to become active do so `lead` after it was made, or now if that is over.
+/// Returns whether it was to later.
+pub(crate) async fn promote(db: &PgPool, kid: &str, lead: Duration) -> Result<bool, Error> {
     let promoted = sqlx::query!(
         "update auth.signing_keys
-         set activate_time = current_timestamp
-         where kid = $1 and activate_time > current_timestamp and revoke_time is null",
+         set activate_time = greatest(current_timestamp, create_time + $2)
+         where kid = $1
+             and activate_time > greatest(current_timestamp, create_time + $2)
+             and revoke_time is null",
         kid,
+        lead as _,
     )
     .execute(db)
     .await?;

@@ -1,5 +1,7 @@
 //! `auth-service keys list`, `rotate` and `revoke`, as a person runs them.
 
+use std::time::{Duration, Instant};
+
 use test_support::{Refusal, TestDatabase, eventually, refusal};
 use tonic::Code;
 
@@ -48,7 +50,8 @@ async fn rotate_publishes_the_next_key_and_then_has_it_sign() {
     let again = fails(&app.database, &["keys", "rotate"], "--now").await;
     assert!(again.stderr.contains(&rotated[1][0]), "{again:?}");
 
-    let now = rows(&app.database, &["keys", "rotate", "--now"]).await;
+    let promote = ["keys", "rotate", "--now", "--key-refresh-ms", "20"];
+    let now = rows(&app.database, &promote).await;
     assert_eq!(states(&now), ["retired", "active"]);
     assert_eq!([&now[0][0], &now[1][0]], [&first, &rotated[1][0]]);
     app.register("ada").await;
@@ -57,13 +60,28 @@ async fn rotate_publishes_the_next_key_and_then_has_it_sign() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_to_sign_now_does_when_all_instances_publish_it() {
+    let database = database().await;
+    let rotate = ["keys", "rotate", "--now", "--key-refresh-ms", "2000"];
+    let begun = Instant::now();
+    assert_eq!(states(&rows(&database, &rotate).await), ["active", "next"]);
+    let again = rows(&database, &rotate).await;
+    let signs = async || states(&rows(&database, &["keys", "list"]).await) == ["retired", "active"];
+    assert_eq!(again.len(), 2, "it is the same: {again:?}");
+    eventually("it signs", signs).await;
+    assert!(begun.elapsed() > Duration::from_secs(4));
+}
+
+#[tokio::test]
 async fn rotate_stops_where_verifiers_would_refuse_the_set() {
     let database = database().await;
-    for count in 2..=16 {
-        let keys = rows(&database, &["keys", "rotate", "--now"]).await;
-        assert!(keys.len() <= count, "{keys:?}");
+    let rotate = ["keys", "rotate", "--now", "--key-refresh-ms", "10"];
+    while rows(&database, &["keys", "list"]).await.len() < 16 {
+        rows(&database, &rotate).await;
     }
-    fails(&database, &["keys", "rotate", "--now"], "expired").await;
+    let full = async || run(&rotate, &settings(&database)).await.stderr.contains("expired");
+    eventually("the last one signs, and there is no room for another", full).await;
+    fails(&database, &rotate, "expired").await;
     let app = App::on(&database, &[]).await;
     assert_eq!(app.key_set().await.unwrap().into_inner().keys.len(), 16);
 }
