@@ -29,16 +29,29 @@ pub(super) async fn run(
     config: &ServerConfig,
     drain: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(config.max_connections as usize));
+    let limit = config.max_connections as usize;
+    let places = Arc::new(Semaphore::new(limit));
     let mut open = OpenConnections::default();
-    let mut is_full = false;
+    let mut has_warned = false;
     while let Some((stream, peer)) = drain.run_until_cancelled(accept(&listener)).await {
-        if is_full != (places.available_permits() == 0) {
-            is_full = !is_full;
-            tracing::warn!(is_full, limit = config.max_connections, "the limit of connections");
-        }
-        if is_full {
-            open.make_way();
+        match places.available_permits() {
+            0 => {
+                if !has_warned {
+                    tracing::warn!(
+                        limit,
+                        "as many connections as may be (SERVER_MAX_CONNECTIONS): the least used \
+                         ones make way for others"
+                    );
+                }
+                has_warned = true;
+                open.make_way();
+            }
+            // A flood ends many at a time: it is over when a tenth is free.
+            free if has_warned && free > limit / 10 => {
+                tracing::info!(limit, "there is room for connections again");
+                has_warned = false;
+            }
+            _ => {}
         }
         let Ok(place) = timeout(MAKE_WAY, places.clone().acquire_owned()).await else { continue };
         let place = place.expect("the semaphore is never closed");
