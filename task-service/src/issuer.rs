@@ -172,7 +172,8 @@ impl Issuer {
         };
         let mut response = client.get(url).headers(headers).send().await?;
         if response.status() != StatusCode::OK {
-            return Err(format!("the issuer answers {}", response.status()).into());
+            let status = response.status();
+            return Err(format!("it answers {status}: is it the URL of the key set?").into());
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
