@@ -14,6 +14,7 @@ use crate::{
 mod footprint;
 mod interference;
 mod latency;
+mod noise;
 mod saturation;
 mod scale;
 mod statements;
@@ -24,6 +25,7 @@ pub(crate) use statements::alone as transactions_alone;
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Study {
+    Noise,
     Saturation,
     Latency,
     Interference,
@@ -51,7 +53,8 @@ impl Finding {
 }
 
 impl Study {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Noise,
         Self::Saturation,
         Self::Latency,
         Self::Interference,
@@ -63,6 +66,7 @@ impl Study {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Noise => "noise",
             Self::Saturation => "saturation",
             Self::Latency => "latency",
             Self::Interference => "interference",
@@ -81,6 +85,7 @@ impl Study {
     /// What it asks.
     pub(crate) fn question(self) -> &'static str {
         match self {
+            Self::Noise => "what the machine keeps from everybody",
             Self::Saturation => "what more calls in flight bring, and whether too many cost",
             Self::Latency => "how long calls take that come at a fixed rate",
             Self::Interference => "what logins at full tilt cost those who read tasks",
@@ -97,6 +102,7 @@ impl Study {
         options: &Options,
     ) -> anyhow::Result<Vec<Finding>> {
         match self {
+            Self::Noise => medians(options, || noise::measure(options)),
             Self::Saturation => medians(options, || saturation::measure(environment, options)),
             Self::Latency => medians(options, || latency::measure(environment, options)),
             Self::Interference => medians(options, || interference::measure(environment, options)),
