@@ -1,9 +1,13 @@
 //! The log: what stands in it, and what never does.
 
+use std::{collections::VecDeque, time::Duration};
+
 use proto::auth::v1::{
     GetCurrentUserRequest, LoginRequest, RegisterRequest, auth_service_client::AuthServiceClient,
 };
 use serde_json::Value;
+use test_support::eventually;
+use tokio::{net::TcpStream, time::sleep};
 use tonic::Request;
 
 use crate::support::{
@@ -54,6 +58,38 @@ async fn no_secret_is_logged_even_when_all_else_is() {
     {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is logged");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_is_told_once() {
+    let database = database().await;
+    let mut variables = settings(&database);
+    variables.push(("SERVER_MAX_CONNECTIONS", "20"));
+    let mut program = Program::start(&variables);
+    program.eventually_ready().await;
+    let address = program.address().await;
+    let mut flood = VecDeque::new();
+    for _ in 0..60 {
+        flood.push_back(TcpStream::connect(address).await.unwrap());
+        if flood.len() > 20 {
+            // There is room for one in between.
+            flood.pop_front();
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+    program.eventually_logs("SERVER_MAX_CONNECTIONS").await;
+    drop(flood);
+    let calm = async || {
+        drop(TcpStream::connect(address).await.unwrap());
+        program.log().contains("room for connections again")
+    };
+    eventually("it is over", calm).await;
+    assert_eq!(program.terminate().await, Some(0));
+    program.eventually_logs("auth-service has ended").await;
+    let log = program.log();
+    for text in ["SERVER_MAX_CONNECTIONS", "room for connections again"] {
+        assert_eq!(log.matches(text).count(), 1, "{log}");
     }
 }
 
