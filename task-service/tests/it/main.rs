@@ -30,6 +30,7 @@ mod program;
 mod purge;
 mod query_plan;
 mod quota;
+mod race;
 mod reflection;
 mod request_id;
 mod support;
