@@ -31,13 +31,14 @@ pub(crate) async fn find(
             revision,
             create_time
          from task.requests
-         where owner_id = $1 and method = $2 and request_id = $3 and create_time > $4"#,
+         where owner_id = $1 and method = $2 and request_id = $3"#,
         owner as _,
         request.method,
         request.id,
         forgotten,
     );
-    let Some(row) = row.fetch_optional(db).await? else { return Ok(None) };
+    let row = row.fetch_optional(db).await?.filter(|row| row.create_time > forgotten);
+    let Some(row) = row else { return Ok(None) };
     if row.fingerprint != request.fingerprint {
         return Err(Error::RequestIdReused);
     }
@@ -49,14 +50,14 @@ pub(crate) async fn find(
 pub(crate) async fn purge(db: &PgPool, forgotten: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query!(
         "delete from task.requests
-         where (owner_id, method, request_id) in (
-            select owner_id, method, request_id
+         where ctid = any(array(
+            select ctid
             from task.requests
             where create_time <= $1
             order by create_time
             limit $2
             for update skip locked
-         )",
+         ))",
         forgotten,
         limit,
     );

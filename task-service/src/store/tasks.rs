@@ -107,7 +107,7 @@ pub(crate) async fn get(
         Row,
         r#"select
             position as "position!",
-            id as "id!: TaskId",
+            task.id as "id: TaskId",
             title as "title: Title",
             description as "description: Description",
             is_complete,
@@ -123,7 +123,12 @@ pub(crate) async fn get(
             delete_time,
             purge_time
          from unnest($1::uuid[], $2::uuid[]) with ordinality as item (owner_id, id, position)
-         join task.tasks using (owner_id, id)"#,
+         cross join lateral (
+            select *
+            from task.tasks
+            where owner_id = item.owner_id and id = item.id
+            offset 0
+         ) as task"#,
         wanted.iter().map(|(owner, _)| *owner).collect::<Vec<_>>() as _,
         wanted.iter().map(|(_, id)| *id).collect::<Vec<_>>() as _,
     );

@@ -74,13 +74,12 @@ pub(crate) async fn undelete(
 /// What becomes of each task, and of the number of tasks for each.
 struct Change {
     deletion: Option<Deletion>,
-    count: i32,
+    count: i64,
     quota: i32,
 }
 
 /// Changes whether tasks are deleted: of each call all, if all are there, none is so already, all
 /// etags fit and the owner would not have too many. Each task as it is now, if it is there.
-#[expect(clippy::too_many_lines, reason = "it is one statement")]
 async fn set_deletion(
     db: &mut PgConnection,
     calls: &[Delete],
@@ -91,59 +90,55 @@ async fn set_deletion(
     let items = || calls().flat_map(|(call, n)| call.targets.iter().map(move |t| (call, n, t)));
     let rows = sqlx::query_as!(
         Row,
-        r#"with item as (
-            select *
-            from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::bigint[])
-                with ordinality as item (owner_id, call, id, revision, position)
-         ), found as materialized (
-            select task.*
-            from task.tasks as task
-            join unnest($1::uuid[], $3::uuid[]) as item (owner_id, id) using (owner_id, id)
-            order by owner_id, id
-            for update of task
+        r#"with found as materialized (
+            select item.call, item.position, item.revision as wanted_revision, task.*
+            from (
+                select *
+                from unnest($1::uuid[], $2::integer[], $3::uuid[], $4::bigint[])
+                    with ordinality as item (owner_id, call, id, revision, position)
+                order by owner_id, id
+            ) as item
+            left join lateral (
+                select *
+                from task.tasks
+                where owner_id = item.owner_id and id = item.id
+                for update
+            ) as task on true
          ), judged as (
             select
-                item.owner_id,
-                item.position,
-                found.id,
+                found.*,
                 bool_and(
-                    found.id is not null
-                    and (found.delete_time is null) = ($5::timestamptz is not null)
-                    and coalesce(item.revision = found.revision, true)
+                    id is not null
+                    and (delete_time is null) = ($5::timestamptz is not null)
+                    and coalesce(wanted_revision = revision, true)
                 ) over call and sum(
                     octet_length(title) + octet_length(description)
                     + octet_length(array_to_string(labels, ''))
                 ) over call <= $10 as is_ready
-            from item
-            left join found using (owner_id, id)
-            window call as (partition by item.call)
-         ), changed as (
-            select judged.*, row_number() over (partition by owner_id order by position) as number
+            from found
+            window call as (partition by call)
+         ), feed as (
+            insert into task.feeds as feed (owner_id, revision, task_count)
+            select owner_id, count(*), 0
             from judged
             where is_ready
-         ), batch as (
-            select owner_id, count(*)::integer as size
-            from changed
             group by owner_id
-         ), locked as materialized (
-            select feed.owner_id, batch.size
-            from task.feeds as feed
-            join batch using (owner_id)
             order by owner_id
-            for update of feed
-         ), feed as (
-            update task.feeds as feed
-            set revision = feed.revision + locked.size,
-                task_count = feed.task_count + $7 * locked.size
-            from locked
-            where feed.owner_id = locked.owner_id
-                -- Fewer are always allowed.
-                and feed.task_count + $7 * locked.size <= greatest($8, feed.task_count)
-            returning feed.owner_id, feed.revision - locked.size as previous_revision
+            on conflict (owner_id) do update
+            set revision = feed.revision + excluded.revision,
+                task_count = feed.task_count + $7 * excluded.revision
+            -- Fewer are always allowed.
+            where feed.task_count + $7 * excluded.revision <= greatest($8, feed.task_count)
+            returning owner_id, revision
          ), numbered as materialized (
-            select changed.*, feed.previous_revision + changed.number as next_revision
-            from changed
-            join feed using (owner_id)
+            select
+                judged.*,
+                is_ready and feed.revision is not null as is_written,
+                -- The last has the one that the feed has now.
+                feed.revision + 1 - count(*) filter (where is_ready)
+                    over (partition by owner_id order by position desc) as next_revision
+            from judged
+            left join feed using (owner_id)
          ), written as (
             update task.tasks as task
             set delete_time = $5,
@@ -151,29 +146,30 @@ async fn set_deletion(
                 update_time = greatest($9, task.update_time),
                 revision = numbered.next_revision
             from numbered
-            where task.owner_id = numbered.owner_id and task.id = numbered.id
-            returning numbered.position, task.update_time, task.revision
+            where numbered.is_written
+                and task.owner_id = any(array[numbered.owner_id])
+                and task.id between numbered.id and numbered.id
          )
          select
-            item.position as "position!",
-            found.id as "id!: TaskId",
-            found.title as "title!: Title",
-            found.description as "description!: Description",
-            found.is_complete as "is_complete!",
-            found.priority as "priority!: Priority",
-            found.labels as "labels!: Labels",
-            found.due_time,
-            found.due_time_zone as "due_time_zone: TimeZone",
-            coalesce(written.revision, found.revision) as "revision!",
-            found.revision as "previous_revision!",
-            found.create_time as "create_time!",
-            coalesce(written.update_time, found.update_time) as "update_time!",
-            found.complete_time,
-            case when written.position is null then found.delete_time else $5 end as delete_time,
-            case when written.position is null then found.purge_time else $6 end as purge_time
-         from item
-         join found using (owner_id, id)
-         left join written using (position)"#,
+            position as "position!",
+            id as "id!: TaskId",
+            title as "title!: Title",
+            description as "description!: Description",
+            is_complete as "is_complete!",
+            priority as "priority!: Priority",
+            labels as "labels!: Labels",
+            due_time,
+            due_time_zone as "due_time_zone: TimeZone",
+            case when is_written then next_revision else revision end as "revision!",
+            revision as "previous_revision!",
+            create_time as "create_time!",
+            case when is_written then greatest($9, update_time) else update_time end
+                as "update_time!",
+            complete_time,
+            case when is_written then $5 else delete_time end as delete_time,
+            case when is_written then $6 else purge_time end as purge_time
+         from numbered
+         where id is not null"#,
         items().map(|(call, ..)| call.owner).collect::<Vec<_>>() as _,
         &items().map(|(_, n, _)| n).collect::<Vec<_>>(),
         items().map(|(.., target)| target.id).collect::<Vec<_>>() as _,

@@ -72,6 +72,7 @@ pub(crate) async fn insert(
                 where request.owner_id = call.owner_id
                     and request.method = call.method
                     and request.request_id = call.request_id
+                offset 0
             )
          ), feed as (
             insert into task.feeds as feed (owner_id, revision, task_count)

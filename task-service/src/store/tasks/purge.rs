@@ -9,35 +9,26 @@ use sqlx::PgPool;
 /// over.
 pub(crate) async fn purge(db: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query_scalar!(
-        r#"with due as (
-            select owner_id, id
-            from task.tasks
-            where delete_time is not null and purge_time <= $1
-            order by purge_time
-            limit $2
-            for update skip locked
-         ), purged as (
-            delete from task.tasks as task
-            using due
-            where task.owner_id = due.owner_id and task.id = due.id
-            returning task.owner_id, task.revision
-         ), latest as (
-            select owner_id, max(revision) as revision
+        r#"with purged as (
+            delete from task.tasks
+            where ctid = any(array(
+                select ctid
+                from task.tasks
+                where delete_time is not null and purge_time <= $1
+                order by purge_time
+                limit $2
+                for update skip locked
+            ))
+            returning owner_id, revision
+         ), feed as (
+            insert into task.feeds as feed (owner_id, revision, task_count, purged_revision)
+            select owner_id, 0, 0, max(revision)
             from purged
             group by owner_id
-         ), locked as materialized (
             -- Feeds in one order, for others that purge.
-            select feed.owner_id
-            from task.feeds as feed
-            where feed.owner_id in (select owner_id from latest)
-            order by feed.owner_id
-            for update
-         ), feed as (
-            update task.feeds as feed
-            set purged_revision = greatest(feed.purged_revision, latest.revision)
-            from latest
-            join locked using (owner_id)
-            where feed.owner_id = latest.owner_id
+            order by owner_id
+            on conflict (owner_id) do update
+            set purged_revision = greatest(feed.purged_revision, excluded.purged_revision)
          )
          select count(*) as "count!"
          from purged"#,

@@ -47,24 +47,7 @@ pub(crate) async fn update(
         descriptions.iter().map(|description| description.map(|d| Folded::of(d.as_str())));
     let rows = sqlx::query_as!(
         Row,
-        r#"with item as (
-            select *
-            from unnest(
-                $1::uuid[], $2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::boolean[], $10::smallint[], $11::text[],
-                $12::boolean[], $13::timestamptz[], $14::text[], $15::boolean[]
-            ) with ordinality as item (
-                owner_id, call, id, revision, title, title_folded, description,
-                description_folded, is_complete, priority, labels, sets_due, due_time,
-                due_time_zone, validate_only, position
-            )
-         ), found as materialized (
-            select task.*
-            from task.tasks as task
-            join unnest($1::uuid[], $3::uuid[]) as item (owner_id, id) using (owner_id, id)
-            order by owner_id, id
-            for update of task
-         ), next as (
+        r#"with next as materialized (
             select
                 item.call,
                 item.position,
@@ -100,8 +83,25 @@ pub(crate) async fn update(
                     or coalesce(string_to_array(item.labels, chr(31)) <> found.labels, false)
                     or sets_due and (item.due_time, item.due_time_zone)
                         is distinct from (found.due_time, found.due_time_zone) as is_other
-            from item
-            left join found using (owner_id, id)
+            from (
+                select *
+                from unnest(
+                    $1::uuid[], $2::integer[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
+                    $7::text[], $8::text[], $9::boolean[], $10::smallint[], $11::text[],
+                    $12::boolean[], $13::timestamptz[], $14::text[], $15::boolean[]
+                ) with ordinality as item (
+                    owner_id, call, id, revision, title, title_folded, description,
+                    description_folded, is_complete, priority, labels, sets_due, due_time,
+                    due_time_zone, validate_only, position
+                )
+                order by owner_id, id
+            ) as item
+            left join lateral (
+                select *
+                from task.tasks
+                where owner_id = item.owner_id and id = item.id
+                for update
+            ) as found on true
          ), judged as (
             select
                 next.*,
@@ -111,30 +111,25 @@ pub(crate) async fn update(
                 ) over call <= $17 as is_ready
             from next
             window call as (partition by call)
-         ), changed as (
-            select judged.*, row_number() over (partition by owner_id order by position) as number
+         ), feed as (
+            insert into task.feeds as feed (owner_id, revision, task_count)
+            select owner_id, count(*), 0
             from judged
             where is_ready
-         ), batch as (
-            select owner_id, count(*) as size
-            from changed
             group by owner_id
-         ), locked as materialized (
-            select feed.owner_id, batch.size
-            from task.feeds as feed
-            join batch using (owner_id)
             order by owner_id
-            for update of feed
-         ), feed as (
-            update task.feeds as feed
-            set revision = feed.revision + locked.size
-            from locked
-            where feed.owner_id = locked.owner_id
-            returning feed.owner_id, feed.revision - locked.size as previous_revision
+            on conflict (owner_id) do update
+            set revision = feed.revision + excluded.revision
+            returning owner_id, revision
          ), numbered as materialized (
-            select changed.*, feed.previous_revision + changed.number as next_revision
-            from changed
-            join feed using (owner_id)
+            select
+                judged.*,
+                -- The last has the one that the feed has now.
+                case when is_ready then feed.revision + 1 - count(*) filter (where is_ready)
+                    over (partition by owner_id order by position desc) end as next_revision,
+                case when is_ready then greatest($16, update_time) end as next_update_time
+            from judged
+            left join feed using (owner_id)
          ), written as (
             update task.tasks as task
             set title = numbered.title,
@@ -147,32 +142,32 @@ pub(crate) async fn update(
                 due_time = numbered.due_time,
                 due_time_zone = numbered.due_time_zone,
                 complete_time = numbered.complete_time,
-                update_time = greatest($16, task.update_time),
+                update_time = numbered.next_update_time,
                 revision = numbered.next_revision
             from numbered
-            where task.owner_id = numbered.owner_id and task.id = numbered.id
-            returning numbered.position, task.update_time, task.revision
+            where numbered.is_ready
+                and task.owner_id = any(array[numbered.owner_id])
+                and task.id between numbered.id and numbered.id
          )
          select
-            next.position as "position!",
-            next.id as "id!: TaskId",
-            next.title as "title!: Title",
-            next.description as "description!: Description",
-            next.is_complete as "is_complete!",
-            next.priority as "priority!: Priority",
-            next.labels as "labels!: Labels",
-            next.due_time,
-            next.due_time_zone as "due_time_zone: TimeZone",
-            coalesce(written.revision, next.revision) as "revision!",
-            next.revision as "previous_revision!",
-            next.create_time as "create_time!",
-            coalesce(written.update_time, next.update_time) as "update_time!",
-            next.complete_time,
-            next.delete_time,
-            next.purge_time
-         from next
-         left join written using (position)
-         where next.id is not null"#,
+            position as "position!",
+            id as "id!: TaskId",
+            title as "title!: Title",
+            description as "description!: Description",
+            is_complete as "is_complete!",
+            priority as "priority!: Priority",
+            labels as "labels!: Labels",
+            due_time,
+            due_time_zone as "due_time_zone: TimeZone",
+            coalesce(next_revision, revision) as "revision!",
+            revision as "previous_revision!",
+            create_time as "create_time!",
+            coalesce(next_update_time, update_time) as "update_time!",
+            complete_time,
+            delete_time,
+            purge_time
+         from numbered
+         where id is not null"#,
         items().map(|(update, ..)| update.owner).collect::<Vec<_>>() as _,
         &items().map(|(_, call, ..)| call).collect::<Vec<_>>(),
         items().map(|(_, _, target, _)| target.id).collect::<Vec<_>>() as _,
