@@ -55,7 +55,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("auth-service");
-    let (pools, probe) = db::connect(&config.database, "auth-service", config.server.workers());
+    let (pools, probe) =
+        db::connect(&config.database, "auth-service", config.server.workers(), &[]);
     metrics.watch_pools(&pools);
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;

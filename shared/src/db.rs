@@ -46,9 +46,15 @@ pub struct Pools {
     pub background: PgPool,
 }
 
-/// The pools for so many workers, and a probe that watches the database for them.
+/// The pools for so many workers, and a probe that watches the database for them. `planning` are
+/// settings of PostgreSQL, by which it plans the pools' statements.
 #[must_use]
-pub fn connect(config: &DatabaseConfig, application_name: &str, workers: usize) -> (Pools, Probe) {
+pub fn connect(
+    config: &DatabaseConfig,
+    application_name: &str,
+    workers: usize,
+    planning: &[(&str, &str)],
+) -> (Pools, Probe) {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
     let connect = config.place.url().connect_options().application_name(application_name);
     let probe = Probe::new(connect.clone());
@@ -58,6 +64,7 @@ pub fn connect(config: &DatabaseConfig, application_name: &str, workers: usize) 
         ("idle_in_transaction_session_timeout", milliseconds(config.idle_in_transaction_timeout)),
         ("synchronous_commit", "on".to_owned()),
     ]);
+    let connect = connect.options(planning.iter().copied());
     let pool = |max_connections| {
         let outage = probe.last_outage.clone();
         PgPoolOptions::new()

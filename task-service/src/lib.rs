@@ -60,7 +60,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("task-service");
-    let (pools, probe) = db::connect(&config.database, "task-service", config.server.workers());
+    let workers = config.server.workers();
+    let (pools, probe) = db::connect(&config.database, "task-service", workers, &store::PLANNING);
     metrics.watch_pools(&pools);
     let issuer = Arc::new(Issuer::new(&config.issuer, &metrics));
     let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));

@@ -33,6 +33,7 @@ mod quota;
 mod race;
 mod reflection;
 mod request_id;
+mod rows_read;
 mod support;
 mod token;
 mod trace;
