@@ -54,30 +54,24 @@ pub(crate) async fn insert(
     let mut task_ids: Vec<_> = tasks().map(|_| TaskId::generate()).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"with call as (
-            select *
+        r#"with call as materialized (
+            select
+                call.*,
+                request_id is null or not exists (
+                    select
+                    from task.requests as request
+                    where request.owner_id = call.owner_id
+                        and request.method = call.method
+                        and request.request_id = call.request_id
+                    offset 0
+                ) as is_fresh
             from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::bytea[])
                 with ordinality as call (owner_id, size, method, request_id, fingerprint, number)
-         ), fresh as (
-            select
-                owner_id,
-                number,
-                size,
-                sum(size) over (partition by owner_id) as total,
-                sum(size) over (partition by owner_id order by number) as subtotal
-            from call
-            where request_id is null or not exists (
-                select
-                from task.requests as request
-                where request.owner_id = call.owner_id
-                    and request.method = call.method
-                    and request.request_id = call.request_id
-                offset 0
-            )
          ), feed as (
             insert into task.feeds as feed (owner_id, revision, task_count)
             select owner_id, sum(size), sum(size)
-            from fresh
+            from call
+            where is_fresh
             group by owner_id
             having sum(size) <= $6::integer
             order by owner_id
@@ -86,30 +80,31 @@ pub(crate) async fn insert(
                 task_count = feed.task_count + excluded.task_count
             where feed.task_count + excluded.task_count <= $6
             returning owner_id, revision
-         ), done as (
+         ), numbered as materialized (
             select
-                fresh.owner_id,
-                fresh.number,
-                fresh.size,
-                (feed.revision - fresh.total + fresh.subtotal)::bigint as revision
-            from fresh
-            join feed using (owner_id)
+                call.*,
+                count(*) over owner > 1 as has_others,
+                -- Of its last task. The last call has the one that the feed has now.
+                case when is_fresh then feed.revision + size - sum(size) filter (where is_fresh)
+                    over (owner order by number desc) end as revision
+            from call
+            left join feed using (owner_id)
+            window owner as (partition by owner_id)
          ), request as (
             insert into task.requests (
                 owner_id, method, request_id, fingerprint, task_ids, revision, create_time
             )
             select
-                done.owner_id, method, request_id, fingerprint,
+                owner_id, method, request_id, fingerprint,
                 array(
                     select id
                     from unnest($8::integer[], $10::uuid[]) with ordinality as item (call, id, nth)
-                    where item.call = done.number
+                    where item.call = numbered.number
                     order by nth
                 ),
                 revision, $7
-            from done
-            join call using (number)
-            where request_id is not null
+            from numbered
+            where revision is not null and request_id is not null
          ), created as (
             insert into task.tasks (
                 owner_id, id, title, title_folded, description, description_folded, is_complete,
@@ -117,9 +112,9 @@ pub(crate) async fn insert(
                 complete_time
             )
             select
-                done.owner_id, id, title, title_folded, description, description_folded,
+                owner_id, id, title, title_folded, description, description_folded,
                 is_complete, priority, string_to_array(labels, chr(31)), due_time, due_time_zone,
-                done.revision - done.size + item.place, $7, $7,
+                revision - size + place, $7, $7,
                 case when is_complete then $7 end
             from unnest(
                 $8::integer[], $9::integer[], $10::uuid[], $11::text[], $12::text[], $13::text[],
@@ -129,15 +124,11 @@ pub(crate) async fn insert(
                 call, place, id, title, title_folded, description, description_folded, is_complete,
                 priority, labels, due_time, due_time_zone
             )
-            join done on done.number = item.call
+            join numbered on numbered.number = item.call
+            where revision is not null
          )
-         select
-            fresh.number is not null as "is_fresh!",
-            count(*) over (partition by call.owner_id) > 1 as "has_others!",
-            done.revision as "revision?"
-         from call
-         left join fresh using (number)
-         left join done using (number)
+         select is_fresh as "is_fresh!", has_others as "has_others!", revision
+         from numbered
          order by number"#,
         inserts.iter().map(|insert| insert.owner).collect::<Vec<_>>() as _,
         &sizes.collect::<Result<Vec<_>, _>>().expect("a call has few tasks"),
