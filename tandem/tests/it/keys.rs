@@ -131,7 +131,7 @@ async fn work(mut client: Client, username: String) -> Result<BTreeSet<String>, 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_with_a_rotation_every_other_second_no_valid_call_fails() {
     let rotation = ["--key-rotation-seconds", "2", "--key-lead-seconds", "1"];
-    let short = ["--key-refresh-ms", "200", "--access-token-lifetime-seconds", "4"];
+    let short = ["--key-refresh-ms", "200", "--access-token-lifetime-seconds", "20"];
     let exact = ["--token-leeway-seconds", "0"];
     // It never fetches the keys but when a token names one that it does not know.
     let verifier = ["--jwks-refresh-seconds", "300", "--jwks-unknown-kid-seconds", "0"];
