@@ -43,3 +43,16 @@ alter default privileges in schema task
 grant select on all tables in schema public to auth_service, task_service;
 alter default privileges in schema public
     grant select on tables to auth_service, task_service;
+
+-- What the services ask of each session, for where a connection pooler drops it.
+alter role auth_service set statement_timeout = 3000;
+alter role auth_service set lock_timeout = 1000;
+alter role auth_service set idle_in_transaction_session_timeout = 5000;
+alter role auth_service set synchronous_commit = on;
+alter role task_service set statement_timeout = 3000;
+alter role task_service set lock_timeout = 1000;
+alter role task_service set idle_in_transaction_session_timeout = 5000;
+alter role task_service set synchronous_commit = on;
+alter role task_service set plan_cache_mode = force_generic_plan;
+alter role task_service set enable_seqscan = off;
+alter role task_service set jit = off;

@@ -53,18 +53,19 @@ pub fn connect(
     config: &DatabaseConfig,
     application_name: &str,
     workers: usize,
-    planning: &[(&str, &str)],
+    planning: &[(&'static str, &str)],
 ) -> (Pools, Probe) {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let connect = config.place.url().connect_options().application_name(application_name);
-    let probe = Probe::new(connect.clone());
-    let connect = connect.options([
+    let mut settings = vec![
         ("statement_timeout", milliseconds(config.statement_timeout)),
         ("lock_timeout", milliseconds(config.lock_timeout)),
         ("idle_in_transaction_session_timeout", milliseconds(config.idle_in_transaction_timeout)),
         ("synchronous_commit", "on".to_owned()),
-    ]);
-    let connect = connect.options(planning.iter().copied());
+    ];
+    settings.extend(planning.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let connect = config.place.url().connect_options().application_name(application_name);
+    let connect = connect.options(settings.iter().cloned());
+    let probe = Probe::new(connect.clone(), settings);
     let pool = |max_connections| {
         let outage = probe.last_outage.clone();
         PgPoolOptions::new()
@@ -136,13 +137,16 @@ where
 /// database that is away.
 pub struct Probe {
     connect: PgConnectOptions,
+    /// What every session should have, in PostgreSQL's own units.
+    settings: Vec<(&'static str, String)>,
     connection: Mutex<Option<PgConnection>>,
     last_outage: LastOutage,
 }
 
 impl Probe {
-    fn new(connect: PgConnectOptions) -> Self {
-        Self { connect, connection: Mutex::default(), last_outage: LastOutage::default() }
+    fn new(connect: PgConnectOptions, settings: Vec<(&'static str, String)>) -> Self {
+        let (connection, last_outage) = (Mutex::default(), LastOutage::default());
+        Self { connect, settings, connection, last_outage }
     }
 
     /// Whether the database answers and has every migration that this program knows; if not, what
@@ -173,6 +177,13 @@ impl Probe {
         let mut connection = PgConnection::connect_with(&self.connect).await?;
         if !is_migrated(&mut connection).await? {
             return Err(Error::Internal("the database schema is too old: run `migrate`".into()));
+        }
+        let lacking = lacking(&mut connection, &self.settings).await?.join(", ");
+        if !lacking.is_empty() {
+            tracing::warn!(
+                settings = lacking,
+                "sessions lack settings, as behind a pooler that drops them: give them to the role"
+            );
         }
         Ok(connection)
     }
@@ -207,6 +218,23 @@ async fn is_migrated(connection: &mut PgConnection) -> Result<bool, Error> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Those of the settings that the session has otherwise, as `alter role … set` takes them.
+async fn lacking(
+    connection: &mut PgConnection,
+    settings: &[(&'static str, String)],
+) -> Result<Vec<String>, Error> {
+    let (names, values): (Vec<_>, Vec<_>) = settings.iter().cloned().unzip();
+    let lacking = sqlx::query_scalar!(
+        r#"select wanted.name || ' = ' || quote_literal(wanted.value) as "setting!"
+         from unnest($1::text[], $2::text[]) as wanted (name, value)
+         join pg_settings as found using (name)
+         where found.setting <> wanted.value"#,
+        &names as _,
+        &values,
+    );
+    Ok(lacking.fetch_all(connection).await?)
 }
 
 /// Whether `error` is the violation of the constraint or unique index of this name.

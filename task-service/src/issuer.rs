@@ -173,7 +173,9 @@ impl Issuer {
         let mut response = client.get(url).headers(headers).send().await?;
         if response.status() != StatusCode::OK {
             let status = response.status();
-            return Err(format!("it answers {status}: is it the URL of the key set?").into());
+            let doubt =
+                if status.is_server_error() { "" } else { ": is it the URL of the key set?" };
+            return Err(format!("it answers {status}{doubt}").into());
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {

@@ -50,7 +50,8 @@ pub(crate) struct DatabaseUrl(PgConnectOptions);
 impl DatabaseUrl {
     /// How to connect.
     pub(crate) fn connect_options(&self) -> PgConnectOptions {
-        self.0.clone()
+        // sqlx sets it for floating-point numbers, of which there are none, and poolers refuse it.
+        self.0.clone().extra_float_digits(None)
     }
 }
 

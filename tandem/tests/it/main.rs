@@ -6,5 +6,6 @@ mod deployment;
 mod documents;
 mod keys;
 mod life;
+mod pooler;
 mod roles;
 mod support;

@@ -91,8 +91,7 @@ pub(crate) async fn list(
     }
     query.push("id").push(keyword(order.last_direction()));
     query.push(" limit ").push_bind(i64::try_from(limit).expect("a page is small"));
-    let is_repeated = filter.update_time_after.is_none();
-    let rows: Vec<Row> = query.build_query_as().persistent(is_repeated).fetch_all(db).await?;
+    let rows: Vec<Row> = query.build_query_as().fetch_all(db).await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
