@@ -73,7 +73,7 @@ pub enum Error {
     DeadlineExceeded(#[source] Source),
     #[error("the database cannot be reached; try again")]
     DatabaseUnavailable(#[source] Source),
-    #[error("the keys of access tokens are not loaded yet; try again")]
+    #[error("the keys of access tokens cannot be loaded now; try again")]
     KeysUnavailable,
     #[error("the service has no such method")]
     MethodNotFound,

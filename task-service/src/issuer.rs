@@ -101,7 +101,8 @@ impl Issuer {
     }
 
     /// Finds out who makes the call that has these headers, before more of it is looked at. It
-    /// waits for the keys if its token names one that is not known.
+    /// waits for the keys if its token names one that is not known; while they cannot be fetched,
+    /// such a token may be good.
     pub(crate) async fn caller(
         self: &Arc<Self>,
         verifier: &Verifier,
@@ -111,14 +112,17 @@ impl Issuer {
         if verdict.is_ok() || !verifier.is_key_unknown(headers) {
             return verdict;
         }
-        self.clone().fetch_unknown().await;
+        if !self.clone().fetch_unknown().await && verifier.is_key_unknown(headers) {
+            return Err(Error::KeysUnavailable);
+        }
         verifier.authenticate(headers, time::now())
     }
 
     /// Fetches the keys because a token names one that is not known. A flood of such tokens causes
     /// one fetch in each interval, and all wait for it. It goes on if the call that caused it is
-    /// cancelled: otherwise such a call could use up the interval for all others.
-    async fn fetch_unknown(self: Arc<Self>) {
+    /// cancelled: otherwise such a call could use up the interval for all others. Returns whether
+    /// the last fetch was a success.
+    async fn fetch_unknown(self: Arc<Self>) -> bool {
         let (arrived, spans) = (Instant::now(), Spans::current());
         let fetching = tokio::spawn(async move {
             let mut last = self.last_fetch.lock().await;
@@ -128,9 +132,10 @@ impl Issuer {
             if due {
                 self.fetch(&mut last, &spans).await;
             }
+            !last.failing
         });
-        // It fails only if the runtime ends.
-        let _ = fetching.await;
+        // It is cut off only if the runtime ends.
+        fetching.await.unwrap_or(false)
     }
 
     /// Fetches them for who has these spans.

@@ -93,6 +93,17 @@ async fn the_last_keys_go_on_while_the_issuer_is_down() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_key_that_cannot_be_fetched_may_be_good_and_is_to_be_tried_again() {
+    let app = App::start_with(&["--jwks-unknown-kid-seconds", "0"]).await;
+    let second = TestKey::generate("second");
+    let client = app.client(&second.token(UserId::generate()));
+    app.issuer.answer(StatusCode::SERVICE_UNAVAILABLE, "");
+    assert_each_refuses(&client, &keys_unavailable(), "the issuer is down").await;
+    app.issuer.publish(&[&app.key, &second]);
+    eventually("the key is fetched", async || accepts(&client).await).await;
+}
+
+#[tokio::test]
 async fn keys_that_are_too_old_are_not_trusted_until_newer_ones_come() {
     let flags = ["--jwks-refresh-seconds", "1", "--jwks-max-age-seconds", "1"];
     let app = App::start_with(&flags).await;
