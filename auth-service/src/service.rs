@@ -121,7 +121,7 @@ impl Auth {
     ) -> Result<(Caller, Account), Error> {
         let caller = self.caller(request, now).await?;
         let found = users::find_by_session(&self.db, &caller, now).await?;
-        Ok((caller, found.ok_or(Error::AccessTokenInvalid)?))
+        Ok((caller, found.ok_or(Error::AccessTokenInvalid("session"))?))
     }
 }
 

@@ -33,8 +33,9 @@ pub enum Error {
     PageTokenInvalid,
     #[error("send an access token as metadata: `authorization: Bearer <access token>`")]
     AccessTokenMissing,
+    /// What was wrong with it is for the log: a part of the token, such as "iss".
     #[error("the access token is not valid; refresh it or log in again")]
-    AccessTokenInvalid,
+    AccessTokenInvalid(&'static str),
     #[error("the access token has expired; refresh it or log in again")]
     AccessTokenExpired,
     #[error("unknown username or wrong password")]
@@ -89,7 +90,7 @@ impl Error {
         match self {
             Self::InvalidFields(_) | Self::PageTokenInvalid => Code::InvalidArgument,
             Self::AccessTokenMissing
-            | Self::AccessTokenInvalid
+            | Self::AccessTokenInvalid(_)
             | Self::AccessTokenExpired
             | Self::CredentialsInvalid
             | Self::RefreshTokenInvalid
@@ -116,7 +117,7 @@ impl Error {
             Self::InvalidFields(_) => ErrorReason::InvalidField,
             Self::PageTokenInvalid => ErrorReason::PageTokenInvalid,
             Self::AccessTokenMissing => ErrorReason::AccessTokenMissing,
-            Self::AccessTokenInvalid => ErrorReason::AccessTokenInvalid,
+            Self::AccessTokenInvalid(_) => ErrorReason::AccessTokenInvalid,
             Self::AccessTokenExpired => ErrorReason::AccessTokenExpired,
             Self::CredentialsInvalid => ErrorReason::CredentialsInvalid,
             Self::RefreshTokenInvalid => ErrorReason::RefreshTokenInvalid,
@@ -187,7 +188,7 @@ impl Error {
         text
     }
 
-    /// Writes the log line of a failure that is ours, not the caller's.
+    /// Tells the log of a failure that is ours, not the caller's, or hard to understand.
     fn log(&self) {
         match self {
             Self::Internal(_) => tracing::error!(cause = self.causes(), "call failed"),
@@ -197,6 +198,10 @@ impl Error {
                     cause = self.causes(),
                     "call failed"
                 );
+            }
+            // In the call's own line: a flood of bad tokens shall not write two for each.
+            Self::AccessTokenInvalid(fault) => {
+                tracing::Span::current().record("token_fault", *fault);
             }
             _ => {}
         }

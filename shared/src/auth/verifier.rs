@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header::AUTHORIZATION};
-use jsonwebtoken::{Algorithm, Validation};
+use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 
 use super::{
     Caller, Claims, Keys, MAX_LIFETIME, TOKEN_TYPE,
@@ -64,10 +64,10 @@ impl Verifier {
             self.check_expiry(exp, now)?;
             return Ok(caller);
         }
-        let kid = accepted_kid(token).ok_or(Error::AccessTokenInvalid)?;
-        let key = keys.get(&kid).ok_or(Error::AccessTokenInvalid)?;
+        let kid = accepted_kid(token).ok_or(Error::AccessTokenInvalid("header"))?;
+        let key = keys.get(&kid).ok_or(Error::AccessTokenInvalid("kid"))?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.signature_only)
-            .map_err(|_| Error::AccessTokenInvalid)?
+            .map_err(|error| Error::AccessTokenInvalid(part(error.kind())))?
             .claims;
         self.check_claims(&claims, now)?;
         let caller = Caller { id: claims.sub, session_id: claims.sid };
@@ -87,17 +87,19 @@ impl Verifier {
 
     /// The expiry comes last, so that "expired" is said only of a token that was good.
     fn check_claims(&self, claims: &Claims, time: DateTime<Utc>) -> Result<(), Error> {
-        let leeway = seconds(self.leeway);
-        let now = time.timestamp();
-        let lifetime = claims.exp.checked_sub(claims.iat).ok_or(Error::AccessTokenInvalid)?;
-        let good = claims.iss == self.issuer
-            && claims.aud.includes(&self.audience)
-            && !claims.jti.is_empty()
-            && (1..=seconds(MAX_LIFETIME)).contains(&lifetime)
-            && claims.iat <= now + leeway
-            && claims.nbf <= now + leeway;
-        if !good {
-            return Err(Error::AccessTokenInvalid);
+        let (leeway, now) = (seconds(self.leeway), time.timestamp());
+        let lifetime = claims.exp.checked_sub(claims.iat);
+        let longest = seconds(MAX_LIFETIME);
+        let checks = [
+            ("iss", claims.iss == self.issuer),
+            ("aud", claims.aud.includes(&self.audience)),
+            ("jti", !claims.jti.is_empty()),
+            ("lifetime", lifetime.is_some_and(|lifetime| (1..=longest).contains(&lifetime))),
+            ("iat", claims.iat <= now + leeway),
+            ("nbf", claims.nbf <= now + leeway),
+        ];
+        if let Some((claim, _)) = checks.into_iter().find(|(_, is_good)| !is_good) {
+            return Err(Error::AccessTokenInvalid(claim));
         }
         self.check_expiry(claims.exp, time)
     }
@@ -111,6 +113,14 @@ impl Verifier {
 
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The part of a token that could not be decoded.
+fn part(error: &ErrorKind) -> &'static str {
+    match error {
+        ErrorKind::InvalidSignature => "signature",
+        _ => "claims",
+    }
 }
 
 /// The `kid` of a token whose header is acceptable. Headers that bring or point to a key (`jwk`,
@@ -128,9 +138,9 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
     let mut entries = headers.get_all(AUTHORIZATION).iter();
     let entry = entries.next().ok_or(Error::AccessTokenMissing)?;
     if entries.next().is_some() || entry.as_bytes().len() > MAX_HEADER_BYTES {
-        return Err(Error::AccessTokenInvalid);
+        return Err(Error::AccessTokenInvalid("authorization"));
     }
-    let text = entry.to_str().map_err(|_| Error::AccessTokenInvalid)?;
+    let text = entry.to_str().map_err(|_| Error::AccessTokenInvalid("authorization"))?;
     let (scheme, token) = text.split_once(' ').ok_or(Error::AccessTokenMissing)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Error::AccessTokenMissing);

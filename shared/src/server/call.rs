@@ -60,6 +60,7 @@ where
         method = path.unwrap_or("unknown"),
         request_id = id.to_str().expect("it is ASCII"),
         user_id = Empty,
+        token_fault = Empty,
         trace_id = Empty
     );
     let trace = trace::call(path, request.headers());

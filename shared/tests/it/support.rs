@@ -111,7 +111,7 @@ pub(crate) fn verifier_by(keys: Arc<Keys>) -> Verifier {
 pub(crate) fn verdict(verifier: &Verifier, token: &str) -> Verdict {
     match verifier.verify(token, now()) {
         Ok(_) => Verdict::Good,
-        Err(Error::AccessTokenInvalid) => Verdict::Invalid,
+        Err(Error::AccessTokenInvalid(_)) => Verdict::Invalid,
         Err(Error::AccessTokenExpired) => Verdict::Expired,
         Err(error) => panic!("not about the token: {error}"),
     }

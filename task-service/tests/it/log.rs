@@ -1,4 +1,4 @@
-//! The log, when nobody reads it.
+//! The log: what it says of a token that is refused, and that nobody has to read it.
 
 use std::{process::Stdio, time::Duration};
 
@@ -7,9 +7,11 @@ use nix::{
     unistd::Pid,
 };
 use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
-use test_support::{TestDatabase, TestIssuer, TestKey};
+use serde_json::{Value, json};
+use shared::ids::UserId;
+use test_support::{TestDatabase, TestIssuer, TestKey, claims};
 use tokio::time::timeout;
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::support::Program;
 
@@ -39,4 +41,46 @@ async fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
     kill(pid, Signal::SIGTERM).unwrap();
     let ended = timeout(Duration::from_secs(10), child.wait()).await.expect("it ends");
     assert_eq!(ended.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_line_of_a_call_says_what_is_wrong_with_its_token() {
+    let (database, key) = (TestDatabase::create().await, TestKey::generate("first"));
+    let issuer = TestIssuer::start(&[&key]).await;
+    let quick = [("RUST_LOG", "info"), ("SERVER_DRAIN_DELAY_SECONDS", "0")];
+    let program = Program::new(&database, issuer.url(), &quick);
+    let child = program.start_with_log(Stdio::piped());
+    program.ready().await;
+    let user = UserId::generate();
+    let with = |claim: &str, value: Value| {
+        let mut changed = claims(user);
+        changed[claim] = value;
+        key.sign(&key.header(), &changed)
+    };
+    let mut header = key.header();
+    header["typ"] = json!("JWT");
+    let tokens = [
+        ("iss", with("iss", json!("https://auth.example"))),
+        ("aud", with("aud", json!("others"))),
+        ("nbf", with("nbf", json!(4_000_000_000_i64))),
+        ("lifetime", with("exp", json!(4_000_000_000_i64))),
+        ("claims", with("sid", json!("no UUID"))),
+        ("header", key.sign(&header, &claims(user))),
+        ("kid", TestKey::generate("second").token(user)),
+        ("signature", TestKey::generate("first").token(user)),
+    ];
+    let mut client = TaskServiceClient::new(program.channel());
+    for (fault, token) in &tokens {
+        let mut request = Request::new(pb::GetTaskRequest::default());
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let refused = client.get_task(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{fault}");
+    }
+    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let ended = timeout(Duration::from_secs(10), child.wait_with_output()).await;
+    let log = String::from_utf8(ended.expect("it ends").unwrap().stderr).unwrap();
+    for (fault, token) in &tokens {
+        assert!(log.contains(&format!("token_fault=\"{fault}\"")), "{fault}: {log}");
+        assert!(!log.contains(token), "{fault}: {log}");
+    }
 }
