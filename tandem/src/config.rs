@@ -138,10 +138,11 @@ impl Config {
         let task = CommandLine::new::<task_service::Config>(command(), task);
         let auth = auth_service::Config::to_serve(&auth);
         let task = task_service::Config::to_serve(&task);
-        match (auth, task) {
-            (Ok(auth), Ok(task)) => Ok((auth, task)),
-            (Err(auth), Err(task)) => Err(auth.and(task)),
-            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
-        }
+        let mistakes = match (auth, task) {
+            (Ok(auth), Ok(task)) => return Ok((auth, task)),
+            (Err(auth), Err(task)) => auth.and(task),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => error,
+        };
+        Err(mistakes.without_flags())
     }
 }

@@ -28,7 +28,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let command = clap::Command::new("tandem")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Runs auth-service, task-service and a private PostgreSQL in one process");
+        .about("Runs auth-service, task-service and a private PostgreSQL in one process")
+        .after_help(
+            "Every variable of auth-service and task-service counts here, too: see .env.example.",
+        );
     let config: Config =
         CommandLine::new::<Config>(command, std::env::args_os()).settings_or_exit();
     config.check().unwrap_or_else(|mistakes| mistakes.exit());

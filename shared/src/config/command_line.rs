@@ -113,6 +113,20 @@ impl ConfigError {
             (usage @ Self::Usage(_), _) | (_, usage @ Self::Usage(_)) => usage,
         }
     }
+
+    /// The same for a program that has the variables and not their flags: `A_VARIABLE (--a-flag)`
+    /// loses the flag.
+    #[must_use]
+    pub fn without_flags(self) -> Self {
+        let Self::Mistakes(mut mistakes) = self else { return self };
+        for mistake in &mut mistakes {
+            while let Some(start) = mistake.find(" (--") {
+                let end = mistake[start..].find(')').map_or(mistake.len(), |end| start + end + 1);
+                mistake.replace_range(start..end, "");
+            }
+        }
+        Self::Mistakes(mistakes)
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -92,10 +92,10 @@ fn mistakes_in_the_settings_of_both_services_are_reported_at_once() {
     let (code, text) = failure(command.env("TASK_LISTEN_ADDRESS", "0.0.0.0:0"));
     assert_eq!(code, Some(2), "{text}");
     for part in [
-        "AUTH_BCRYPT_COST (",
-        "TASK_JWKS_TIMEOUT_MS (",
-        "SERVER_TLS_KEY_FILE (--server-tls-key-file): /dev/zero: must be a regular file",
-        "SERVER_TLS_CERT_FILE (--server-tls-cert-file): is required with",
+        "AUTH_BCRYPT_COST: ",
+        "TASK_JWKS_TIMEOUT_MS: ",
+        "SERVER_TLS_KEY_FILE: /dev/zero: must be a regular file",
+        "SERVER_TLS_CERT_FILE: is required with",
         "as they can at 0.0.0.0:0",
     ] {
         assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
