@@ -153,7 +153,7 @@ impl SigningKeys {
         let before = before.map(|published| published.kids()).unwrap_or_default();
         if !jwks.iter().map(|jwk| &jwk.kid).eq(&before) {
             let active = schedule.find(KeyState::Active).map(|key| &key.sealed.kid);
-            tracing::info!(active, published = jwks.len(), "the signing keys have changed");
+            tracing::info!(active, published = jwks.len(), "these are the signing keys now");
         }
         Ok(())
     }
@@ -220,8 +220,7 @@ impl SigningKeys {
                 Error::Internal(
                     format!(
                         "the root key does not open the signing key {} in the database: set \
-                         AUTH_ROOT_KEY or AUTH_ROOT_KEY_FILE to the one it was made with, or \
-                         give the key up with `keys revoke`",
+                         AUTH_ROOT_KEY or AUTH_ROOT_KEY_FILE to the one it was made with",
                         stored.sealed.kid
                     )
                     .into(),

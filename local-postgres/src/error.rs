@@ -71,8 +71,7 @@ pub enum Error {
 
     /// Another process, or this one, has a server on this directory.
     #[error(
-        "{dir} is in use by process {pid}: stop that process first, or use its database by \
-         setting DATABASE_URL"
+        "{dir} is in use by process {pid}: stop that process first, or choose another directory"
     )]
     InUse {
         /// The directory.

@@ -93,8 +93,11 @@ pub fn connect(
 /// database that is newer than this program is left as it is.
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     // A pool would only say that its time was out.
-    PgConnection::connect_with(&config.place.url().connect_options()).await?.close().await?;
-    tracing::info!("bringing the database to the newest schema");
+    let mut connection = PgConnection::connect_with(&config.place.url().connect_options()).await?;
+    if !is_migrated(&mut connection).await? {
+        tracing::info!("bringing the database to the newest schema");
+    }
+    connection.close().await?;
     // Without the time-outs of calls: a migration may take long.
     let connect = config.place.url().connect_options();
     let options = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
