@@ -60,6 +60,11 @@ impl CommandLine {
         let unneeded =
             self.command.get_arguments().map(Arg::get_id).filter(|id| !needed.contains(id));
         let command = unneeded.fold(self.command.clone(), tolerate);
+        // Help shows the settings as they are, not as they are tolerated.
+        let strict = self.command.clone().try_get_matches_from(&self.args);
+        if let Some(help) = strict.err().filter(|error| error.kind() == ErrorKind::DisplayHelp) {
+            return Err(ConfigError::Usage(help));
+        }
         let matches = parse(command, &self.args)?;
         S::from_arg_matches(&matches).map_err(ConfigError::Usage)
     }

@@ -54,6 +54,7 @@ fn the_help_names_every_variable_and_its_default() {
     for task in ["serve", "migrate", "healthcheck"] {
         assert!(help.contains(task), "{task}");
     }
+    assert!(help.contains("--max-request-bytes <BYTES>"), "its value is not optional");
 }
 
 #[test]
