@@ -142,7 +142,7 @@ impl RootKeyConfig {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Login")]
 pub struct LoginConfig {
-    /// How long an access token is good.
+    /// How long an access token is good: 900 seconds at most.
     #[arg(
         long = "access-token-lifetime-seconds",
         env = "AUTH_ACCESS_TOKEN_LIFETIME_SECONDS",
@@ -152,7 +152,7 @@ pub struct LoginConfig {
     )]
     pub access_token_lifetime: Duration,
 
-    /// The cost of new password hashes: each step doubles the time.
+    /// The cost of new password hashes, 4 to 15: each step doubles the time.
     #[arg(
         long = "bcrypt-cost",
         env = "AUTH_BCRYPT_COST",
