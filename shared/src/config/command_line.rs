@@ -60,13 +60,21 @@ impl CommandLine {
         let unneeded =
             self.command.get_arguments().map(Arg::get_id).filter(|id| !needed.contains(id));
         let command = unneeded.fold(self.command.clone(), tolerate);
-        // Help shows the settings as they are, not as they are tolerated.
-        let strict = self.command.clone().try_get_matches_from(&self.args);
-        if let Some(help) = strict.err().filter(|error| error.kind() == ErrorKind::DisplayHelp) {
-            return Err(ConfigError::Usage(help));
-        }
-        let matches = parse(command, &self.args)?;
+        let matches = parse(command, &self.args).map_err(|error| self.untolerated_help(error))?;
         S::from_arg_matches(&matches).map_err(ConfigError::Usage)
+    }
+
+    /// Help shows the settings as they are, not as they are tolerated. Only who asks for it is parsed
+    /// once more: a setting may come from a pipe, which can be read once.
+    fn untolerated_help(&self, error: ConfigError) -> ConfigError {
+        let is_help = |error: &clap::Error| error.kind() == ErrorKind::DisplayHelp;
+        match error {
+            ConfigError::Usage(error) if is_help(&error) => {
+                let strict = self.command.clone().try_get_matches_from(&self.args).err();
+                ConfigError::Usage(strict.filter(is_help).unwrap_or(error))
+            }
+            error => error,
+        }
     }
 
     /// The settings that a task needs; ends the program if there is a mistake in them.
