@@ -20,6 +20,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let all = compile([SERVICES[0].1, SERVICES[1].1, ERROR_REASON])?.file_descriptor_set();
     tonic_prost_build::configure().compile_fds(all)?;
+
+    // The same server, but that it answers with tasks which are encoded already.
+    let encoded = out_dir.join("encoded");
+    fs::create_dir_all(&encoded)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".tandem", "crate")
+        .extern_path(".google.type", "crate::google::r#type")
+        .extern_path(
+            ".tandem.task.v1.ListTasksResponse",
+            "crate::task::v1::encoded::ListTasksResponse",
+        )
+        .out_dir(encoded)
+        .compile_fds(compile([SERVICES[1].1])?.file_descriptor_set())?;
     Ok(())
 }
 

@@ -29,11 +29,12 @@ pub(crate) enum Calls {
 }
 
 /// Every workload. Reads come first: they shall find the tables as they were made.
-pub(crate) const WORKLOADS: [Workload; 11] = [
+pub(crate) const WORKLOADS: [Workload; 12] = [
     Workload { name: "get", calls: Calls::Tasks(Mix::GET, Owners::Large) },
     Workload { name: "get-10", calls: Calls::Tasks(Mix::GET, Owners::Few) },
     Workload { name: "get-100k", calls: Calls::Tasks(Mix::GET, Owners::Small) },
     Workload { name: "list", calls: Calls::Tasks(Mix::LIST, Owners::Large) },
+    Workload { name: "list-unseen", calls: Calls::Tasks(Mix::LIST_UNSEEN, Owners::Large) },
     Workload { name: "update", calls: Calls::Tasks(Mix::UPDATE, Owners::Large) },
     Workload { name: "create", calls: Calls::Tasks(Mix::CREATE, Owners::Large) },
     Workload { name: "create-10", calls: Calls::Tasks(Mix::CREATE, Owners::Few) },
@@ -53,7 +54,9 @@ impl Workload {
     pub(crate) fn script(&self) -> Option<&'static str> {
         match self.calls {
             Calls::Tasks(Mix { get: 100, .. }, _) => Some(include_str!("../sql/get.sql")),
-            Calls::Tasks(Mix { list: 100, .. }, _) => Some(include_str!("../sql/list.sql")),
+            Calls::Tasks(Mix { list: 100, .. } | Mix { list_unseen: 100, .. }, _) => {
+                Some(include_str!("../sql/list.sql"))
+            }
             Calls::Tasks(Mix { create: 100, .. }, _) => Some(include_str!("../sql/create.sql")),
             Calls::Tasks(Mix { update: 100, .. }, _) => Some(include_str!("../sql/update.sql")),
             Calls::Tasks(..) | Calls::Login | Calls::Refresh => None,

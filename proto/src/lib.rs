@@ -1,4 +1,5 @@
-//! The types, clients and servers generated from the protos beside this crate, and nothing else.
+//! The types, clients and servers generated from the protos beside this crate, and one message that
+//! servers answer with in the place of another.
 //!
 //! Use a version as `pb`: `use proto::task::v1 as pb;`.
 
@@ -23,6 +24,23 @@ mod tandem {
         /// Version 1.
         pub mod v1 {
             tonic::include_proto!("tandem.task.v1");
+
+            /// The server of a service that keeps answers as they go over the wire.
+            pub mod encoded {
+                include!(concat!(env!("OUT_DIR"), "/encoded/tandem.task.v1.rs"));
+
+                /// A [`ListTasksResponse`](super::ListTasksResponse) whose tasks are encoded already:
+                /// on the wire it is the same.
+                #[derive(Clone, PartialEq, prost::Message)]
+                pub struct ListTasksResponse {
+                    /// Each an encoded [`Task`](super::Task).
+                    #[prost(bytes = "bytes", repeated, tag = "1")]
+                    pub tasks: Vec<prost::bytes::Bytes>,
+                    /// For the next page; empty on the last.
+                    #[prost(string, tag = "2")]
+                    pub next_page_token: String,
+                }
+            }
 
             /// The encoded `FileDescriptorSet` of this package and all it imports, with comments.
             pub const FILE_DESCRIPTOR_SET: &[u8] =

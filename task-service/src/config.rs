@@ -129,6 +129,17 @@ pub struct TaskConfig {
         value_parser = seconds(1..=86_400)
     )]
     pub purge_interval: Duration,
+
+    /// How many bytes of memory may hold first pages of lists as they were last read. Each is told
+    /// again only if the database says that nothing has changed. With 0 all are read anew.
+    #[arg(
+        long = "page-cache-bytes",
+        env = "TASK_PAGE_CACHE_BYTES",
+        default_value = "16777216",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u64).range(0..=1 << 40)
+    )]
+    pub page_cache_bytes: u64,
 }
 
 /// Whose tokens are accepted, and how fresh the issuer's keys are kept.

@@ -16,7 +16,7 @@ use axum::{
     extract::Request,
     middleware::{self, Next},
 };
-use proto::task::v1::{self as pb, task_service_server::TaskServiceServer};
+use proto::task::v1::{self as pb, encoded::task_service_server::TaskServiceServer};
 use shared::{
     auth::{self, Verifier},
     db::{self, Pools},
@@ -43,7 +43,7 @@ mod store;
 
 pub use config::{Config, ListenConfig, TaskConfig};
 use issuer::Issuer;
-use service::Tasks;
+use service::{Pages, Tasks};
 use store::page_token_keys;
 
 /// The name of the service in protos, reflection and health.
@@ -126,8 +126,10 @@ fn routes(
     let max_calls = config.server.max_calls;
     let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
     let (config, issuer, writers) = (config.clone(), issuer.clone(), Arc::default());
+    let page_bytes = config.task.page_cache_bytes;
+    let pages = Arc::new(Pages::new(page_bytes, pools.last_outage.clone(), metrics));
     move |worker| {
-        let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &config);
+        let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &pages, &config);
         // tonic knows one limit for all.
         let max = max_bytes.max(max_batch_bytes);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);

@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use proto::task::v1::{self as pb, task_service_server::TaskService};
+use proto::task::v1::{self as pb, encoded::task_service_server::TaskService};
 use shared::{
     auth::Caller,
     error::{Error, RpcResult},
-    ids::UserId,
-    page::{self, PageTokenKey},
+    page::PageTokenKey,
     time,
 };
 use sqlx::PgPool;
@@ -17,21 +16,21 @@ use tonic::{Request, Response};
 
 use crate::{
     config::Config,
-    domain::{
-        list::List,
-        order::Cursor,
-        task::{self, Task},
-    },
+    domain::task::{self, Task},
     lane::{Apart, Lane},
     store::{
         page_token_keys,
         tasks::{self, Delete, Update},
     },
 };
-use statements::{Change, Create, FirstPage, Get, Remove};
+use statements::{Change, Create, FirstPages, Get, Remove};
+
+pub(crate) use pages::Pages;
 
 mod convert;
 mod create;
+mod list;
+mod pages;
 mod statements;
 
 /// How long after its time-out the database may take to say that a statement has ended.
@@ -44,15 +43,21 @@ pub(crate) struct Tasks {
     /// How many tasks a user may have.
     quota: u32,
     gets: Lane<Get>,
-    first_pages: Lane<FirstPage>,
+    pages: Arc<Pages>,
+    first_pages: Lane<FirstPages>,
     creates: Lane<Create>,
     updates: Lane<Change>,
     deletes: Lane<Remove>,
 }
 
 impl Tasks {
-    /// With the worker's connections. `writers` is shared by all workers.
-    pub(crate) fn new(db: PgPool, writers: &Arc<Apart>, config: &Config) -> Self {
+    /// With the worker's connections. `writers` and `pages` are shared by all workers.
+    pub(crate) fn new(
+        db: PgPool,
+        writers: &Arc<Apart>,
+        pages: &Arc<Pages>,
+        config: &Config,
+    ) -> Self {
         let patience = config.database.statement_timeout + GRACE;
         let config = &config.task;
         let quota = config.quota;
@@ -63,7 +68,8 @@ impl Tasks {
             page_token_key: OnceCell::new(),
             quota,
             gets: Lane::new(db.clone(), patience, &readers, Get),
-            first_pages: Lane::new(db.clone(), patience, &readers, FirstPage),
+            pages: pages.clone(),
+            first_pages: Lane::new(db.clone(), patience, &readers, FirstPages),
             creates: Lane::new(db.clone(), patience, writers, Create { quota }),
             updates: Lane::new(db.clone(), patience, writers, Change),
             deletes: Lane::new(db.clone(), patience, writers, Remove { retention }),
@@ -78,20 +84,6 @@ impl Tasks {
             page_token_keys::find_or_insert(&self.db, &candidate).await
         };
         self.page_token_key.get_or_try_init(load).await
-    }
-
-    /// The owner's tasks that fit and come behind the cursor, at most so many.
-    async fn find(
-        &self,
-        owner: UserId,
-        list: &List,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Task>, Error> {
-        if cursor.is_none() && list.is_plain() {
-            return self.first_pages.call((owner, limit)).await;
-        }
-        tasks::list(&self.db, owner, list, cursor, limit).await
     }
 }
 
@@ -141,20 +133,12 @@ impl TaskService for Tasks {
     async fn list_tasks(
         &self,
         request: Request<pb::ListTasksRequest>,
-    ) -> RpcResult<pb::ListTasksResponse> {
+    ) -> RpcResult<pb::encoded::ListTasksResponse> {
         let caller = Caller::of(&request)?;
         let mut req = request.into_inner();
         let token = std::mem::take(&mut req.page_token);
         let (size, list) = convert::list(req)?;
-        let key = self.page_token_key().await?;
-        let name = list.name();
-        let cursor = key.open(caller.id, &name, &token)?;
-        let found = self.find(caller.id, &list, cursor.as_ref(), size.get() + 1).await?;
-        let (tasks, has_more) = page::cut(found, size, Task::bytes);
-        let end = tasks.last().filter(|_| has_more).map(|task| list.order.cursor(task));
-        let next = end.map(|cursor| key.seal(caller.id, &name, &cursor));
-        let (tasks, next_page_token) = (to_pb(tasks), next.unwrap_or_default());
-        Ok(Response::new(pb::ListTasksResponse { tasks, next_page_token }))
+        Ok(Response::new(self.page(caller.id, size, &list, &token).await?))
     }
 
     async fn update_task(

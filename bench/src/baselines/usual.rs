@@ -142,14 +142,19 @@ impl TaskService for Tasks {
         request: Request<pb::ListTasksRequest>,
     ) -> Answer<pb::ListTasksResponse> {
         let Owner(owner) = owner(&request)?;
+        let size = match request.get_ref().page_size {
+            0 => 50,
+            size => size.clamp(1, 200),
+        };
         let select = sqlx::query_as(
             "select id, title, description, is_complete, create_time, update_time
              from tasks
              where owner_id = $1
              order by create_time desc
-             limit 50",
+             limit $2",
         );
-        let tasks: Vec<Task> = select.bind(owner).fetch_all(&self.db).await.map_err(internal)?;
+        let tasks: Vec<Task> =
+            select.bind(owner).bind(size).fetch_all(&self.db).await.map_err(internal)?;
         let tasks = tasks.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::ListTasksResponse { tasks, ..Default::default() }))
     }

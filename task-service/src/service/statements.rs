@@ -10,7 +10,7 @@ use crate::{
         task::{Deletion, NewTask, Task, TaskId, TaskPatch},
     },
     lane::{Outcome, Statement},
-    store::tasks::{self, Delete, Insert, Update},
+    store::tasks::{self, Delete, FirstPage, Insert, Update, Wanted},
 };
 
 /// What a task weighs as much as one more row, in bytes.
@@ -50,27 +50,28 @@ impl Statement for Get {
     }
 }
 
-/// Reads first pages, in the default order and without a filter: of an owner so many tasks.
-pub(super) struct FirstPage;
+/// Reads first pages, in the default order and without a filter, unless they are known.
+pub(super) struct FirstPages;
 
-impl Statement for FirstPage {
-    type Call = (UserId, usize);
-    type Answer = Vec<Task>;
+impl Statement for FirstPages {
+    type Call = Wanted;
+    type Answer = Option<FirstPage>;
 
-    fn owner((owner, _): &Self::Call) -> UserId {
-        *owner
+    fn owner(wanted: &Wanted) -> UserId {
+        wanted.owner
     }
 
-    fn weight((_, size): &Self::Call) -> usize {
-        size / 4
+    fn weight(Wanted { limit, known_revision, .. }: &Wanted) -> usize {
+        // Of those that are known, few have changed.
+        1 + if known_revision.is_some() { limit / 16 } else { limit / 4 }
     }
 
     async fn run(
         &self,
         db: &mut PgConnection,
-        calls: &[Self::Call],
-    ) -> Result<Vec<Outcome<Vec<Task>>>, Error> {
-        let pages = tasks::first_pages(db, calls).await?;
+        wanted: &[Wanted],
+    ) -> Result<Vec<Outcome<Option<FirstPage>>>, Error> {
+        let pages = tasks::first_pages(db, wanted).await?;
         Ok(pages.into_iter().map(|page| Some(Ok(page))).collect())
     }
 }

@@ -28,7 +28,7 @@ mod update;
 
 pub(crate) use delete::{Delete, delete, undelete};
 pub(crate) use insert::{Insert, insert};
-pub(crate) use list::{first_pages, list};
+pub(crate) use list::{FirstPage, Wanted, first_pages, list};
 pub(crate) use purge::purge;
 pub(crate) use update::{Update, update};
 

@@ -10,6 +10,7 @@ mod etag;
 mod faults;
 mod fields;
 mod filter;
+mod first_page;
 mod get;
 mod health;
 mod history;

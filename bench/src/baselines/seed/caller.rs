@@ -64,7 +64,7 @@ impl Caller for SeedCaller {
                 self.expected = Some(task);
                 self.call(Method::GET, &format!("/tasks/{task}"), owner, None)
             }
-            Kind::List => self.call(Method::GET, "/tasks/", owner, None),
+            Kind::List | Kind::ListUnseen => self.call(Method::GET, "/tasks/", owner, None),
             Kind::Create => {
                 let task =
                     json!({ "title": new_title(self.count), "description": new_description() });

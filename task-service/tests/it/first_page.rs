@@ -1,0 +1,146 @@
+//! The first page, which is remembered: it is never told when it is out of date.
+
+use std::slice;
+
+use proto::task::v1 as pb;
+use test_support::{Service, TestDatabase, eventually};
+
+use crate::support::{App, User, call_each_about, titled};
+
+/// How many first pages came so: `unchanged` since they were read, or `read` anew.
+async fn count(service: &Service, result: &str) -> u64 {
+    service.count(&format!("tandem_task_first_pages_total{{result=\"{result}\"}}")).await
+}
+
+/// What a page of another size has, that nobody asked for before: it is read.
+async fn read_anew(user: &User, size: i32) -> Vec<pb::Task> {
+    user.page(size, "").await.tasks
+}
+
+/// Changes the titles of all tasks behind the service's back: who reads them sees it.
+async fn change_secretly(database: &TestDatabase, title: &str) {
+    database.execute(format!("update task.tasks set title = '{title}'")).await;
+}
+
+#[tokio::test]
+async fn a_page_that_has_not_changed_is_not_read_again() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    for title in ["one", "two", "three"] {
+        alice.create(title).await;
+    }
+    let first = alice.page(2, "").await;
+    change_secretly(&app.database, "read again").await;
+    for _ in 0..10 {
+        assert_eq!(alice.page(2, "").await, first);
+    }
+    assert_eq!(count(&app.service, "read").await, 1);
+    assert_eq!(count(&app.service, "unchanged").await, 10);
+    assert_eq!(read_anew(&alice, 3).await[0].title, "read again");
+}
+
+#[tokio::test]
+async fn an_empty_page_is_remembered_until_the_first_task_comes() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    assert!(alice.page(0, "").await.tasks.is_empty());
+    assert!(alice.page(0, "").await.tasks.is_empty());
+    assert_eq!(count(&app.service, "unchanged").await, 1);
+    let task = alice.create("first").await;
+    assert_eq!(alice.page(0, "").await.tasks, slice::from_ref(&task));
+    alice.delete(&task.id).await;
+    assert!(alice.page(0, "").await.tasks.is_empty());
+}
+
+#[tokio::test]
+async fn after_each_change_by_any_replica_the_page_is_as_if_it_were_read() {
+    let app = App::start().await;
+    let (replica, [alice]) = (app.replica().await, app.users());
+    let elsewhere = app.at(&replica, &alice);
+    let is_seen = async |what: &str, size: i32| {
+        let seen = alice.page(0, "").await.tasks;
+        assert_eq!(seen, read_anew(&elsewhere, size).await, "{what}");
+        assert_eq!(alice.page(0, "").await.tasks, seen, "{what}");
+    };
+    let task = elsewhere.create("one").await;
+    is_seen("created", 60).await;
+    let changed = pb::Task { id: task.id.clone(), ..titled("two") };
+    elsewhere.update(changed, &["title"]).await;
+    is_seen("changed", 61).await;
+    elsewhere.delete(&task.id).await;
+    is_seen("deleted", 62).await;
+    elsewhere.undelete(&task.id).await;
+    is_seen("undeleted", 63).await;
+    let create = pb::CreateTaskRequest { task: Some(titled("three")), ..Default::default() };
+    let requests = vec![create.clone(), create];
+    let batch = pb::BatchCreateTasksRequest { requests, ..Default::default() };
+    elsewhere.client.clone().batch_create_tasks(batch).await.unwrap();
+    is_seen("created by a batch", 64).await;
+    for (method, answer) in call_each_about(&elsewhere.client, &task.id).await {
+        answer.unwrap_or_else(|status| panic!("{method}: {status}"));
+    }
+    is_seen("changed in each way", 65).await;
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_leaves_the_page_as_it_is() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = alice.create("one").await;
+    alice.page(0, "").await;
+    alice.update(task, &["title"]).await;
+    alice.page(0, "").await;
+    assert_eq!(count(&app.service, "unchanged").await, 1);
+}
+
+#[tokio::test]
+async fn owners_and_sizes_have_pages_of_their_own() {
+    let app = App::start().await;
+    let [alice, bob] = app.users();
+    let tasks = [alice.create("a").await, alice.create("b").await];
+    let his = bob.create("c").await;
+    for _ in 0..3 {
+        assert_eq!(alice.page(1, "").await.tasks, tasks[1..]);
+        assert_eq!(alice.page(2, "").await.tasks, [tasks[1].clone(), tasks[0].clone()]);
+        assert_eq!(bob.page(1, "").await.tasks, slice::from_ref(&his));
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_a_remembered_page_leads_to_the_next() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let tasks = [alice.create("older").await, alice.create("newer").await];
+    for _ in 0..3 {
+        let first = alice.page(1, "").await;
+        assert_eq!(first.tasks, tasks[1..]);
+        assert_eq!(alice.page(1, &first.next_page_token).await.tasks, tasks[..1]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_without_memory_for_it() {
+    let app = App::start_with(&["--page-cache-bytes", "0"]).await;
+    let [alice] = app.users();
+    alice.create("one").await;
+    alice.page(0, "").await;
+    change_secretly(&app.database, "two").await;
+    assert_eq!(alice.page(0, "").await.tasks[0].title, "two");
+    assert_eq!(count(&app.service, "unchanged").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_read_before_an_outage_is_read_again() {
+    let app = App::start_on(TestDatabase::create_on_own_server().await, &[]).await;
+    let [alice] = app.users();
+    alice.create("acknowledged, and lost").await;
+    alice.page(0, "").await;
+    // What takes over has another history, in which the feed has come as far.
+    change_secretly(&app.database, "another history").await;
+    app.database.halt();
+    eventually("it is not ready", async || !shared::server::is_ready(app.service.address()).await)
+        .await;
+    app.database.resume();
+    eventually("it is ready", async || shared::server::is_ready(app.service.address()).await).await;
+    assert_eq!(alice.page(0, "").await.tasks[0].title, "another history");
+}
