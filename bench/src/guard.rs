@@ -13,11 +13,13 @@ use crate::{
 };
 
 /// Calls a second beside those of a baseline, at least, in the best of the rounds.
-const FLOORS: [(&str, Baseline, f64); 8] = [
+const FLOORS: [(&str, Baseline, f64); 10] = [
     ("get", Limit, 0.4),
     ("get", Usual, 1.5),
-    ("list", Limit, 0.25),
-    ("list", Usual, 0.45),
+    ("list", Limit, 0.7),
+    ("list", Usual, 1.5),
+    ("list-unseen", Limit, 0.25),
+    ("list-unseen", Usual, 0.45),
     ("create", Limit, 0.5),
     ("create", Usual, 0.6),
     ("update", Limit, 0.5),
@@ -27,7 +29,7 @@ const FLOORS: [(&str, Baseline, f64); 8] = [
 /// Fails if something of it is lost.
 pub(crate) fn check(environment: &mut Environment, options: &Options) -> anyhow::Result<()> {
     let mut contests = Vec::new();
-    for workload in ["get", "list", "create", "update"] {
+    for workload in ["get", "list", "list-unseen", "create", "update"] {
         contests.extend(contest::run(environment, Workload::named(workload), options)?);
     }
     let alone = studies::transactions_alone(environment)?;
