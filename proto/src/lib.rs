@@ -29,8 +29,8 @@ mod tandem {
             pub mod encoded {
                 include!(concat!(env!("OUT_DIR"), "/encoded/tandem.task.v1.rs"));
 
-                /// A [`ListTasksResponse`](super::ListTasksResponse) whose tasks are encoded already:
-                /// on the wire it is the same.
+                /// A [`ListTasksResponse`](super::ListTasksResponse) whose tasks are encoded
+                /// already: on the wire it is the same.
                 #[derive(Clone, PartialEq, prost::Message)]
                 pub struct ListTasksResponse {
                     /// Each an encoded [`Task`](super::Task).

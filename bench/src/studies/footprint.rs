@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use proto::{
     auth::v1::{GetJsonWebKeySetRequest, auth_service_client::AuthServiceClient},
-    task::v1::{GetTaskRequest, task_service_client::TaskServiceClient},
+    task::v1::{ListTasksRequest, task_service_client::TaskServiceClient},
 };
 use tonic::{
     Request,
@@ -18,7 +18,7 @@ use tonic::{
 
 use super::{Finding, Study};
 use crate::{
-    environment::{Environment, Kind, Owners, Process, Settings, task_id},
+    environment::{Environment, Kind, Owners, Process, Settings},
     report::median,
 };
 
@@ -62,7 +62,7 @@ fn start_one(environment: &Environment, settings: &Settings) -> anyhow::Result<P
     Process::start_service(settings.clone(), environment.dir.path(), &environment.runtime)
 }
 
-/// Opens connections on each of which a call was made.
+/// Opens connections on each of which a call was made. Those of task-service leave pages behind.
 fn connect(
     environment: &mut Environment,
     process: &Process,
@@ -80,11 +80,10 @@ fn connect(
                 client.get_json_web_key_set(GetJsonWebKeySetRequest {}).await?;
             } else {
                 let owner = population.owner(number.try_into()?);
-                let id = task_id(population.any_task(owner)).to_string();
-                let mut request = Request::new(GetTaskRequest { task_id: id });
+                let mut request = Request::new(ListTasksRequest::default());
                 let token = tokens.of(owner).to_str()?.parse().context("a token is ASCII")?;
                 request.metadata_mut().insert("authorization", token);
-                TaskServiceClient::new(channel.clone()).get_task(request).await?;
+                TaskServiceClient::new(channel.clone()).list_tasks(request).await?;
             }
             channels.push(channel);
         }

@@ -64,7 +64,7 @@ impl CommandLine {
         S::from_arg_matches(&matches).map_err(ConfigError::Usage)
     }
 
-    /// Help shows the settings as they are, not as they are tolerated. Only who asks for it is parsed
+    /// Help shows the settings as they are, not as they are tolerated. Only for help all is parsed
     /// once more: a setting may come from a pipe, which can be read once.
     fn untolerated_help(&self, error: ConfigError) -> ConfigError {
         let is_help = |error: &clap::Error| error.kind() == ErrorKind::DisplayHelp;

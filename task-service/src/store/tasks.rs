@@ -21,14 +21,16 @@ use crate::domain::{
 };
 
 mod delete;
+mod first_pages;
 mod insert;
 mod list;
 mod purge;
 mod update;
 
 pub(crate) use delete::{Delete, delete, undelete};
+pub(crate) use first_pages::{FirstPage, Wanted, first_pages};
 pub(crate) use insert::{Insert, insert};
-pub(crate) use list::{FirstPage, Wanted, first_pages, list};
+pub(crate) use list::list;
 pub(crate) use purge::purge;
 pub(crate) use update::{Update, update};
 
