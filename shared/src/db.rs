@@ -44,8 +44,6 @@ pub struct Pools {
     pub calls: Arc<[PgPool]>,
     /// For what goes on beside the calls: one connection.
     pub background: PgPool,
-    /// When the database was last away.
-    pub last_outage: LastOutage,
 }
 
 /// The pools for so many workers, and a probe that watches the database for them. `planning` are
@@ -88,8 +86,7 @@ pub fn connect(
     let workers = u32::try_from(workers).expect("there are few");
     let share = |worker| (config.max_connections + worker) / workers;
     let calls = (0..workers).map(|worker| pool(share(worker).max(1))).collect();
-    let (background, last_outage) = (pool(1), probe.last_outage.clone());
-    (Pools { calls, background, last_outage }, probe)
+    (Pools { calls, background: pool(1) }, probe)
 }
 
 /// Brings the database to the newest schema. Instances that do so at once wait for each other; a
@@ -196,19 +193,16 @@ impl Probe {
 }
 
 /// When the database was last found away: the pool's connections from before are broken, whether
-/// or not they know it, and a call should not be the one to find out. What was read before may be
-/// of another history: a standby that took over need not have had all. A clone is the same.
-#[derive(Clone, Debug, Default)]
-pub struct LastOutage(Arc<std::sync::Mutex<Option<Instant>>>);
+/// or not they know it, and a call should not be the one to find out.
+#[derive(Clone, Default)]
+struct LastOutage(Arc<std::sync::Mutex<Option<Instant>>>);
 
 impl LastOutage {
     fn is_now(&self) {
         *self.0.lock().expect("nobody panics while holding it") = Some(Instant::now());
     }
 
-    /// Whether the database was found away so long ago or later.
-    #[must_use]
-    pub fn was_within(&self, past: Duration) -> bool {
+    fn was_within(&self, past: Duration) -> bool {
         let last = *self.0.lock().expect("nobody panics while holding it");
         last.is_some_and(|outage| outage.elapsed() < past)
     }

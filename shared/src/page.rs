@@ -15,7 +15,7 @@ const TAG_BYTES: usize = 32;
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// How many items a page may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(i32);
 
 impl PageSize {

@@ -126,8 +126,7 @@ fn routes(
     let max_calls = config.server.max_calls;
     let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
     let (config, issuer, writers) = (config.clone(), issuer.clone(), Arc::default());
-    let page_bytes = config.task.page_cache_bytes;
-    let pages = Arc::new(Pages::new(page_bytes, pools.last_outage.clone(), metrics));
+    let pages = Arc::new(Pages::new(config.task.page_cache_bytes, metrics));
     move |worker| {
         let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &pages, &config);
         // tonic knows one limit for all.

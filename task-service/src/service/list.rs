@@ -44,16 +44,17 @@ impl Tasks {
         list: &List,
     ) -> Result<pb::encoded::ListTasksResponse, Error> {
         let asked = Instant::now();
-        let known = self.pages.get(owner, size);
-        let known_revision = known.as_ref().map(|page| page.revision);
-        let wanted = Wanted { owner, limit: size.get() + 1, known_revision };
+        let remembered = self.pages.get(owner, size);
+        let known = remembered.as_ref().map(|page| page.version);
+        let wanted = Wanted { owner, limit: size.get() + 1, known };
         let Some(read) = self.first_pages.call(wanted).await? else {
             self.pages.is_unchanged();
-            return Ok(known.expect("only what is known is unchanged").answer.clone());
+            let page = remembered.expect("only what is known is unchanged");
+            return Ok(page.answer.clone());
         };
         let answer = self.answer(owner, size, list, read.tasks).await?;
-        let page = Page { revision: read.revision, answer: answer.clone(), asked };
-        self.pages.insert(owner, size, page);
+        let page = Page { version: read.version, size, answer: answer.clone(), asked };
+        self.pages.insert(owner, page);
         Ok(answer)
     }
 

@@ -9,31 +9,37 @@ use std::{
 use proto::task::v1 as pb;
 use quick_cache::{Weighter, sync::Cache};
 use shared::{
-    db::LastOutage,
     ids::UserId,
     metrics::{IntCounter, Metrics},
     page::PageSize,
 };
 
-/// For how long one is remembered. The revision of a feed says whether a page has changed, as long
-/// as all who change tasks take one: this bounds what comes of it if somebody does not.
+use crate::store::tasks::Version;
+
+/// For how long one is remembered. The version says whether it has changed, as long as all who
+/// change tasks take a revision: this bounds what comes of it if somebody does not.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-/// How many there may be at first; there is room for more.
+/// How many there may be at first. The memory is divided among shards, and by this into no more
+/// than eight: each should have room for the largest page, of a mebibyte.
 const EXPECTED: usize = 256;
 
-/// A page, good while the owner's feed has this revision.
+/// What one takes beside its tasks, in bytes: its place, and the traces of those who had it before.
+const OVERHEAD: usize = 256;
+
+/// A page of so many tasks at most, as they are in this version.
 pub(super) struct Page {
-    pub(super) revision: i64,
+    pub(super) version: Version,
+    pub(super) size: PageSize,
     pub(super) answer: pb::encoded::ListTasksResponse,
     /// Before it was read.
     pub(super) asked: Instant,
 }
 
-/// The pages of all owners, of the least used ones not.
+/// One page of each owner, so that none pushes out those of all others; those that are used least
+/// make room.
 pub(crate) struct Pages {
-    remembered: Cache<(UserId, PageSize), Arc<Page>, Bytes>,
-    last_outage: LastOutage,
+    remembered: Cache<UserId, Arc<Page>, Bytes>,
     unchanged: IntCounter,
     read: IntCounter,
 }
@@ -42,35 +48,34 @@ pub(crate) struct Pages {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<(UserId, PageSize), Arc<Page>> for Bytes {
-    fn weight(&self, _: &(UserId, PageSize), page: &Arc<Page>) -> u64 {
-        let tasks = &page.answer.tasks;
-        let bytes = tasks.iter().map(|task| size_of_val(task) + task.len()).sum::<usize>();
-        (size_of::<Page>() + page.answer.next_page_token.len() + bytes) as u64
+impl Weighter<UserId, Arc<Page>> for Bytes {
+    fn weight(&self, _: &UserId, page: &Arc<Page>) -> u64 {
+        let tasks = page.answer.tasks.iter();
+        let bytes: usize = tasks.map(|task| size_of_val(task) + task.len()).sum();
+        (OVERHEAD + page.answer.next_page_token.len() + bytes) as u64
     }
 }
 
 impl Pages {
     /// No pages yet, and never more than so many bytes of them.
-    pub(crate) fn new(max_bytes: u64, last_outage: LastOutage, metrics: &Metrics) -> Self {
+    pub(crate) fn new(max_bytes: u64, metrics: &Metrics) -> Self {
         let name = "tandem_task_first_pages_total";
         let first_pages = (name, "First pages that were asked for.");
         let [unchanged, read] = metrics.counters(first_pages, "result", ["unchanged", "read"]);
         let remembered = Cache::with_weighter(EXPECTED, max_bytes, Bytes);
-        Self { remembered, last_outage, unchanged, read }
+        Self { remembered, unchanged, read }
     }
 
-    /// The page as it was when it was last read.
+    /// The owner's page of this size as it was when it was last read.
     pub(super) fn get(&self, owner: UserId, size: PageSize) -> Option<Arc<Page>> {
-        let page = self.remembered.get(&(owner, size))?;
-        let age = page.asked.elapsed();
-        (age < MAX_AGE && !self.last_outage.was_within(age)).then_some(page)
+        let page = self.remembered.get(&owner)?;
+        (page.size == size && page.asked.elapsed() < MAX_AGE).then_some(page)
     }
 
-    /// Keeps a page that was read.
-    pub(super) fn insert(&self, owner: UserId, size: PageSize, page: Page) {
+    /// Keeps a page that was read, in the place of another one of the owner.
+    pub(super) fn insert(&self, owner: UserId, page: Page) {
         self.read.inc();
-        self.remembered.insert((owner, size), Arc::new(page));
+        self.remembered.insert(owner, Arc::new(page));
     }
 
     /// Counts a page that was not read, since it is as it was.

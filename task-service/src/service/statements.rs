@@ -61,9 +61,9 @@ impl Statement for FirstPages {
         wanted.owner
     }
 
-    fn weight(Wanted { limit, known_revision, .. }: &Wanted) -> usize {
+    fn weight(Wanted { limit, known, .. }: &Wanted) -> usize {
         // Of those that are known, few have changed.
-        1 + if known_revision.is_some() { limit / 16 } else { limit / 4 }
+        1 + if known.is_some() { limit / 16 } else { limit / 4 }
     }
 
     async fn run(

@@ -28,7 +28,7 @@ mod purge;
 mod update;
 
 pub(crate) use delete::{Delete, delete, undelete};
-pub(crate) use first_pages::{FirstPage, Wanted, first_pages};
+pub(crate) use first_pages::{FirstPage, Version, Wanted, first_pages};
 pub(crate) use insert::{Insert, insert};
 pub(crate) use list::list;
 pub(crate) use purge::purge;

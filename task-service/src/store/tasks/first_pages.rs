@@ -18,14 +18,23 @@ pub(crate) struct Wanted {
     pub(crate) owner: UserId,
     /// How many tasks at most.
     pub(crate) limit: usize,
-    /// The revision of the owner's feed with which they were read before.
-    pub(crate) known_revision: Option<i64>,
+    /// As which they are known.
+    pub(crate) known: Option<Version>,
+}
+
+/// What an owner's tasks are as long as it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Of the owner's feed.
+    revision: i64,
+    /// When the server was started. The one that takes over from another may lack its last changes
+    /// and count others in their place.
+    server_start: DateTime<Utc>,
 }
 
 /// An owner's newest tasks.
 pub(crate) struct FirstPage {
-    /// Of the owner's feed: while it has this one, the tasks are these.
-    pub(crate) revision: i64,
+    pub(crate) version: Version,
     pub(crate) tasks: Vec<Task>,
 }
 
@@ -33,6 +42,7 @@ pub(crate) struct FirstPage {
 struct Found {
     position: i64,
     feed_revision: i64,
+    server_start: DateTime<Utc>,
     id: Option<TaskId>,
     title: Option<Title>,
     description: Option<Description>,
@@ -66,18 +76,20 @@ impl Found {
     }
 }
 
-/// Each page that is wanted, or nothing if its known revision is the one that the feed has: then no
-/// task of the owner has changed, and none is read.
+/// Each page that is wanted, or nothing if it is known: then no task of the owner has changed, and
+/// none is read.
 pub(crate) async fn first_pages(
     db: &mut PgConnection,
     wanted: &[Wanted],
 ) -> Result<Vec<Option<FirstPage>>, Error> {
     let limit = |wanted: &Wanted| i64::try_from(wanted.limit).expect("a page is small");
+    let known = || wanted.iter().map(|wanted| wanted.known);
     let rows = sqlx::query_as!(
         Found,
         r#"select
             position as "position!",
             coalesce(feed.revision, 0) as "feed_revision!",
+            pg_postmaster_start_time() as "server_start!",
             task.id as "id?: TaskId",
             title as "title?: Title",
             description as "description?: Description",
@@ -90,8 +102,8 @@ pub(crate) async fn first_pages(
             create_time as "create_time?",
             update_time as "update_time?",
             complete_time
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[])
-            with ordinality as item (owner_id, size, known_revision, position)
+         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[]) with ordinality
+            as item (owner_id, size, known_revision, known_server_start, position)
          left join lateral (
             select revision
             from task.feeds
@@ -103,21 +115,23 @@ pub(crate) async fn first_pages(
             from task.tasks
             where owner_id = item.owner_id
                 and delete_time is null
-                and coalesce(feed.revision, 0) is distinct from item.known_revision
+                and (coalesce(feed.revision, 0), pg_postmaster_start_time())
+                    is distinct from (item.known_revision, item.known_server_start)
             order by create_time desc, id desc
             limit item.size
          ) as task on true"#,
         wanted.iter().map(|wanted| wanted.owner).collect::<Vec<_>>() as _,
         &wanted.iter().map(limit).collect::<Vec<_>>(),
-        wanted.iter().map(|wanted| wanted.known_revision).collect::<Vec<_>>() as _,
+        known().map(|known| known.map(|version| version.revision)).collect::<Vec<_>>() as _,
+        known().map(|known| known.map(|version| version.server_start)).collect::<Vec<_>>() as _,
     );
     let mut pages: Vec<_> = wanted.iter().map(|_| None).collect();
     for row in rows.fetch_all(db).await? {
         let i = usize::try_from(row.position - 1).expect("positions begin at 1");
-        let Wanted { limit, known_revision, .. } = wanted[i];
-        let revision = row.feed_revision;
-        if known_revision != Some(revision) {
-            let new = || FirstPage { revision, tasks: Vec::with_capacity(limit) };
+        let Wanted { limit, known, .. } = wanted[i];
+        let version = Version { revision: row.feed_revision, server_start: row.server_start };
+        if known != Some(version) {
+            let new = || FirstPage { version, tasks: Vec::with_capacity(limit) };
             pages[i].get_or_insert_with(new).tasks.extend(row.into_task());
         }
     }
