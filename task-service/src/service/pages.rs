@@ -60,7 +60,8 @@ impl Pages {
     /// No pages yet, and never more than so many bytes of them.
     pub(crate) fn new(max_bytes: u64, metrics: &Metrics) -> Self {
         let name = "tandem_task_first_pages_total";
-        let first_pages = (name, "First pages that were asked for.");
+        let help = "First pages of plain lists: known and unchanged, or read anew.";
+        let first_pages = (name, help);
         let [unchanged, read] = metrics.counters(first_pages, "result", ["unchanged", "read"]);
         let remembered = Cache::with_weighter(EXPECTED, max_bytes, Bytes);
         Self { remembered, unchanged, read }
