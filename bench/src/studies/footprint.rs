@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use proto::{
     auth::v1::{GetJsonWebKeySetRequest, auth_service_client::AuthServiceClient},
-    task::v1::{ListTasksRequest, task_service_client::TaskServiceClient},
+    task::v1::{GetTaskRequest, ListTasksRequest, task_service_client::TaskServiceClient},
 };
 use tonic::{
     Request,
@@ -18,7 +18,7 @@ use tonic::{
 
 use super::{Finding, Study};
 use crate::{
-    environment::{Environment, Kind, Owners, Process, Settings},
+    environment::{Environment, Kind, Owners, Process, Settings, Tokens, task_id},
     report::median,
 };
 
@@ -48,6 +48,12 @@ pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Findi
         let channels = connect(environment, &process, name)?;
         sleep(SETTLE);
         let connected = process.resident_mib()?;
+        if name == "task-service" {
+            list(environment, &channels)?;
+            sleep(SETTLE);
+            let what = "with 1,000 connections and the pages of 900 users";
+            found.push(found_of(what, process.resident_mib()?, "MiB"));
+        }
         drop(channels);
         found.extend([
             found_of("ready after", median(starts.into_iter()).unwrap_or(f64::NAN), "ms"),
@@ -62,7 +68,7 @@ fn start_one(environment: &Environment, settings: &Settings) -> anyhow::Result<P
     Process::start_service(settings.clone(), environment.dir.path(), &environment.runtime)
 }
 
-/// Opens connections on each of which a call was made. Those of task-service leave pages behind.
+/// Opens connections on each of which a call was made.
 fn connect(
     environment: &mut Environment,
     process: &Process,
@@ -80,13 +86,33 @@ fn connect(
                 client.get_json_web_key_set(GetJsonWebKeySetRequest {}).await?;
             } else {
                 let owner = population.owner(number.try_into()?);
-                let mut request = Request::new(ListTasksRequest::default());
-                let token = tokens.of(owner).to_str()?.parse().context("a token is ASCII")?;
-                request.metadata_mut().insert("authorization", token);
-                TaskServiceClient::new(channel.clone()).list_tasks(request).await?;
+                let task_id = task_id(population.any_task(owner)).to_string();
+                let request = request_by(&tokens, owner, GetTaskRequest { task_id })?;
+                TaskServiceClient::new(channel.clone()).get_task(request).await?;
             }
             channels.push(channel);
         }
         Ok(channels)
     })
+}
+
+/// Asks for a first page on each connection, so that the service remembers one of each owner.
+fn list(environment: &mut Environment, channels: &[Channel]) -> anyhow::Result<()> {
+    let population = environment.dataset.population(Owners::Large);
+    let tokens = environment.tokens.tokens(Kind::Tandem, population);
+    environment.runtime.block_on(async {
+        for (number, channel) in channels.iter().enumerate() {
+            let owner = population.owner(number);
+            let request = request_by(&tokens, owner, ListTasksRequest::default())?;
+            TaskServiceClient::new(channel.clone()).list_tasks(request).await?;
+        }
+        Ok(())
+    })
+}
+
+fn request_by<T>(tokens: &Tokens, owner: u64, message: T) -> anyhow::Result<Request<T>> {
+    let mut request = Request::new(message);
+    let token = tokens.of(owner).to_str()?.parse().context("a token is ASCII")?;
+    request.metadata_mut().insert("authorization", token);
+    Ok(request)
 }
