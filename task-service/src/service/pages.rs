@@ -39,16 +39,16 @@ pub(super) struct Page {
 /// One page of each owner, so that none pushes out those of all others; those that are used least
 /// make room.
 pub(crate) struct Pages {
-    remembered: Cache<UserId, Arc<Page>, Bytes>,
+    remembered: Cache<UserId, Arc<Page>, InBytes>,
     unchanged: IntCounter,
     read: IntCounter,
 }
 
 /// What a page takes of the memory.
 #[derive(Clone)]
-struct Bytes;
+struct InBytes;
 
-impl Weighter<UserId, Arc<Page>> for Bytes {
+impl Weighter<UserId, Arc<Page>> for InBytes {
     fn weight(&self, _: &UserId, page: &Arc<Page>) -> u64 {
         let tasks = page.answer.tasks.iter();
         let bytes: usize = tasks.map(|task| size_of_val(task) + task.len()).sum();
@@ -63,7 +63,7 @@ impl Pages {
         let help = "First pages of plain lists: known and unchanged, or read anew.";
         let first_pages = (name, help);
         let [unchanged, read] = metrics.counters(first_pages, "result", ["unchanged", "read"]);
-        let remembered = Cache::with_weighter(EXPECTED, max_bytes, Bytes);
+        let remembered = Cache::with_weighter(EXPECTED, max_bytes, InBytes);
         Self { remembered, unchanged, read }
     }
 
@@ -82,5 +82,44 @@ impl Pages {
     /// Counts a page that was not read, since it is as it was.
     pub(super) fn is_unchanged(&self) {
         self.unchanged.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::time;
+
+    use super::*;
+
+    /// An empty page that was read so long ago.
+    fn page(page_size: i32, age: Duration) -> Page {
+        let version = Version { revision: 1, server_start: time::now() };
+        let size = PageSize::parse(page_size).unwrap();
+        let asked = Instant::now().checked_sub(age).expect("the machine runs for longer");
+        Page { version, size, answer: pb::encoded::ListTasksResponse::default(), asked }
+    }
+
+    #[test]
+    fn a_page_is_known_for_a_minute_and_in_its_size() {
+        let pages = Pages::new(1 << 20, &Metrics::default());
+        let (owner, size) = (UserId::generate(), PageSize::parse(50).unwrap());
+        for (page_size, age, is_known) in [
+            (50, Duration::ZERO, true),
+            (49, Duration::ZERO, false),
+            (50, MAX_AGE / 2, true),
+            (50, MAX_AGE, false),
+        ] {
+            pages.insert(owner, page(page_size, age));
+            assert_eq!(pages.get(owner, size).is_some(), is_known, "{page_size}, {age:?}");
+        }
+    }
+
+    #[test]
+    fn empty_pages_take_room_too() {
+        let pages = Pages::new(1 << 20, &Metrics::default());
+        for _ in 0..10_000 {
+            pages.insert(UserId::generate(), page(50, Duration::ZERO));
+        }
+        assert!((1000..=4096).contains(&pages.remembered.len()), "{}", pages.remembered.len());
     }
 }

@@ -100,6 +100,19 @@ async fn a_call_reads_its_rows_only_if_the_tables_were_analyzed_while_small() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_known_is_not_read_again() {
+    let app = App::start_with(&ONE_CONNECTION).await;
+    let [alice] = app.users();
+    alice.seed(&app.database, 200).await;
+    for _ in 0..50 {
+        alice.page(100, "").await;
+    }
+    app.service.stop().await.expect("it stops");
+    let read = rows_read(&app.database).await;
+    assert!((100..FEW).contains(&read), "{read} rows were read");
+}
+
+#[tokio::test]
 async fn a_list_of_the_few_that_changed_lately_or_are_urgent_reads_those() {
     let app = App::start_with(&ONE_CONNECTION).await;
     let [alice] = app.users();

@@ -26,10 +26,10 @@ pub(crate) struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     /// Of the owner's feed.
-    revision: i64,
+    pub(crate) revision: i64,
     /// When the server was started. The one that takes over from another may lack its last changes
     /// and count others in their place.
-    server_start: DateTime<Utc>,
+    pub(crate) server_start: DateTime<Utc>,
 }
 
 /// An owner's newest tasks.
