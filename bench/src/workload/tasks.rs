@@ -63,7 +63,7 @@ pub(crate) enum Kind {
 /// How many tasks a page has, unless a caller asks for more or fewer.
 pub(crate) const PAGE: usize = 50;
 
-/// Sizes of pages, on average the same: with 900 owners they are more than anybody remembers.
+/// Sizes of pages, on average the same: the one that is remembered of an owner seldom has this one.
 const UNSEEN_PAGES: RangeInclusive<i32> = 26..=75;
 
 /// Somebody who calls task-service, or what takes its place.
