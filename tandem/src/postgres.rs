@@ -1,4 +1,4 @@
-//! The private PostgreSQL of this program: started, started again if it ends, stopped.
+//! The private PostgreSQL of this program: start, restart after an unexpected end, stop.
 
 use std::{path::Path, time::Duration};
 
@@ -7,7 +7,7 @@ use local_postgres::LocalPostgres;
 use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked at.
+/// The interval between checks that PostgreSQL runs.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts PostgreSQL on the data in this directory.
@@ -16,7 +16,7 @@ pub(crate) async fn start(data_dir: &Path) -> anyhow::Result<LocalPostgres> {
     Ok(spawn_blocking(move || LocalPostgres::durable(&data_dir)).await??)
 }
 
-/// Starts it again whenever it ends, until `shutdown`; then stops it.
+/// Restarts PostgreSQL whenever it ends, until `shutdown` is cancelled; then stops it.
 pub(crate) async fn keep_running(
     mut postgres: LocalPostgres,
     shutdown: CancellationToken,
@@ -24,9 +24,9 @@ pub(crate) async fn keep_running(
     while shutdown.run_until_cancelled(sleep(INTERVAL)).await.is_some() {
         postgres = spawn_blocking(move || {
             if !postgres.is_running() {
-                tracing::warn!("PostgreSQL has ended; starting it again");
+                tracing::warn!("PostgreSQL has ended; restarting it");
                 if let Err(error) = postgres.resume() {
-                    tracing::error!(%error, "PostgreSQL does not start");
+                    tracing::error!(%error, "PostgreSQL cannot be started");
                 }
             }
             postgres

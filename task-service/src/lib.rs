@@ -41,7 +41,7 @@ mod purge;
 mod service;
 mod store;
 
-pub use config::{Config, ListenConfig, TaskConfig};
+pub use config::{Config, ListenConfig, OpsConfig, TaskConfig};
 use issuer::Issuer;
 use service::{Pages, Tasks};
 use store::page_token_keys;

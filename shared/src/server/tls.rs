@@ -23,9 +23,9 @@ use crate::config::{TlsConfig, read_pem};
 /// How often the files are looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-const CERT: &str = "SERVER_TLS_CERT_FILE (--server-tls-cert-file)";
-const KEY: &str = "SERVER_TLS_KEY_FILE (--server-tls-key-file)";
-const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE (--server-tls-client-ca-file)";
+const CERT: &str = "SERVER_TLS_CERT_FILE";
+const KEY: &str = "SERVER_TLS_KEY_FILE";
+const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE";
 
 /// What a listener needs to speak TLS.
 pub(super) struct Tls {

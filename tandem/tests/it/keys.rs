@@ -10,7 +10,7 @@ use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
 };
-use shared::config::CommandLine;
+use shared::config::settings;
 use test_support::{Service, TestDatabase, eventually};
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Request, Status, transport::Channel};
@@ -32,11 +32,11 @@ impl Pair {
     pub(crate) async fn start(auth_flags: &[&str], task_flags: &[&str]) -> Self {
         let database = TestDatabase::create().await;
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-        let args = ["auth-service", "--root-key", key, "--database-url", database.url()];
+        let args = ["--root-key", key, "--database-url", database.url()];
         let common = ["--bcrypt-cost", "4", "--hashing-queue", "1000"];
         let args = [&args[..], &common, auth_flags].concat();
-        let config: auth_service::Config = settings("auth-service", &args);
-        let config = config.check().expect("the test's flags agree");
+        let config: auth_service::Config = settings(args).expect("the test's flags are valid");
+        config.check().expect("the test's flags do not contradict each other");
         let mut auth = Vec::new();
         for _ in 0..2 {
             let config = config.clone();
@@ -44,9 +44,9 @@ impl Pair {
             auth.push(Service::start(run).await.ready().await);
         }
         let jwks = format!("{}/.well-known/jwks.json", auth[1].url());
-        let args = ["task-service", "--database-url", database.url(), "--jwks-url", &jwks];
-        let task_config: task_service::Config =
-            settings("task-service", &[&args[..], task_flags].concat());
+        let args = ["--database-url", database.url(), "--jwks-url", &jwks];
+        let args = [&args[..], task_flags].concat();
+        let task_config: task_service::Config = settings(args).expect("the flags are valid");
         let run = |listener, shutdown| task_service::run(task_config, listener, shutdown);
         let task = Service::start(run).await.ready().await;
         let auth = auth.try_into().expect("there are two");
@@ -57,11 +57,6 @@ impl Pair {
         let auth = [0, 1].map(|i| AuthServiceClient::new(self.auth[i].channel()));
         Client { auth, task: TaskServiceClient::new(self.task.channel()) }
     }
-}
-
-fn settings<S: clap::Args>(name: &'static str, args: &[&str]) -> S {
-    let command_line = CommandLine::new::<S>(clap::Command::new(name), args);
-    command_line.settings().expect("the test's flags are good")
 }
 
 #[derive(Clone)]

@@ -1,12 +1,11 @@
 //! Both services under the roles of `deploy/roles.sql`, each of which reaches its own schema only.
 
-use clap::Command;
 use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
 };
 use shared::{
-    config::{CommandLine, DatabaseConfig},
+    config::{self, DatabaseConfig},
     db, server,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
@@ -64,8 +63,7 @@ async fn database() -> Database {
 }
 
 fn settings<T: clap::Args>(flags: &[&str]) -> T {
-    let args = ["test"].iter().chain(flags);
-    CommandLine::new::<T>(Command::new("test"), args).settings().expect("the flags are good")
+    config::settings(flags).expect("the flags are valid")
 }
 
 async fn start_auth(database: &Database) -> Service {
