@@ -319,7 +319,8 @@ async fn an_unknown_flag_or_command_is_rejected() {
 #[tokio::test]
 async fn a_misplaced_secret_is_never_printed() {
     for secret in [URL_WITH_PASSWORD, ROOT_KEY] {
-        for args in [&[secret][..], &["serve", secret], &["keys", secret], &["keys", "list", secret]]
+        for args in
+            [&[secret][..], &["serve", secret], &["keys", secret], &["keys", "list", secret]]
         {
             let ended = run(args, &[]).await;
             assert_eq!(ended.code, Some(2));

@@ -1,4 +1,4 @@
-//! `auth-service keys list`, `rotate` and `revoke`, as a person runs them.
+//! `auth-service keys list`, `rotate` and `revoke`, as an operator runs them.
 
 use std::time::{Duration, Instant};
 

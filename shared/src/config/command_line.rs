@@ -15,9 +15,8 @@ use clap::{
 /// The first mistake; or the help or the version, if the arguments ask for it.
 pub fn parse_program<P: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<P, Error> {
     let mut args: Vec<_> = args.into_iter().collect();
-    let is_command = |arg: &str| {
-        !arg.starts_with('-') || matches!(arg, "-h" | "--help" | "-V" | "--version")
-    };
+    let is_command =
+        |arg: &str| !arg.starts_with('-') || matches!(arg, "-h" | "--help" | "-V" | "--version");
     if !args.get(1).and_then(|arg| arg.to_str()).is_some_and(is_command) {
         args.insert(args.len().min(1), "serve".into());
     }
@@ -40,9 +39,7 @@ pub fn parse<P: FromArgMatches>(
 ///
 /// # Errors
 /// The first mistake.
-pub fn settings<S: Args>(
-    flags: impl IntoIterator<Item = impl Into<OsString>>,
-) -> Result<S, Error> {
+pub fn settings<S: Args>(flags: impl IntoIterator<Item = impl Into<OsString>>) -> Result<S, Error> {
     let command = S::augment_args(Command::new("settings").no_binary_name(true));
     parse(command, flags.into_iter().map(Into::into))
 }
@@ -64,6 +61,7 @@ pub fn from_variables<S: Args>(program: &Command) -> Result<S, Error> {
 }
 
 /// The same command with no setting required.
+#[must_use]
 pub fn optional(command: Command) -> Command {
     let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
     let optional = |command: Command, id| command.mut_group(id, |group| group.required(false));
@@ -90,16 +88,20 @@ fn explain(mut error: Error, command: &Command, name: fn(&Arg) -> String) -> Err
     if error.kind() == ErrorKind::InvalidUtf8 {
         return not_unicode(&settings, name);
     }
-    let invalid = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-    let is_secret = settings.iter().any(|arg| arg.is_hide_env_values_set() && usage(arg) == invalid);
-    let (value, is_secret) = match error.kind() {
-        // It may be a URL with a password in the wrong place.
-        ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, true),
-        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, true),
-        _ => (ContextKind::InvalidValue, is_secret),
+    let text = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let setting = text(ContextKind::InvalidArg);
+    let is_secret = |arg: &&Arg| arg.is_hide_env_values_set() && usage(arg) == setting;
+    let (value, is_hidden) = match error.kind() {
+        // It may be a misplaced URL with a password.
+        ErrorKind::InvalidSubcommand => {
+            let kind = ContextKind::InvalidSubcommand;
+            (kind, !is_word(&text(kind)))
+        }
+        ErrorKind::UnknownArgument => (ContextKind::InvalidArg, !is_word(&setting)),
+        _ => (ContextKind::InvalidValue, settings.iter().any(is_secret)),
     };
-    let text = error.get(value).map(ToString::to_string).unwrap_or_default();
-    if is_secret && !is_word(&text) {
+    // An empty value is a missing value, which clap reports as such.
+    if is_hidden && !text(value).is_empty() {
         error.insert(value, ContextValue::String("(not shown)".to_owned()));
         error.remove(ContextKind::Suggested);
     }
@@ -132,7 +134,7 @@ fn not_unicode(settings: &[&Arg], name: fn(&Arg) -> String) -> Error {
     Error::raw(ErrorKind::InvalidUtf8, format!("not Unicode: {named}\n"))
 }
 
-/// A flag, or a word that may be a misspelt command; empty if a value is missing.
+/// Whether this looks like a flag or a misspelt command.
 fn is_word(text: &str) -> bool {
     text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
 }

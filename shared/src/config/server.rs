@@ -41,8 +41,8 @@ pub struct ServerConfig {
     )]
     pub max_calls: u32,
 
-    /// Maximum number of calls in flight per connection. At the limit, clients hold further calls
-    /// back.
+    /// Maximum number of calls in flight per connection. At the limit, clients queue further
+    /// calls.
     #[arg(
         long = "server-max-streams-per-connection",
         env = "SERVER_MAX_STREAMS_PER_CONNECTION",

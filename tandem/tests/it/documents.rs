@@ -3,7 +3,6 @@
 
 use std::{env, fs};
 
-
 use crate::support::{Program, directory, document, root};
 
 mod errors;

@@ -1,4 +1,4 @@
-//! Signing keys change while both services work: what auth-service signs, task-service accepts.
+//! Key rotation under load: task-service accepts every token that auth-service signs.
 
 use std::{
     collections::BTreeSet,
@@ -17,10 +17,10 @@ use tonic::{Request, Status, transport::Channel};
 
 const PASSWORD: &str = "quiet-otter-sails-north";
 
-/// How long the load lasts: three rotations.
+/// The duration of the load: three rotations.
 const LOAD: Duration = Duration::from_secs(6);
 
-/// Two auth-services on one database, and a task-service that has its keys from the second.
+/// Two auth-services on one database, and a task-service that fetches the keys from the second.
 pub(crate) struct Pair {
     pub(crate) auth: [Service; 2],
     pub(crate) task: Service,
@@ -72,7 +72,7 @@ impl Client {
         Ok(answer.into_inner().tokens.expect("tokens are returned"))
     }
 
-    /// Refreshes at the other instance than the one that logged in.
+    /// Refreshes at the second instance; logins go to the first.
     async fn refresh(&mut self, tokens: auth_pb::TokenPair) -> Result<auth_pb::TokenPair, Status> {
         let refresh_token = tokens.refresh_token;
         let request = auth_pb::RefreshTokenRequest { refresh_token };
@@ -80,7 +80,7 @@ impl Client {
         Ok(answer.into_inner().tokens.expect("tokens are returned"))
     }
 
-    /// Presents a token to all three.
+    /// Presents a token to all three services.
     async fn present(&mut self, token: &str) -> Result<(), Status> {
         for auth in &mut self.auth {
             auth.get_current_user(authorized(token, auth_pb::GetCurrentUserRequest {})).await?;
@@ -106,7 +106,7 @@ fn header(token: &str) -> String {
     token.split('.').next().expect("a token has parts").to_owned()
 }
 
-/// Calls as fast as it can until the load is over. The headers of all tokens that it got.
+/// Calls in a loop until the load is over. Returns the headers of all tokens.
 async fn work(mut client: Client, username: String) -> Result<BTreeSet<String>, Status> {
     let (begun, mut headers) = (Instant::now(), BTreeSet::new());
     while begun.elapsed() < LOAD {
@@ -114,7 +114,7 @@ async fn work(mut client: Client, username: String) -> Result<BTreeSet<String>, 
         client.present(&first.access_token).await?;
         let second = client.refresh(first.clone()).await?;
         client.present(&second.access_token).await?;
-        // So that tokens are presented that were signed before a rotation.
+        // Tokens from before a rotation must still be accepted.
         sleep(Duration::from_millis(700)).await;
         client.present(&first.access_token).await?;
         client.present(&second.access_token).await?;
@@ -128,7 +128,7 @@ async fn under_load_with_a_rotation_every_other_second_no_valid_call_fails() {
     let rotation = ["--key-rotation-seconds", "2", "--key-lead-seconds", "1"];
     let short = ["--key-refresh-ms", "200", "--access-token-lifetime-seconds", "20"];
     let exact = ["--token-leeway-seconds", "0"];
-    // It never fetches the keys but when a token names one that it does not know.
+    // Fetches happen only for tokens with an unknown key.
     let verifier = ["--jwks-refresh-seconds", "300", "--jwks-unknown-kid-seconds", "0"];
     let auth_flags = [&rotation[..], &short, &exact].concat();
     let pair = Pair::start(&auth_flags, &[&verifier[..], &exact].concat()).await;
@@ -151,7 +151,7 @@ async fn under_load_with_a_rotation_every_other_second_no_valid_call_fails() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
+async fn a_revoked_key_is_rejected_within_one_refresh_of_the_verifier() {
     let pair = Pair::start(&["--key-refresh-ms", "50"], &["--jwks-refresh-seconds", "1"]).await;
     let mut client = pair.client();
     let request = auth_pb::RegisterRequest {
@@ -161,7 +161,7 @@ async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
     };
     client.auth[0].register(request).await.expect("the user is registered");
     let token = client.log_in("ada").await.expect("the user is logged in").access_token;
-    client.present(&token).await.expect("the token is good");
+    client.present(&token).await.expect("the token is valid");
 
     let list = auth_service::run_key_command(&pair.config, KeyCommand::List).await;
     let list = list.expect("the keys are listed");
@@ -169,10 +169,10 @@ async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
     let revoke = KeyCommand::Revoke { kid: kid.to_owned(), lost_root_key: false };
     auth_service::run_key_command(&pair.config, revoke).await.expect("the key is revoked");
     let revoked = Instant::now();
-    let refused = async || client.clone().list_tasks(&token).await.is_err();
-    eventually("task-service refuses it", refused).await;
+    let rejected = async || client.clone().list_tasks(&token).await.is_err();
+    eventually("task-service rejects the token", rejected).await;
     let took = revoked.elapsed();
     assert!(took < Duration::from_secs(2), "it took {took:?}");
     let token = client.log_in("ada").await.expect("the user is logged in").access_token;
-    client.list_tasks(&token).await.expect("the next key is followed");
+    client.list_tasks(&token).await.expect("the next key is fetched");
 }

@@ -1,4 +1,4 @@
-//! Start, end, and what survives them.
+//! Start, stop, crash, and what survives them.
 
 use std::net::TcpListener;
 
@@ -15,7 +15,7 @@ async fn a_restart_keeps_users_tasks_and_tokens() {
     let token = program.log_in(&name).await;
     program.create(&token, "Water the plants").await;
     assert!(program.end(Signal::SIGINT).await.success());
-    assert_eq!(postgres(dir.path()), None, "Ctrl-C ends PostgreSQL too");
+    assert_eq!(postgres(dir.path()), None, "Ctrl-C stops PostgreSQL too");
 
     let program = Program::start(dir.path());
     assert_eq!(program.titles(&token).await.unwrap(), ["Water the plants"]);
@@ -66,7 +66,7 @@ async fn a_second_program_on_the_same_data_names_the_first() {
 }
 
 #[test]
-fn all_taken_ports_are_named_with_the_variables_that_choose_others() {
+fn all_ports_in_use_are_reported_with_their_variables() {
     let dir = directory();
     let variables = ["AUTH_LISTEN_ADDRESS", "TASK_LISTEN_ADDRESS", "TASK_OPS_LISTEN_ADDRESS"];
     let taken = variables.map(|variable| (TcpListener::bind("127.0.0.1:0").unwrap(), variable));

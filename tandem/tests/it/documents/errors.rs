@@ -77,7 +77,8 @@ fn with_reason(error: Error) -> (String, Status) {
 /// The details besides the reason.
 fn details(status: &Status) -> String {
     let all = status.get_error_details();
-    let metadata = all.error_info().map(|info| info.metadata.keys().map(|key| format!("metadata `{key}`")));
+    let metadata =
+        all.error_info().map(|info| info.metadata.keys().map(|key| format!("metadata `{key}`")));
     let messages = [
         ("BadRequest", all.bad_request().is_some()),
         ("QuotaFailure", all.quota_failure().is_some()),

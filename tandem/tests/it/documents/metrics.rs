@@ -1,12 +1,17 @@
 //! `docs/reference/metrics.md`, from what the running services export. Other documents and the
 //! dashboard name only metrics that exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use walkdir::WalkDir;
 
 use super::{check, code, page, table};
 use crate::{
     keys::Pair,
-    support::document,
+    support::{document, root},
 };
 
 const INTRODUCTION: &str = "\
@@ -84,19 +89,8 @@ async fn the_page_of_metrics_is_up_to_date() {
     check("docs/reference/metrics.md", &page("Metrics", INTRODUCTION, &table));
 }
 
-/// The words of a text that look like metrics.
-fn named_metrics(text: &str) -> BTreeSet<&str> {
-    let words =
-        text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
-    let prefixes = ["grpc_server_", "process_", "tandem_"];
-    let is_metric = |word: &&str| {
-        prefixes.iter().any(|prefix| word.starts_with(prefix) && word.len() > prefix.len())
-    };
-    words.filter(is_metric).collect()
-}
-
-#[tokio::test]
-async fn every_metric_of_the_dashboard_and_the_documents_is_exported() {
+/// The names of all exported series.
+async fn series() -> BTreeSet<String> {
     let mut series = BTreeSet::new();
     for (name, metric) in exported().await {
         if metric.kind == "histogram" {
@@ -104,6 +98,24 @@ async fn every_metric_of_the_dashboard_and_the_documents_is_exported() {
         }
         series.insert(name);
     }
+    series
+}
+
+/// The words of a text that look like metrics.
+fn named_metrics(text: &str) -> BTreeSet<&str> {
+    let words =
+        text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    let prefixes = ["grpc_server_", "process_", "tandem_"];
+    let is_metric = |word: &&str| {
+        prefixes.iter().any(|prefix| word.starts_with(prefix) && word.len() > prefix.len())
+            && *word != "tandem_verifier"
+    };
+    words.filter(is_metric).collect()
+}
+
+#[tokio::test]
+async fn every_metric_of_the_dashboard_is_exported() {
+    let series = series().await;
     let dashboard = document("deploy/grafana/tandem.json");
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
     let targets = dashboard["panels"].as_array().unwrap().iter();
@@ -115,8 +127,18 @@ async fn every_metric_of_the_dashboard_and_the_documents_is_exported() {
             assert!(series.contains(metric), "the dashboard names {metric}");
         }
     }
-    let page = document("docs/operations/observability.md");
-    for metric in named_metrics(&page) {
-        assert!(series.contains(metric), "docs/operations/observability.md names {metric}");
+}
+
+#[tokio::test]
+async fn every_metric_of_the_operations_guides_is_exported() {
+    let series = series().await;
+    for entry in WalkDir::new(root().join("docs/operations")).into_iter().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let text = fs::read_to_string(path).expect("the document can be read");
+            for metric in named_metrics(&text) {
+                assert!(series.contains(metric), "{} names {metric}", path.display());
+            }
+        }
     }
 }
