@@ -7,7 +7,7 @@ use shared::config::MigrateConfig;
 ///
 /// Without a command, runs `serve`. See `auth-service serve --help` for its settings.
 #[derive(clap::Parser)]
-#[command(version)]
+#[command(version, override_usage = "auth-service [COMMAND] [OPTIONS]")]
 pub(crate) struct Program {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     /// Answer calls until SIGTERM or SIGINT
     Serve(Box<Config>),
     /// Apply pending migrations to the database and exit
-    Migrate(MigrateConfig),
+    Migrate(Box<MigrateConfig>),
     /// Exit with 0 if the service at the operations port is ready for calls, otherwise with 1
     Healthcheck(OpsConfig),
     /// Show or change the signing keys and exit

@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     let Program { command } = program.unwrap_or_else(|error| error.exit());
     match command {
         Command::Serve(config) => serve(*config).await,
-        Command::Migrate(config) => program::migrate(config).await,
+        Command::Migrate(config) => program::migrate(&config).await,
         Command::Healthcheck(ops) => program::healthcheck(ops.address).await,
         Command::Keys(Keys::List(config)) => keys(&config, KeyCommand::List).await,
         Command::Keys(Keys::Rotate { now, config }) => {

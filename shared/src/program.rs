@@ -41,7 +41,7 @@ pub async fn serve<F: Future<Output = Result<(), Error>>>(
 }
 
 /// Applies pending migrations.
-pub async fn migrate(config: MigrateConfig) -> ExitCode {
+pub async fn migrate(config: &MigrateConfig) -> ExitCode {
     let migrating = async {
         db::migrate(&config.database).await?;
         tracing::info!("the database has the newest schema");

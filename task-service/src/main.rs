@@ -15,7 +15,7 @@ static ALLOCATOR: program::Allocator = program::Allocator;
 ///
 /// Without a command, runs `serve`. See `task-service serve --help` for its settings.
 #[derive(clap::Parser)]
-#[command(version)]
+#[command(version, override_usage = "task-service [COMMAND] [OPTIONS]")]
 struct Program {
     #[command(subcommand)]
     command: Command,
@@ -26,7 +26,7 @@ enum Command {
     /// Answer calls until SIGTERM or SIGINT
     Serve(Box<Config>),
     /// Apply pending migrations to the database and exit
-    Migrate(MigrateConfig),
+    Migrate(Box<MigrateConfig>),
     /// Exit with 0 if the service at the operations port is ready for calls, otherwise with 1
     Healthcheck(OpsConfig),
 }
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     let Program { command } = program.unwrap_or_else(|error| error.exit());
     match command {
         Command::Serve(config) => serve(*config).await,
-        Command::Migrate(config) => program::migrate(config).await,
+        Command::Migrate(config) => program::migrate(&config).await,
         Command::Healthcheck(ops) => program::healthcheck(ops.address).await,
     }
 }

@@ -123,6 +123,7 @@ fn explain(mut error: Error, command: &Command, name: fn(&Arg) -> String) -> Err
 }
 
 /// clap does not say which value is not Unicode.
+#[expect(clippy::disallowed_methods, reason = "only to name the variable")]
 fn not_unicode(settings: &[&Arg], name: fn(&Arg) -> String) -> Error {
     let is_unicode = |variable| env::var_os(variable).is_none_or(|value| value.to_str().is_some());
     let named = settings.iter().filter(|arg| !arg.get_env().is_none_or(is_unicode));
