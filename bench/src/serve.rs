@@ -9,12 +9,8 @@ use std::{
 };
 
 use clap::Command;
-use shared::{
-    config::CommandLine,
-    error::Error,
-    server::{self, Listeners},
-    telemetry,
-};
+use shared::{config::CommandLine, error::Error};
+use tandem_server::{Listeners, telemetry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -59,8 +55,8 @@ pub(crate) async fn usual() -> anyhow::Result<()> {
 }
 
 async fn listeners(calls: SocketAddr, ops: SocketAddr) -> anyhow::Result<Listeners> {
-    let calls = server::listen(calls, "listen address").await.map_err(causes)?;
-    let ops = server::listen(ops, "listen address").await.map_err(causes)?;
+    let ports = [(calls, "listen address"), (ops, "operations address")];
+    let [calls, ops] = tandem_server::listen_all(ports).await.map_err(causes)?;
     announce(calls.local_addr()?)?;
     Ok(Listeners { calls, ops })
 }

@@ -72,7 +72,7 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let process = Self::start(settings, dir)?;
         let start = Instant::now();
-        while !runtime.block_on(shared::server::is_ready(process.address)) {
+        while !runtime.block_on(tandem_server::is_ready(process.address)) {
             ensure!(start.elapsed() < PATIENCE, "a service is not ready after {PATIENCE:?}");
             sleep(Duration::from_millis(1));
         }

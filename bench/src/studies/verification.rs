@@ -31,7 +31,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
     published.set(keys);
     let config: TokenConfig =
         CommandLine::new::<TokenConfig>(clap::Command::new("bench"), ["bench"]).settings_or_exit();
-    let verifier = Verifier::new(published, &config);
+    let verifier = Verifier::new(published, (&config).into());
     let headers = |number| -> anyhow::Result<HeaderMap> {
         let token = format!("Bearer {}", key.token(UserId(owner_id(number))));
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, token.try_into()?)]))
@@ -39,7 +39,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
     let all = (0..UNSEEN).map(headers).collect::<anyhow::Result<Vec<_>>>()?;
     let verify = |headers| {
         let caller = verifier.authenticate(black_box(headers), shared::time::now());
-        caller.map(black_box).map_err(|error| anyhow!(error.causes()))
+        caller.map(black_box).map_err(|error| anyhow!(error))
     };
     let start = Instant::now();
     for headers in &all {
