@@ -1,4 +1,4 @@
-//! The same calls as of task-service and auth-service, in the words of the seed's API.
+//! Clients of the seed: the calls of task-service and auth-service, in its HTTP API.
 
 use std::sync::Arc;
 
@@ -9,58 +9,52 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    environment::{Population, Tokens},
-    load::{Call, Caller},
-    workload::{Kind, Mix, PAGE, PASSWORD, new_description, new_title},
+    load::{Call, Client},
+    workload::{Kind, PAGE, PASSWORD, TaskCalls, changed_title, new_description, new_title},
 };
 
-/// Somebody who calls about tasks.
-pub(crate) struct SeedCaller {
-    mix: Mix,
-    population: Population,
-    tokens: Arc<Tokens>,
+/// A client that calls about tasks.
+pub(super) struct SeedTaskClient {
+    calls: TaskCalls,
+    /// The owner whose tasks only this client changes.
     own: u64,
     count: usize,
     expected: Option<u64>,
 }
 
-/// Of a task, what is looked at.
+/// The part of a task that is checked.
 #[derive(Deserialize)]
 struct Task {
     id: u64,
 }
 
-impl SeedCaller {
-    /// One of those who call at once; `number` counts them.
-    pub(crate) fn new(
-        mix: Mix,
-        population: Population,
-        tokens: Arc<Tokens>,
-        number: usize,
-    ) -> Self {
-        let own = population.owner(number);
-        Self { mix, population, tokens, own, count: 0, expected: None }
+impl SeedTaskClient {
+    /// The client with this number, which decides whose tasks it changes.
+    pub(super) fn new(calls: TaskCalls, number: usize) -> Self {
+        let own = calls.population.owner(number);
+        Self { calls, own, count: 0, expected: None }
     }
 
     fn call(&self, method: Method, path: &str, owner: u64, body: Option<&Value>) -> Call {
         Call {
             method,
-            path: PathAndQuery::try_from(path).expect("numbers are good in a path"),
+            path: PathAndQuery::try_from(path).expect("numbers are valid in a path"),
             content_type: "application/json",
-            authorization: Some(self.tokens.of(owner)),
+            authorization: Some(self.calls.tokens.of(owner)),
             body: body.map(|body| body.to_string().into()).unwrap_or_default(),
         }
     }
 }
 
-impl Caller for SeedCaller {
+impl Client for SeedTaskClient {
     fn next(&mut self) -> Call {
         self.count += 1;
-        let owner = self.population.any_owner();
+        let TaskCalls { mix, population, .. } = self.calls;
+        let owner = population.any_owner();
         self.expected = None;
-        match self.mix.any() {
+        match mix.any() {
             Kind::Get => {
-                let task = self.population.any_task(owner);
+                let task = population.any_task(owner);
                 self.expected = Some(task);
                 self.call(Method::GET, &format!("/tasks/{task}"), owner, None)
             }
@@ -71,38 +65,37 @@ impl Caller for SeedCaller {
                 self.call(Method::POST, "/tasks/", owner, Some(&task))
             }
             Kind::Update => {
-                let newest = self.own * 1000 + self.population.tasks_per_owner - 1;
-                let task = newest - (self.count % PAGE) as u64;
+                let task = population.newest_task(self.own) - (self.count % PAGE) as u64;
                 self.expected = Some(task);
-                let title = format!("Water the plants on the terrace, no. {}", self.count);
+                let title = changed_title(self.count);
                 let change = json!({ "title": title, "is_complete": self.count.is_multiple_of(2) });
                 self.call(Method::PUT, &format!("/tasks/{task}"), self.own, Some(&change))
             }
         }
     }
 
-    fn check(&mut self, answer: Bytes) -> anyhow::Result<()> {
+    fn check(&mut self, response: Bytes) -> anyhow::Result<()> {
         if let Some(expected) = self.expected {
-            let Task { id } = serde_json::from_slice(&answer)?;
-            ensure!(id == expected, "it is another task");
+            let Task { id } = serde_json::from_slice(&response)?;
+            ensure!(id == expected, "the response is another task");
         }
-        ensure!(answer.len() > 2, "there is nothing in the answer");
+        ensure!(response.len() > 2, "the response is empty");
         Ok(())
     }
 }
 
-/// Somebody who logs in over and over.
-pub(crate) struct SeedLogin {
+/// A client that logs in over and over.
+pub(super) struct SeedLoginClient {
     username: String,
 }
 
-impl SeedLogin {
-    pub(crate) fn new(username: String) -> Self {
+impl SeedLoginClient {
+    pub(super) fn new(username: String) -> Self {
         Self { username }
     }
 }
 
-impl Caller for SeedLogin {
+impl Client for SeedLoginClient {
     fn next(&mut self) -> Call {
         Call {
             method: Method::POST,
@@ -113,9 +106,9 @@ impl Caller for SeedLogin {
         }
     }
 
-    fn check(&mut self, answer: Bytes) -> anyhow::Result<()> {
-        let answer: Value = serde_json::from_slice(&answer)?;
-        ensure!(answer["access_token"].is_string(), "there is no access token");
+    fn check(&mut self, response: Bytes) -> anyhow::Result<()> {
+        let response: Value = serde_json::from_slice(&response)?;
+        ensure!(response["access_token"].is_string(), "the response has no access token");
         Ok(())
     }
 }
