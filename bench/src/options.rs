@@ -96,7 +96,7 @@ impl Options {
     /// Parses the command line, or prints what is wrong with it and exits. `names` are those that
     /// `--only` accepts.
     pub(crate) fn parse(names: impl IntoIterator<Item = PossibleValue>) -> Self {
-        let names = PossibleValuesParser::from_iter(names);
+        let names: PossibleValuesParser = names.into_iter().collect::<Vec<_>>().into();
         let command = Self::command().mut_arg("only", |only| only.value_parser(names));
         let matches = command.get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())

@@ -5,7 +5,7 @@ use std::{thread::sleep, time::Duration};
 
 use super::{Finding, Study, measure_beside, percentile};
 use crate::{
-    environment::{Dataset, Environment, Owners, Population},
+    environment::{Dataset, Environment, Owners, Population, Process},
     load::{Load, Measured, Pace, Protocol},
     options::Options,
     progress,
@@ -31,20 +31,7 @@ pub(super) fn measure(
     environment: &mut Environment,
     options: &Options,
 ) -> anyhow::Result<Vec<Finding>> {
-    let dataset = Dataset::of(USERS);
-    dataset.create_for_tandem(&environment.postgres, DATABASE)?;
-    progress::during("creating 10,000 tasks of 6,400 characters", || {
-        let sql = include_str!("../../sql/neighbours.sql");
-        dataset.fill(&environment.postgres, DATABASE, sql)
-    })?;
-    let process = environment.start_service(&environment.task_settings(DATABASE))?;
-    let population = dataset.population(Owners::Large);
-    let calls = TaskCalls { mix: MIX, population, tokens: environment.tokens(population) };
-    let users = Clients::of_tasks(&process, &environment.postgres, calls);
-    let token = environment.tokens(SEARCHER).of(SEARCHER.first);
-    let search = move |_: usize| SearchClient::new(token.clone());
-    let searcher = Clients::new(&process, Protocol::Grpc, &environment.postgres, search);
-
+    let (_process, users, searcher) = start(environment)?;
     let load = |level, pace, cancel_after| Load {
         cancel_after,
         may_fail: true,
@@ -53,7 +40,7 @@ pub(super) fn measure(
     let calls = load(LEVEL, PACE, None);
     progress::print("    50 users alone");
     let alone = users.measure(calls)?;
-    let mut findings = of_users("alone", &alone);
+    let mut findings = Vec::from(of_users("alone", &alone));
     for (name, attack) in [
         ("20 searches in flight", load(SEARCHES, Pace::Unbounded, None)),
         (
@@ -77,6 +64,25 @@ pub(super) fn measure(
         sleep(SETTLE);
     }
     Ok(findings)
+}
+
+/// Starts a task-service on a database of its own. Returns it with the clients of the users and of
+/// the user that searches.
+fn start(environment: &mut Environment) -> anyhow::Result<(Process, Clients, Clients)> {
+    let dataset = Dataset::of(USERS);
+    dataset.create_for_tandem(&environment.postgres, DATABASE)?;
+    progress::during("creating 10,000 tasks of 6,400 characters", || {
+        let sql = include_str!("../../sql/neighbours.sql");
+        dataset.fill(&environment.postgres, DATABASE, sql)
+    })?;
+    let process = environment.start_service(&environment.task_settings(DATABASE))?;
+    let population = dataset.population(Owners::Large);
+    let calls = TaskCalls { mix: MIX, population, tokens: environment.tokens(population) };
+    let users = Clients::of_tasks(&process, &environment.postgres, calls);
+    let token = environment.tokens(SEARCHER).of(SEARCHER.first);
+    let search = move |_| SearchClient::new(token.clone());
+    let searcher = Clients::new(&process, Protocol::Grpc, &environment.postgres, search);
+    Ok((process, users, searcher))
 }
 
 /// What the users saw.

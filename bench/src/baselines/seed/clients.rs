@@ -1,7 +1,5 @@
 //! Clients of the seed: the calls of task-service and auth-service, in its HTTP API.
 
-use std::sync::Arc;
-
 use anyhow::ensure;
 use bytes::Bytes;
 use http::{Method, uri::PathAndQuery};
