@@ -226,7 +226,7 @@ async fn call_until_end(
             Err(error) => {
                 client.forget();
                 if is_measured {
-                    tally.failure(error);
+                    tally.failure(&error);
                 }
             }
         }

@@ -58,7 +58,7 @@ impl Tally {
         Ok(self.latency.record(u64::try_from(latency.as_micros())?)?)
     }
 
-    pub(super) fn failure(&mut self, error: anyhow::Error) {
+    pub(super) fn failure(&mut self, error: &anyhow::Error) {
         self.failures += 1;
         self.failure.get_or_insert_with(|| format!("{error:#}"));
     }

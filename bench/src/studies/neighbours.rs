@@ -49,7 +49,7 @@ pub(super) fn measure(
         ),
     ] {
         progress::print(format_args!("    50 users beside {name}"));
-        let (searches, beside) = measure_beside((&searcher, attack), (&users, calls))?;
+        let (search, beside) = measure_beside((&searcher, attack), (&users, calls))?;
         let ratio = percentile(&beside, 99.0) / percentile(&alone, 99.0);
         findings.extend(of_users(&format!("beside {name}"), &beside));
         findings.extend([
@@ -58,8 +58,8 @@ pub(super) fn measure(
                 ratio,
                 "×",
             ),
-            count(format!("{name}, made"), searches.all_calls),
-            count(format!("{name}, failed"), searches.failures),
+            count(format!("{name}, made"), search.all_calls),
+            count(format!("{name}, failed"), search.failures),
         ]);
         sleep(SETTLE);
     }
