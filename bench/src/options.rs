@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(default_value_if("guard", ArgPredicate::IsPresent, "3"))]
     pub(crate) rounds: usize,
 
-    /// Length of one measurement, in seconds, without one second of warm-up
+    /// Seconds of one measurement, after one second of warm-up
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "4")]
     #[arg(default_value_if("guard", ArgPredicate::IsPresent, "2"))]
     pub(crate) seconds: Duration,

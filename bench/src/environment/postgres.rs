@@ -37,8 +37,8 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
     Ok(dir)
 }
 
-/// Creates a data directory, on a disk and readable by the user that PostgreSQL runs as. Dropping it
-/// removes it. Removes those of runs that were killed.
+/// Creates a data directory on a disk, for the user that PostgreSQL runs as, and removes those of
+/// runs that were killed. Dropping it removes it.
 pub(super) fn data_dir() -> anyhow::Result<TempDir> {
     let home = local_postgres::durable_dir(&target_dir()?)?;
     fs::create_dir_all(&home)?;

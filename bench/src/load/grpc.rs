@@ -81,11 +81,13 @@ impl Connection {
 }
 
 fn check_status(headers: &HeaderMap) -> anyhow::Result<()> {
-    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    match text(GRPC_STATUS) {
-        Some(code) if code == "0" => Ok(()),
-        code => bail!("gRPC status {code:?}: {:?}", text("grpc-message")),
+    let value = |name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    if value(GRPC_STATUS) == b"0" {
+        return Ok(());
     }
+    let [code, message] =
+        [GRPC_STATUS, "grpc-message"].map(|name| String::from_utf8_lossy(value(name)));
+    bail!("gRPC status {code}: {}", message.replace("%20", " "))
 }
 
 fn joined(one: &Bytes, other: &Bytes) -> Bytes {
