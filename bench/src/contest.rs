@@ -46,52 +46,54 @@ impl System {
     }
 }
 
-/// All rounds of one workload.
-pub(crate) fn run(
-    environment: &mut Environment,
-    baselines: &mut Baselines,
-    workload: &'static Workload,
-    options: &Options,
-) -> anyhow::Result<Vec<Series>> {
+/// An empty series of each system that takes part.
+fn series(baselines: &Baselines, workload: &'static Workload, options: &Options) -> Vec<Series> {
     let takes_part = |system: &System| match system {
         System::Tandem => true,
         System::Baseline(baseline) => {
             options.compares_with(*baseline) && baselines.can_do(*baseline, workload)
         }
     };
-    let systems = System::ALL.into_iter().filter(takes_part);
-    let mut all: Vec<_> = systems
-        .map(|system| Series { workload: workload.name, system, rounds: Vec::new() })
-        .collect();
+    let series = |system| Series { workload: workload.name, system, rounds: Vec::new() };
+    System::ALL.into_iter().filter(takes_part).map(series).collect()
+}
+
+/// Runs all rounds of one workload.
+pub(crate) fn run(
+    environment: &mut Environment,
+    baselines: &mut Baselines,
+    workload: &'static Workload,
+    options: &Options,
+) -> anyhow::Result<Vec<Series>> {
+    let mut all = series(baselines, workload, options);
     let has_limit = all.iter().any(|series| series.system == System::Baseline(Baseline::Limit));
     let pgbench_clients = if has_limit && !options.guard {
         limit::best_clients(environment, workload)?
     } else {
         limit::DEFAULT_CLIENTS
     };
-    let load = load(workload, options);
+    let mut measure = |system| match system {
+        System::Tandem => {
+            Clients::of_tandem(environment, workload).measure(load(workload, options))
+        }
+        System::Baseline(Baseline::Limit) => {
+            limit::measure(environment, workload, pgbench_clients, WARM_UP, options.seconds)
+        }
+        System::Baseline(baseline) => {
+            baselines.clients(baseline, environment, workload)?.measure(load(workload, options))
+        }
+    };
     for round in 0..options.rounds {
         for turn in 0..all.len() {
             let next = (round + turn) % all.len();
-            let series = &mut all[next];
-            let measured = match series.system {
-                System::Tandem => Clients::of_tandem(environment, workload).measure(load),
-                System::Baseline(Baseline::Limit) => {
-                    limit::measure(environment, workload, pgbench_clients, WARM_UP, options.seconds)
-                }
-                System::Baseline(baseline) => {
-                    baselines.clients(baseline, environment, workload)?.measure(load)
-                }
-            };
-            let name = series.system.name();
+            let Series { system, rounds, .. } = &mut all[next];
+            let name = system.name();
+            let measured = measure(*system);
             let measured = measured.with_context(|| format!("{} of {name}", workload.name))?;
-            progress::print(format_args!(
-                "  round {}/{} {name:>6} {:>8.0} calls/s",
-                round + 1,
-                options.rounds,
-                measured.calls_per_second
-            ));
-            series.rounds.push(measured);
+            let rate = measured.calls_per_second;
+            let round = format!("round {}/{}", round + 1, options.rounds);
+            progress::print(format_args!("  {round} {name:>6} {rate:>8.0} calls/s"));
+            rounds.push(measured);
         }
     }
     Ok(all)

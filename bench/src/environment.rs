@@ -29,8 +29,8 @@ pub(crate) const DATABASE: &str = "tandem";
 pub(crate) struct Environment {
     pub(crate) task: Process,
     pub(crate) auth: Process,
-    /// An auth-service with cheap password hashing, for the clients that refresh: each begins with a
-    /// login.
+    /// An auth-service with cheap password hashing, for the clients that refresh: each of them
+    /// begins with a login.
     pub(crate) quick_auth: Process,
     token_cache: TokenCache,
     key: TestKey,

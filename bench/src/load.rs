@@ -1,5 +1,5 @@
-//! The load: clients over connections of their own, with several calls in flight on each, as fast as
-//! responses come or at a fixed rate. A warm-up is not measured.
+//! The load: clients over connections of their own, with several calls in flight on each, as fast
+//! as responses come or at a fixed rate. A warm-up is not measured.
 
 use std::{
     fmt::{self, Display, Formatter},

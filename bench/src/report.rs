@@ -47,8 +47,8 @@ fn tables(contests: &[Series], findings: &[Finding]) -> String {
 
 const KEY: &str = "\
 `sv`, `pg` and `cl` are microseconds of CPU time for each call: of the service, of PostgreSQL and \
-of the clients. `× limit`, `× usual` and `× seed` are the ratios of calls a second to that baseline \
-in the same rounds.
+of the clients. `× limit`, `× usual` and `× seed` are the ratios of calls a second to that \
+baseline in the same rounds.
 ";
 
 /// Draws the plots that the results have data for, and returns links to them.
@@ -130,8 +130,8 @@ fn lines(findings: &[Finding], study: Study) -> Vec<Line> {
     lines
 }
 
-/// The ratio of the services' calls a second to a baseline's, in the services' best round. Other load
-/// on the machine spoils some rounds, and seldom all.
+/// The ratio of the services' calls a second to a baseline's, in the services' best round. Other
+/// load on the machine spoils some rounds, and seldom all.
 pub(crate) fn best_ratio(all: &[Series], workload: &str, baseline: Baseline) -> Option<f64> {
     let ours = find(all, workload, System::Tandem)?;
     let other = find(all, workload, System::Baseline(baseline))?;

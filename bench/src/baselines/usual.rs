@@ -79,7 +79,7 @@ impl Interceptor for Authenticate {
     }
 }
 
-type RpcResult<T> = Result<Response<T>, Status>;
+type Reply<T> = Result<Response<T>, Status>;
 
 #[derive(sqlx::FromRow)]
 struct Task {
@@ -100,7 +100,7 @@ impl TaskService for Tasks {
     async fn create_task(
         &self,
         request: Request<pb::CreateTaskRequest>,
-    ) -> RpcResult<pb::CreateTaskResponse> {
+    ) -> Reply<pb::CreateTaskResponse> {
         let Owner(owner) = owner(&request)?;
         let task = request.into_inner().task.unwrap_or_default();
         let insert = sqlx::query_as(
@@ -122,10 +122,7 @@ impl TaskService for Tasks {
         Ok(Response::new(pb::CreateTaskResponse { task: Some(task.into()) }))
     }
 
-    async fn get_task(
-        &self,
-        request: Request<pb::GetTaskRequest>,
-    ) -> RpcResult<pb::GetTaskResponse> {
+    async fn get_task(&self, request: Request<pb::GetTaskRequest>) -> Reply<pb::GetTaskResponse> {
         let Owner(owner) = owner(&request)?;
         let select = sqlx::query_as(
             "select id, title, description, is_complete, create_time, update_time
@@ -145,7 +142,7 @@ impl TaskService for Tasks {
     async fn list_tasks(
         &self,
         request: Request<pb::ListTasksRequest>,
-    ) -> RpcResult<pb::ListTasksResponse> {
+    ) -> Reply<pb::ListTasksResponse> {
         let Owner(owner) = owner(&request)?;
         let size = match request.get_ref().page_size {
             0 => 50,
@@ -167,7 +164,7 @@ impl TaskService for Tasks {
     async fn update_task(
         &self,
         request: Request<pb::UpdateTaskRequest>,
-    ) -> RpcResult<pb::UpdateTaskResponse> {
+    ) -> Reply<pb::UpdateTaskResponse> {
         let Owner(owner) = owner(&request)?;
         let task = request.into_inner().task.unwrap_or_default();
         let update = sqlx::query_as(
@@ -191,42 +188,42 @@ impl TaskService for Tasks {
     async fn delete_task(
         &self,
         _: Request<pb::DeleteTaskRequest>,
-    ) -> RpcResult<pb::DeleteTaskResponse> {
+    ) -> Reply<pb::DeleteTaskResponse> {
         Err(Status::unimplemented("delete_task"))
     }
 
     async fn undelete_task(
         &self,
         _: Request<pb::UndeleteTaskRequest>,
-    ) -> RpcResult<pb::UndeleteTaskResponse> {
+    ) -> Reply<pb::UndeleteTaskResponse> {
         Err(Status::unimplemented("undelete_task"))
     }
 
     async fn batch_get_tasks(
         &self,
         _: Request<pb::BatchGetTasksRequest>,
-    ) -> RpcResult<pb::BatchGetTasksResponse> {
+    ) -> Reply<pb::BatchGetTasksResponse> {
         Err(Status::unimplemented("batch_get_tasks"))
     }
 
     async fn batch_create_tasks(
         &self,
         _: Request<pb::BatchCreateTasksRequest>,
-    ) -> RpcResult<pb::BatchCreateTasksResponse> {
+    ) -> Reply<pb::BatchCreateTasksResponse> {
         Err(Status::unimplemented("batch_create_tasks"))
     }
 
     async fn batch_update_tasks(
         &self,
         _: Request<pb::BatchUpdateTasksRequest>,
-    ) -> RpcResult<pb::BatchUpdateTasksResponse> {
+    ) -> Reply<pb::BatchUpdateTasksResponse> {
         Err(Status::unimplemented("batch_update_tasks"))
     }
 
     async fn batch_delete_tasks(
         &self,
         _: Request<pb::BatchDeleteTasksRequest>,
-    ) -> RpcResult<pb::BatchDeleteTasksResponse> {
+    ) -> Reply<pb::BatchDeleteTasksResponse> {
         Err(Status::unimplemented("batch_delete_tasks"))
     }
 }

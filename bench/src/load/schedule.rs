@@ -12,9 +12,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::{Load, Pace};
 
-/// How often calls at a fixed rate fall due. Several fall due at once, as from many clients, so that
-/// wake-ups take little CPU time. A thread sleeps precisely enough for this; a runtime's timer does
-/// not.
+/// How often calls at a fixed rate fall due. Several fall due at once, as from many clients, so
+/// that wake-ups take little CPU time. A thread sleeps precisely enough for this; a runtime's timer
+/// does not.
 const TICK: Duration = Duration::from_micros(500);
 
 /// The schedule of all clients. Clones share its ticks.

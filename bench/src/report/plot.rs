@@ -35,8 +35,8 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// Draws bars of one part each, in the colours of the legend. The scale is logarithmic: values differ
-/// by a factor of a hundred.
+/// Draws bars of one part each, in the colours of the legend. The scale is logarithmic: values
+/// differ by a factor of a hundred.
 pub(super) fn bars(
     file: &Path,
     title: &str,

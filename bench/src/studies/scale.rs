@@ -1,5 +1,5 @@
-//! Calls on ten million tasks beside calls on ten thousand. If every read uses an index, the two cost
-//! nearly the same.
+//! Calls on ten million tasks beside calls on ten thousand. If every read uses an index, the two
+//! cost nearly the same.
 
 use super::{
     Finding, Study, percentile,

@@ -1,5 +1,5 @@
-//! Transactions and pages of the database for each call. A call alone takes exactly one transaction;
-//! concurrent calls share them.
+//! Transactions and pages of the database for each call. A call alone takes exactly one
+//! transaction; concurrent calls share them.
 
 use std::{
     thread::sleep,

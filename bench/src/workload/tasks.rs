@@ -154,8 +154,8 @@ impl Client for TaskClient {
                 ensure!(task.id == *id, "the response is another task");
             }
             Expected::Page { tasks: expected } => {
-                // Tasks are counted and not decoded: the clients share their cores with the services,
-                // and should take little of them.
+                // Tasks are counted and not decoded: the clients share their cores with the
+                // services, and should take little of them.
                 let tasks = pb::encoded::ListTasksResponse::decode(response)?.tasks.len();
                 ensure!(tasks == *expected, "the page has {tasks} tasks and not {expected}");
             }
