@@ -22,7 +22,7 @@ impl Meter {
             Self::Family(pid) => {
                 let parent = Stat::of(pid)?;
                 let children = children_of(pid)?;
-                // The parent's count has the children that end meanwhile.
+                // A child that ends meanwhile is in the parent's count at the next reading.
                 let alive = children.iter().filter_map(|&child| Stat::of(child).ok());
                 parent.own + parent.ended_children + alive.map(|child| child.own).sum::<u64>()
             }

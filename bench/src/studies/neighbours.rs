@@ -1,4 +1,4 @@
-//! The calls of 50 users beside the text searches of another user, who has 10,000 long tasks: a
+//! The calls of 50 users beside the text searches of another user with 10,000 long tasks: a
 //! search reads all of them and finds none.
 
 use std::{thread::sleep, time::Duration};
