@@ -94,10 +94,46 @@ fn sql_stands_only_under_store() {
 #[test]
 fn the_benchmark_keeps_its_statements_in_files() {
     let mut sources = sources(&["bench/src"], "rs");
-    // It is a service that somebody else might have written.
+    // The usual service is written as another team would write it.
     sources.retain(|source| !source.path.ends_with("baselines/usual.rs"));
     let sql = ["insert into", "delete from", "update task", "from task", "from auth", "from users"];
     forbid("the benchmark's SQL belongs to bench/sql/", &sources, &sql);
+}
+
+/// The modules of the benchmark, from top to bottom.
+const BENCH: [&str; 14] = [
+    "main",
+    "run",
+    "serve",
+    "guard",
+    "report",
+    "contest",
+    "studies",
+    "baselines",
+    "workload",
+    "environment",
+    "load",
+    "usage",
+    "progress",
+    "options",
+];
+
+#[test]
+fn the_benchmark_imports_from_top_to_bottom() {
+    for source in sources(&["bench/src"], "rs") {
+        let path = source.path.strip_prefix("bench/src/").expect("it is under bench/src");
+        let module = path.split(['/', '.']).next().expect("a path is not empty");
+        let layer = BENCH.iter().position(|name| *name == module);
+        let layer = layer.unwrap_or_else(|| panic!("{path} is in no module of BENCH"));
+        for imports in source.code().split("crate::").skip(1) {
+            // All of `use crate::{…};`, or the first name of a path.
+            let end: &[char] = if imports.starts_with('{') { &[';'] } else { &[':', ';', ' '] };
+            let imports = imports.split(end).next().unwrap_or_default();
+            for name in imports.split(|c: char| !c.is_alphanumeric()) {
+                assert!(!BENCH[..layer].contains(&name), "{path} imports {name} from above");
+            }
+        }
+    }
 }
 
 #[test]
