@@ -2,12 +2,9 @@
 
 use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
-use shared::{
-    config::{
-        self, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count,
-        milliseconds, seconds, socket_address,
-    },
-    server,
+use shared::config::{
+    self, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count, milliseconds,
+    seconds, socket_address,
 };
 
 use crate::domain::{
@@ -53,7 +50,7 @@ impl Config {
     #[must_use]
     pub fn mistakes(&self) -> Vec<String> {
         let mut mistakes = self.signing_keys.contradictions(&self.key_policy());
-        mistakes.extend(server::tls_mistakes(&self.server.tls, self.listen.address));
+        mistakes.extend(tandem_server::tls_mistakes(&self.server.tls, self.listen.address));
         mistakes
     }
 

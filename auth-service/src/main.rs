@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use auth_service::{Config, KeyCommand};
-use shared::{config, error::Error, program};
+use shared::{config, error::Error};
+use tandem_server::program;
 
 use crate::command::{Command, Keys, Program};
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tandem_verifier::VerifierConfig;
 use url::Url;
 
 mod command_line;
@@ -53,6 +54,13 @@ pub struct TokenConfig {
         value_parser = seconds(0..=300)
     )]
     pub leeway: Duration,
+}
+
+impl From<&TokenConfig> for VerifierConfig {
+    fn from(config: &TokenConfig) -> Self {
+        let TokenConfig { issuer, audience, leeway } = config.clone();
+        Self { issuer, audience, leeway }
+    }
 }
 
 /// Logs and traces.

@@ -9,13 +9,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use shared::{
-    config::DatabasePlace,
-    error::Error,
-    program,
-    server::{self, Listeners},
-    telemetry,
-};
+use shared::{config::DatabasePlace, error::Error};
+use tandem_server::{Listeners, program, telemetry};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +36,8 @@ async fn main() -> ExitCode {
 
 /// Starts everything in the order of its dependencies, and stops it in the opposite order.
 async fn run(config: &Config, services: Services) -> anyhow::Result<()> {
-    let shutdown = server::shutdown_on_signal();
-    let listening = server::listen_all([
+    let shutdown = tandem_server::shutdown_on_signal();
+    let listening = tandem_server::listen_all([
         (config.auth_listen_address, "AUTH_LISTEN_ADDRESS"),
         (config.auth_ops_listen_address, "AUTH_OPS_LISTEN_ADDRESS"),
         (config.task_listen_address, "TASK_LISTEN_ADDRESS"),
@@ -109,8 +104,8 @@ async fn serve(
     data_dir: &Path,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let auth_address = server::reachable(auth.calls.local_addr()?);
-    let task_address = server::reachable(task.calls.local_addr()?);
+    let auth_address = tandem_server::reachable(auth.calls.local_addr()?);
+    let task_address = tandem_server::reachable(task.calls.local_addr()?);
     task_config.issuer.url = format!("http://{auth_address}/.well-known/jwks.json").parse()?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
@@ -133,7 +128,7 @@ async fn end_of(service: &str, running: JoinHandle<Result<(), Error>>) -> anyhow
 }
 
 async fn ready(address: SocketAddr) {
-    while !server::is_ready(address).await {
+    while !tandem_server::is_ready(address).await {
         sleep(Duration::from_millis(20)).await;
     }
 }

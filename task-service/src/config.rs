@@ -2,14 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use reqwest::Url;
-use shared::{
-    config::{
-        DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count, http_url,
-        milliseconds, pem_file, seconds, socket_address,
-    },
-    server,
+use shared::config::{
+    DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count, http_url,
+    milliseconds, pem_file, seconds, socket_address,
 };
+use url::Url;
 
 /// All settings of task-service.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,7 +32,7 @@ impl Config {
     /// All mistakes that no setting shows alone, for a service that listens at these addresses.
     #[must_use]
     pub fn mistakes(&self) -> Vec<String> {
-        server::tls_mistakes(&self.server.tls, self.listen.address)
+        tandem_server::tls_mistakes(&self.server.tls, self.listen.address)
     }
 }
 

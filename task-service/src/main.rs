@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use shared::{
-    config::{self, MigrateConfig},
-    program,
-};
+use shared::config::{self, MigrateConfig};
+use tandem_server::program;
 use task_service::{Config, OpsConfig};
 
 #[global_allocator]

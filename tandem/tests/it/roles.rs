@@ -6,7 +6,7 @@ use proto::{
 };
 use shared::{
     config::{self, DatabaseConfig},
-    db, server,
+    db,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
 use test_support::{Service, TestDatabase};
@@ -134,7 +134,7 @@ async fn use_both(auth: &Service, tasks: &Service) -> Result<(), Status> {
 }
 
 async fn is_ready(service: &Service) -> bool {
-    server::is_ready(service.address()).await
+    tandem_server::is_ready(service.address()).await
 }
 
 /// Checks that each service reports an old schema as the reason that it is not ready.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use shared::error::{Error, FieldViolations, Invalid};
+use tandem_verifier::Error as TokenError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -41,9 +42,9 @@ fn errors() -> Vec<Error> {
     vec![
         Error::InvalidFields(fields),
         Error::PageTokenInvalid,
-        Error::AccessTokenMissing,
-        Error::AccessTokenInvalid("iss"),
-        Error::AccessTokenExpired,
+        TokenError::TokenMissing.into(),
+        TokenError::TokenInvalid("iss").into(),
+        TokenError::TokenExpired.into(),
         Error::CredentialsInvalid,
         Error::RefreshTokenInvalid,
         Error::RefreshTokenExpired,
@@ -62,7 +63,7 @@ fn errors() -> Vec<Error> {
         Error::MessageTooLarge,
         Error::DeadlineExceeded(source()),
         Error::DatabaseUnavailable(source()),
-        Error::KeysUnavailable,
+        TokenError::KeysUnavailable.into(),
         Error::MethodNotFound,
         Error::Internal(source()),
     ]
@@ -103,22 +104,23 @@ fn code_name(code: Code) -> String {
 
 /// The reasons in the order of the proto, with their comments.
 fn reasons() -> Vec<(String, String)> {
-    let set = FileDescriptorSet::decode(proto::task::v1::FILE_DESCRIPTOR_SET).unwrap();
-    let file = set.file.into_iter().find(|file| file.package() == "tandem.error.v1").unwrap();
-    let values = file.enum_type[0].value.iter().enumerate().skip(1);
+    let set = FileDescriptorSet::decode(proto::task::v1::FILE_DESCRIPTOR_SET)
+        .expect("the descriptor set is compiled in");
+    let mut files = set.file.into_iter();
+    let file = files.find(|file| file.package() == "tandem.error.v1").expect("it has the reasons");
+    let values = file.enum_type[0].value.iter().zip(0..).skip(1);
     values
-        .map(|(place, value)| {
+        .map(|(value, place)| {
             let reason = value.name().trim_start_matches(PREFIX).to_owned();
             (reason, comment(&file, place))
         })
         .collect()
 }
 
-fn comment(file: &FileDescriptorProto, place: usize) -> String {
-    let place = i32::try_from(place).unwrap();
-    let locations = &file.source_code_info.as_ref().unwrap().location;
+fn comment(file: &FileDescriptorProto, place: i32) -> String {
+    let info = file.source_code_info.as_ref().expect("the set has comments");
     let is_its = |path: &[i32]| path.split_last() == Some((&place, &VALUE_PATH[..]));
-    let location = locations.iter().find(|location| is_its(&location.path));
-    let words = location.unwrap().leading_comments();
+    let location = info.location.iter().find(|location| is_its(&location.path));
+    let words = location.expect("every reason has a comment").leading_comments();
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,6 +1,9 @@
 //! `docs/reference/settings.md` and `.env.example`, from clap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use clap::{Arg, Args as _, Command};
 
@@ -42,20 +45,20 @@ pub(crate) fn variables() -> BTreeMap<String, String> {
 
 #[test]
 fn the_page_of_settings_is_up_to_date() {
-    let mut content = String::new();
+    let mut parts_of_page = Vec::new();
     for Part { name, settings } in parts() {
-        content += &format!("## {name}\n");
+        let mut part = format!("## {name}\n");
         for group in settings.chunk_by(|a, b| a.heading == b.heading) {
             let rows = group.iter().map(|setting| {
                 let Setting { variable, flag, default, text, .. } = setting;
                 [code(variable), code(flag), code(default), text.clone()]
             });
             let head = ["variable", "flag", "default", "meaning"];
-            content += &format!("\n### {}\n\n{}", group[0].heading, table(head, rows));
+            let _ = write!(part, "\n### {}\n\n{}", group[0].heading, table(head, rows));
         }
-        content += "\n";
+        parts_of_page.push(part);
     }
-    let content = content.trim_end().to_owned() + "\n";
+    let content = parts_of_page.join("\n");
     check("docs/reference/settings.md", &page("Settings", INTRODUCTION, &content));
 }
 
@@ -63,9 +66,9 @@ fn the_page_of_settings_is_up_to_date() {
 fn the_example_of_an_environment_is_up_to_date() {
     let mut example = EXAMPLE.to_owned();
     for Part { name, settings } in parts() {
-        example += &format!("\n# --- {name}\n");
+        let _ = writeln!(example, "\n# --- {name}");
         for Setting { variable, default, text, .. } in settings {
-            example += &format!("\n{}# {variable}={default}\n", comment(&text));
+            let _ = writeln!(example, "\n{}# {variable}={default}", comment(&text));
         }
     }
     check(".env.example", &example);
@@ -98,7 +101,7 @@ fn setting(arg: &Arg) -> Setting {
     let mut text = format!("{}.", arg.get_help().expect("every setting has a text"));
     for value in arg.get_possible_values() {
         if let Some(help) = value.get_help() {
-            text += &format!(" `{}`: {help}.", value.get_name());
+            let _ = write!(text, " `{}`: {help}.", value.get_name());
         }
     }
     Setting {
@@ -118,7 +121,7 @@ fn comment(text: &str) -> String {
             lines.push("#".to_owned());
         }
         let last = lines.len() - 1;
-        lines[last] += &format!(" {word}");
+        let _ = write!(lines[last], " {word}");
     }
     lines.join("\n") + "\n"
 }

@@ -1,0 +1,87 @@
+//! What the programs of both services share: the default commands, the log's start and the exit
+//! code.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use shared::{
+    config::{MigrateConfig, TelemetryConfig},
+    db,
+    error::Error,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    listener::{Listeners, listen_all, reachable},
+    ops,
+    run::shutdown_on_signal,
+    telemetry,
+};
+
+/// The allocator of every program: a short call costs a fifth less than with the system's. Each
+/// `main.rs` chooses it, so that a library never chooses for the programs that link it.
+pub use mimalloc::MiMalloc as Allocator;
+
+/// Answers calls with `service` until SIGTERM or SIGINT, and drains. The addresses are those of
+/// calls and of the operations port, each with the variable that sets it.
+pub async fn serve<F: Future<Output = Result<(), Error>>>(
+    name: &'static str,
+    telemetry: &TelemetryConfig,
+    addresses: [(SocketAddr, &'static str); 2],
+    service: impl FnOnce(Listeners, CancellationToken) -> F,
+) -> ExitCode {
+    let serving = async {
+        let shutdown = shutdown_on_signal();
+        let [calls, ops] = listen_all(addresses).await?;
+        // The system has replaced port 0 by a free port.
+        let address = calls.local_addr().unwrap_or(addresses[0].0);
+        let ops_address = ops.local_addr().unwrap_or(addresses[1].0);
+        tracing::info!(%address, %ops_address, "{name} listens");
+        service(Listeners { calls, ops }, shutdown).await?;
+        tracing::info!("{name} has ended");
+        Ok(())
+    };
+    run(name, telemetry, serving).await
+}
+
+/// Applies pending migrations.
+pub async fn migrate(config: &MigrateConfig) -> ExitCode {
+    let migrating = async {
+        db::migrate(&config.database).await?;
+        tracing::info!("the database has the newest schema");
+        Ok(())
+    };
+    run("migrate", &config.telemetry, migrating).await
+}
+
+/// Exits with 0 if the service whose operations port is at `address` is ready, otherwise with 1.
+pub async fn healthcheck(address: SocketAddr) -> ExitCode {
+    let address = reachable(address);
+    let reason = match ops::ask_readiness(address).await {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(reason) => reason,
+    };
+    #[expect(clippy::print_stderr, reason = "the output of a command")]
+    {
+        eprintln!("error: the service with operations port {address} is not ready: {reason}");
+    }
+    ExitCode::FAILURE
+}
+
+/// Runs `work` with the log and the traces of the program. If it fails, the log has the reason and
+/// the exit code is 1.
+pub async fn run(
+    name: &'static str,
+    telemetry: &TelemetryConfig,
+    work: impl Future<Output = Result<(), Error>>,
+) -> ExitCode {
+    let _telemetry = telemetry::init(telemetry, name);
+    let Err(error) = work.await else { return ExitCode::SUCCESS };
+    let causes = error.causes();
+    match error {
+        Error::DatabaseUnavailable(_) => {
+            tracing::error!("cannot reach the database that DATABASE_URL names: {causes}");
+        }
+        _ => tracing::error!("{causes}"),
+    }
+    ExitCode::FAILURE
+}
