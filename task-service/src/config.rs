@@ -109,8 +109,8 @@ pub struct OpsConfig {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Tasks")]
 pub struct TaskConfig {
-    /// Maximum number of tasks per user, without deleted tasks. At the limit, new tasks are rejected
-    /// with RESOURCE_EXHAUSTED.
+    /// Maximum number of tasks per user, without deleted tasks. At the limit, new tasks are
+    /// rejected with RESOURCE_EXHAUSTED.
     #[arg(
         long = "tasks-per-user",
         env = "TASK_TASKS_PER_USER",
@@ -140,8 +140,8 @@ pub struct TaskConfig {
     )]
     pub purge_interval: Duration,
 
-    /// Size of the first-page cache, in bytes. Every hit is revalidated against the database; changes
-    /// made by hand in SQL appear within a minute. 0 disables the cache.
+    /// Size of the first-page cache, in bytes. Every hit is revalidated against the database;
+    /// changes made by hand in SQL appear within a minute. 0 disables the cache.
     #[arg(
         long = "page-cache-bytes",
         env = "TASK_PAGE_CACHE_BYTES",
