@@ -49,9 +49,10 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("auth-service");
-    let (pools, probe) =
-        db::connect(&config.database, "auth-service", config.server.workers(), &[]);
+    let (workers, tolerance) = (config.server.workers(), config.token.leeway);
+    let (pools, probe) = db::connect(&config.database, "auth-service", workers, &[], tolerance);
     metrics.watch_pools(&pools);
+    metrics.watch_clock(probe.clock_offset());
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let auth = Auth::new(pools, keys.clone(), &config, &metrics);

@@ -39,7 +39,8 @@ pub enum KeyCommand {
 /// # Errors
 /// What is in the way, and what to do about it.
 pub async fn run(config: &Config, command: KeyCommand) -> Result<String, Error> {
-    let (pools, probe) = db::connect(&config.database, "auth-service keys", 1, &[]);
+    let tolerance = config.token.leeway;
+    let (pools, probe) = db::connect(&config.database, "auth-service keys", 1, &[], tolerance);
     probe.check().await.map_err(|reason| Error::Internal(reason.to_string().into()))?;
     let keys = SigningKeys::new(pools.background, config);
     match command {
