@@ -25,8 +25,8 @@ mod tandem {
         pub mod v1 {
             tonic::include_proto!("tandem.task.v1");
 
-            /// A server of the same service whose list responses hold encoded tasks, so that a cached
-            /// page is sent without decoding it.
+            /// A server of the same service whose list responses hold encoded tasks, so that a
+            /// cached page is sent without decoding it.
             pub mod encoded {
                 include!(concat!(env!("OUT_DIR"), "/encoded/tandem.task.v1.rs"));
 
