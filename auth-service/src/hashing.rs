@@ -166,7 +166,8 @@ fn lower_priority() {
     }
 }
 
-/// A well-formed hash that no password matches. Hashing a real one would take as long as the rest of the start-up.
+/// A well-formed hash that no password matches. Hashing a real password here would take as long as
+/// the rest of the start-up.
 fn dummy(cost: u32) -> PasswordHash {
     let zeros = ".".repeat(53);
     PasswordHash::stored(format!("$2b${cost:02}${zeros}")).expect("salt and hash have 53 letters")

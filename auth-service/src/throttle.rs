@@ -72,10 +72,10 @@ impl Throttles {
         self.guess(&format!("user {user_id}"), Some(user_id), source)
     }
 
-    fn guess(&self, at: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
+    fn guess(&self, key: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
         let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, user_id, source);
         let address = client_address::source(source.ip_address);
-        let hash = digest(&SHA256, at.as_bytes());
+        let hash = digest(&SHA256, key.as_bytes());
         let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
         // The source first: a throttled source adds no entries for names.
         let source = self.login_sources.reserve(address).map_err(reject)?;
@@ -105,7 +105,7 @@ fn too_many_attempts(
     user_id: Option<UserId>,
     source: &Source,
 ) -> Error {
-    if excess.is_news {
+    if excess.should_log {
         events::record(event, user_id, None, source);
     }
     Error::TooManyAttempts { wait: excess.wait }
@@ -180,7 +180,7 @@ struct Entry<C> {
 struct Excess {
     wait: Duration,
     /// Whether the last log line about the key is older than [`LOG_INTERVAL`].
-    is_news: bool,
+    should_log: bool,
 }
 
 impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
@@ -193,18 +193,18 @@ impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
         let mut entries = self.lock();
         if let Some(mut entry) = entries.get_mut(&key) {
             if let Err(wait) = self.rule.reserve(&mut entry.count, now) {
-                let is_news = entry.logged.is_none_or(|at| now - at >= LOG_INTERVAL);
-                if is_news {
+                let should_log = entry.logged.is_none_or(|at| now - at >= LOG_INTERVAL);
+                if should_log {
                     entry.logged = Some(now);
                 }
                 self.refused.inc();
-                return Err(Excess { wait, is_news });
+                return Err(Excess { wait, should_log });
             }
         } else {
             let mut entry = Entry { count: R::Count::default(), logged: None };
             self.rule
                 .reserve(&mut entry.count, now)
-                .map_err(|wait| Excess { wait, is_news: true })?;
+                .map_err(|wait| Excess { wait, should_log: true })?;
             entries.insert(key, entry);
         }
         Ok(Reservation { limiter: self.clone(), key, is_kept: false })
@@ -279,8 +279,8 @@ mod tests {
         }
         let mut kept: Vec<_> = (0..5).filter_map(|_| limiter.reserve(1).ok()).collect();
         assert_eq!(kept.len(), 5);
-        assert!(limiter.reserve(1).is_err_and(|excess| excess.is_news));
-        assert!(limiter.reserve(1).is_err_and(|excess| !excess.is_news), "logged a moment ago");
+        assert!(limiter.reserve(1).is_err_and(|excess| excess.should_log));
+        assert!(limiter.reserve(1).is_err_and(|excess| !excess.should_log), "logged a moment ago");
         kept.iter_mut().for_each(Reservation::keep);
         drop(kept);
         assert!(limiter.reserve(1).is_err());

@@ -47,12 +47,13 @@ async fn the_stored_key_is_sealed() {
 
 #[tokio::test]
 async fn with_a_changed_or_renamed_stored_key_the_service_ends() {
+    let key = "sealed_private_key";
     for change in [
-        "kid = 'renamed'",
-        "sealed_private_key = set_byte(sealed_private_key, 0, 255 - get_byte(sealed_private_key, 0))",
-        "sealed_private_key = set_byte(sealed_private_key, 60, 255 - get_byte(sealed_private_key, 60))",
-        "sealed_private_key = substring(sealed_private_key for 40)",
-        "sealed_private_key = ''",
+        "kid = 'renamed'".to_owned(),
+        format!("{key} = set_byte({key}, 0, 255 - get_byte({key}, 0))"),
+        format!("{key} = set_byte({key}, 60, 255 - get_byte({key}, 60))"),
+        format!("{key} = substring({key} for 40)"),
+        format!("{key} = ''"),
     ] {
         let app = App::start().await;
         app.database.execute(format!("update auth.signing_keys set {change}")).await;
