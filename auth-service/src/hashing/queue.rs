@@ -20,8 +20,8 @@ pub(super) struct Queue {
 struct State {
     admitted: usize,
     running: usize,
-    /// In the order in which the sources are served. None is empty. A hash takes far longer than
-    /// a scan of them.
+    /// Never empty lines, in the order in which their sources are served. A scan of them costs far
+    /// less than a hash.
     lines: VecDeque<Line>,
 }
 
