@@ -11,7 +11,6 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use shared::server;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, ChildStderr, Command},
@@ -116,7 +115,7 @@ impl Program {
     /// Waits until the service is ready for calls.
     pub async fn eventually_ready(&self) {
         let address = self.address().await;
-        eventually("the program is ready", async || server::is_ready(address).await).await;
+        eventually("the program is ready", async || tandem_server::is_ready(address).await).await;
     }
 
     /// Sends SIGTERM, waits for the end and returns the exit code.

@@ -2,10 +2,8 @@
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
 
-use shared::{
-    error::Error,
-    server::{self, Listeners},
-};
+use shared::error::Error;
+use tandem_server::Listeners;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -60,7 +58,7 @@ impl Service {
 
     /// Whether the service is ready for calls.
     pub async fn is_ready(&self) -> bool {
-        server::is_ready(self.address).await
+        tandem_server::is_ready(self.address).await
     }
 
     /// Waits until the service is ready for calls.

@@ -174,7 +174,7 @@ async fn without_file_descriptors_the_listener_waits_without_spinning() {
     let spent = cpu_ticks(pid) - before;
     assert!(spent < 20, "{spent} ticks in half a second");
     drop(open);
-    eventually("the service is ready", async || shared::server::is_ready(address).await).await;
+    eventually("the service is ready", async || tandem_server::is_ready(address).await).await;
 }
 
 /// An HTTP/2 frame (RFC 9113, section 4.1).

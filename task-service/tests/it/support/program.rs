@@ -49,7 +49,7 @@ impl<'a> Program<'a> {
 
     /// Waits until the program is ready.
     pub(crate) async fn ready(&self) {
-        let ready = async || shared::server::is_ready(self.address).await;
+        let ready = async || tandem_server::is_ready(self.address).await;
         eventually("the program is ready", ready).await;
     }
 
