@@ -1,4 +1,4 @@
-//! Security events: log lines with stable names and without secrets.
+//! Security events: one log line each, with a stable name and without secrets.
 
 use clap::ValueEnum as _;
 use shared::ids::{SessionId, UserId};
@@ -37,7 +37,7 @@ pub enum Event {
     LoginThrottled,
     /// A registration was throttled. Logged at most once a minute per source. Fields: `source`
     RegisterThrottled,
-    /// A signing key was generated, or became active before its planned time. Logged by the
+    /// A signing key was created, or became active before its scheduled time. Logged by the
     /// instance or command that made the change. Fields: `kid`, `reason` (`first`, `age`,
     /// `command` or `revocation`)
     SigningKeyRotated,
@@ -51,7 +51,7 @@ impl Event {
     }
 }
 
-/// Logs an event of an account, with the user and the session as far as they are known.
+/// Logs an event with the user and the session, if known, and the address of the caller.
 pub(crate) fn record(
     event: Event,
     user_id: Option<UserId>,
@@ -68,7 +68,7 @@ pub(crate) fn record(
     );
 }
 
-/// Logs that a key was generated, or became active before its planned time.
+/// Logs that a key was created, or became active before its scheduled time.
 pub(crate) fn record_key_rotated(kid: &str, reason: RotationReason) {
     let reason = match reason {
         RotationReason::First => "first",
@@ -79,7 +79,7 @@ pub(crate) fn record_key_rotated(kid: &str, reason: RotationReason) {
     record_key(Event::SigningKeyRotated, kid, reason);
 }
 
-/// Logs that a command revoked a key.
+/// Logs that the command `keys revoke` revoked a key.
 pub(crate) fn record_key_revoked(kid: &str) {
     record_key(Event::SigningKeyRevoked, kid, "command");
 }

@@ -12,9 +12,9 @@ use tonic_types::StatusExt as _;
 use super::{check, code, page, table};
 
 const INTRODUCTION: &str = "\
-Every failed call carries a `google.rpc.ErrorInfo` with the domain `tandem` and one of these reasons.
-Decide by the reason: messages can change. An error with `RetryInfo` is retryable after its delay.
-Statuses of the health and reflection services have no reason. See
+Every failed call carries a `google.rpc.ErrorInfo` with the domain `tandem` and one of these
+reasons. Decide by the reason: messages can change. An error with `RetryInfo` is retryable after
+its delay. Statuses of the health and reflection services have no reason. See
 [Errors and retries](../guide/errors-and-retries.md).";
 
 /// The path of an enum's value in a file descriptor: field 5 (enum) 0, field 2 (value).

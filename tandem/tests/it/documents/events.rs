@@ -6,9 +6,9 @@ use clap::ValueEnum as _;
 use super::{check, code, page, table};
 
 const INTRODUCTION: &str = "\
-auth-service logs security events at level INFO with the target `tandem::security`. The field `event` is
-the stable name of the event. `source` is the address of the client. No event contains a password, a
-token or a key. With a `RUST_LOG` that hides the target, events are lost.";
+auth-service logs security events at level INFO with the target `tandem::security`. The field
+`event` is the stable name of the event. `source` is the address of the client. No event contains a
+password, a token or a key. If `RUST_LOG` hides the target, events are lost.";
 
 #[test]
 fn the_page_of_events_is_up_to_date() {

@@ -11,11 +11,11 @@ use super::{check, code, page, table};
 
 const INTRODUCTION: &str = "\
 Each setting has a variable and a flag: `AUTH_BCRYPT_COST=13` or `--bcrypt-cost 13`. The flag takes
-precedence. Flags follow the command: `auth-service keys list --database-url URL`. Without a command,
+precedence. Flags follow the command: `auth-service keys list --database-url URL`. Without one,
 `serve` runs. [`.env.example`](../../.env.example) is a template of all variables.
 
-`cargo run` applies the variables of both services. Its own are `TANDEM_DATA_DIR`, the directory of the
-database and the root key, and the listen addresses; `cargo run -- --help` shows its flags.";
+`cargo run` applies the variables of both services. Its own are `TANDEM_DATA_DIR`, the directory of
+the database and the root key, and the listen addresses; `cargo run -- --help` shows its flags.";
 
 const EXAMPLE: &str = "\
 # Every setting with its default, generated from the programs; see docs/reference/settings.md.
