@@ -1,5 +1,7 @@
 //! Both services under the roles of `deploy/roles.sql`. Each role reaches only its own schema.
 
+use std::time::Duration;
+
 use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
