@@ -1,5 +1,7 @@
 //! Both services under the roles of `deploy/roles.sql`, each of which reaches its own schema only.
 
+use std::time::Duration;
+
 use clap::Command;
 use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
