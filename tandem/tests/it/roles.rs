@@ -141,7 +141,7 @@ async fn is_ready(service: &Service) -> bool {
 async fn assert_too_old(database: &Database) {
     for role in SERVICES {
         let config = settings(&["--database-url", &database.url(role)]);
-        let (_, probe) = db::connect(&config, "test", 1, &[]);
+        let (_, probe) = db::connect(&config, "test", 1, &[], Duration::from_secs(30));
         let reason = probe.check().await.expect_err("the schema is too old");
         assert!(reason.contains("too old: run `migrate`"), "{role}: {reason}");
     }
