@@ -18,7 +18,7 @@ const URL_WITH_PASSWORD: &str = "postgres://tandem:hunter2@127.0.0.1/tandem";
 
 /// A directory and the path of a new file in it.
 fn file() -> (TempDir, PathBuf) {
-    let dir = TempDir::new().unwrap();
+    let dir = TempDir::new().expect("a directory can be created");
     let path = dir.path().join("value");
     (dir, path)
 }

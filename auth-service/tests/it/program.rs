@@ -79,7 +79,7 @@ async fn sigterm_ends_a_program_that_waits_for_its_database() {
     let database = Arc::new(TestDatabase::create_on_own_server().await);
     database.halt();
     let mut program = start(&settings(&database));
-    program.eventually_logs("the database is away").await;
+    program.eventually_logs("database unavailable, retrying").await;
     assert_eq!(program.terminate().await, Some(0));
 }
 
