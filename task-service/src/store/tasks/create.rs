@@ -9,51 +9,55 @@ use sqlx::PgConnection;
 use crate::domain::{
     creation::{Creation, RequestKey},
     due::Due,
-    task::{NewTask, TaskId},
+    task::{Fields, TaskId},
     text::Folded,
 };
 
-/// New tasks of an owner, to be kept all or none, with the request that asked for them.
-pub(crate) struct Insert {
+/// Tasks to create for an owner, all or none, and the key that makes the request idempotent.
+pub(crate) struct Create {
     pub(crate) owner: UserId,
-    pub(crate) tasks: Arc<[NewTask]>,
+    pub(crate) tasks: Arc<[Fields]>,
     pub(crate) request: Option<RequestKey>,
 }
 
-/// What became of an insert.
-struct Row {
-    is_fresh: bool,
+/// What the statement did for a create.
+struct CreateRow {
+    /// Whether no request with this id was stored before.
+    is_new: bool,
+    /// Whether the batch has other creates of the owner.
     has_others: bool,
+    /// Of the last task; null if nothing was created.
     revision: Option<i64>,
 }
 
-/// Keeps new tasks, and the requests that asked for them. If there are several inserts of an owner,
-/// each must be of one task.
+/// Creates tasks, and stores their requests. If an owner has several creates, each must be of one
+/// task.
 ///
-/// Each insert has its outcome: what was created, or
-/// - [`Error::RequestIdReused`] if there was a request with this id,
+/// The result for each create is what was created, or
+/// - [`Error::RequestIdReused`] if a request with this id is stored,
 /// - [`Error::TaskQuotaExceeded`] if the owner would have more than `quota` tasks,
-/// - nothing if only some of the owner's inserts may be within it: each has to be tried alone.
+/// - `None` if the owner's creates exceed the quota together: each must be retried in its own
+///   statement.
 ///
 /// # Errors
-/// [`Error::RequestIdReused`] if a request with an id among these is made at the same time.
+/// [`Error::RequestIdReused`] if a concurrent statement stores a request with one of these ids.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
-pub(crate) async fn insert(
+pub(crate) async fn create(
     connection: &mut PgConnection,
-    inserts: &[Insert],
+    creates: &[Create],
     quota: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Option<Result<Creation, Error>>>, Error> {
-    let sizes = inserts.iter().map(|insert| i32::try_from(insert.tasks.len()));
-    let requests = || inserts.iter().map(|insert| insert.request.as_ref());
-    let tasks = || inserts.iter().flat_map(|insert| insert.tasks.iter());
-    let calls = || inserts.iter().zip(1_i32..).flat_map(|(i, n)| i.tasks.iter().map(move |_| n));
-    let places = inserts.iter().flat_map(|insert| insert.tasks.iter().zip(1_i32..));
+    let sizes = creates.iter().map(|create| i32::try_from(create.tasks.len()));
+    let requests = || creates.iter().map(|create| create.request.as_ref());
+    let tasks = || creates.iter().flat_map(|create| create.tasks.iter());
+    let calls = || creates.iter().zip(1_i32..).flat_map(|(c, n)| c.tasks.iter().map(move |_| n));
+    let places = creates.iter().flat_map(|create| create.tasks.iter().zip(1_i32..));
     let titles: Vec<_> = tasks().map(|task| task.title.as_str()).collect();
     let descriptions: Vec<_> = tasks().map(|task| task.description.as_str()).collect();
     let mut task_ids: Vec<_> = tasks().map(|_| TaskId::generate()).collect();
     let rows = sqlx::query_as!(
-        Row,
+        CreateRow,
         r#"with call as materialized (
             select
                 call.*,
@@ -64,14 +68,14 @@ pub(crate) async fn insert(
                         and request.method = call.method
                         and request.request_id = call.request_id
                     offset 0
-                ) as is_fresh
+                ) as is_new
             from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::bytea[])
                 with ordinality as call (owner_id, size, method, request_id, fingerprint, number)
          ), feed as (
             insert into task.feeds as feed (owner_id, revision, task_count)
             select owner_id, sum(size), sum(size)
             from call
-            where is_fresh
+            where is_new
             group by owner_id
             having sum(size) <= $6::integer
             order by owner_id
@@ -84,8 +88,8 @@ pub(crate) async fn insert(
             select
                 call.*,
                 count(*) over owner > 1 as has_others,
-                -- Of its last task. The last call has the one that the feed has now.
-                case when is_fresh then feed.revision + size - sum(size) filter (where is_fresh)
+                -- Of the last task. The last create has the feed's current revision.
+                case when is_new then feed.revision + size - sum(size) filter (where is_new)
                     over (owner order by number desc) end as revision
             from call
             left join feed using (owner_id)
@@ -107,30 +111,29 @@ pub(crate) async fn insert(
             where revision is not null and request_id is not null
          ), created as (
             insert into task.tasks (
-                owner_id, id, title, title_folded, description, description_folded, is_complete,
-                priority, labels, due_time, due_time_zone, revision, create_time, update_time,
-                complete_time
+                owner_id, id, revision, create_time, update_time, complete_time,
+                title, title_folded, description, description_folded,
+                is_complete, priority, labels, due_time, due_time_zone
             )
             select
-                owner_id, id, title, title_folded, description, description_folded,
-                is_complete, priority, string_to_array(labels, chr(31)), due_time, due_time_zone,
-                revision - size + place, $7, $7,
-                case when is_complete then $7 end
+                owner_id, id, revision - size + nth, $7, $7, case when is_complete then $7 end,
+                title, title_folded, description, description_folded,
+                is_complete, priority, string_to_array(labels, chr(31)), due_time, due_time_zone
             from unnest(
-                $8::integer[], $9::integer[], $10::uuid[], $11::text[], $12::text[], $13::text[],
-                $14::text[], $15::boolean[], $16::smallint[], $17::text[], $18::timestamptz[],
-                $19::text[]
+                $8::integer[], $9::integer[], $10::uuid[],
+                $11::text[], $12::text[], $13::text[], $14::text[],
+                $15::boolean[], $16::smallint[], $17::text[], $18::timestamptz[], $19::text[]
             ) as item (
-                call, place, id, title, title_folded, description, description_folded, is_complete,
-                priority, labels, due_time, due_time_zone
+                call, nth, id, title, title_folded, description, description_folded,
+                is_complete, priority, labels, due_time, due_time_zone
             )
             join numbered on numbered.number = item.call
             where revision is not null
          )
-         select is_fresh as "is_fresh!", has_others as "has_others!", revision
+         select is_new as "is_new!", has_others as "has_others!", revision
          from numbered
          order by number"#,
-        inserts.iter().map(|insert| insert.owner).collect::<Vec<_>>() as _,
+        creates.iter().map(|create| create.owner).collect::<Vec<_>>() as _,
         &sizes.collect::<Result<Vec<_>, _>>().expect("a call has few tasks"),
         requests().map(|request| request.map(|r| r.method)).collect::<Vec<_>>() as _,
         requests().map(|request| request.map(|r| r.id)).collect::<Vec<_>>() as _,
@@ -138,7 +141,7 @@ pub(crate) async fn insert(
         i32::try_from(quota).unwrap_or(i32::MAX),
         now,
         &calls().collect::<Vec<_>>(),
-        &places.map(|(_, place)| place).collect::<Vec<_>>(),
+        &places.map(|(_, nth)| nth).collect::<Vec<_>>(),
         &task_ids as _,
         &titles as _,
         titles.iter().map(|text| Folded::of(text)).collect::<Vec<_>>() as _,
@@ -153,17 +156,17 @@ pub(crate) async fn insert(
     let rows = rows.fetch_all(connection).await.map_err(|error| {
         if db::violates(&error, "requests_pkey") { Error::RequestIdReused } else { error.into() }
     })?;
-    let outcome = |(insert, row): (&Insert, _)| {
-        let rest = task_ids.split_off(insert.tasks.len());
+    let attempt = |(create, row): (&Create, _)| {
+        let rest = task_ids.split_off(create.tasks.len());
         let task_ids = std::mem::replace(&mut task_ids, rest);
         match row {
-            Row { revision: Some(last_revision), .. } => {
+            CreateRow { revision: Some(last_revision), .. } => {
                 Some(Ok(Creation { task_ids, last_revision, create_time: now }))
             }
-            Row { is_fresh: false, .. } => Some(Err(Error::RequestIdReused)),
-            Row { has_others: true, .. } => None,
-            Row { .. } => Some(Err(Error::TaskQuotaExceeded { limit: quota })),
+            CreateRow { is_new: false, .. } => Some(Err(Error::RequestIdReused)),
+            CreateRow { has_others: true, .. } => None,
+            CreateRow { .. } => Some(Err(Error::TaskQuotaExceeded { limit: quota })),
         }
     };
-    Ok(inserts.iter().zip(rows).map(outcome).collect())
+    Ok(creates.iter().zip(rows).map(attempt).collect())
 }
