@@ -1,4 +1,4 @@
-//! The real program, for tests that kill it or that set what one process has once.
+//! The real program, for tests that kill it or that set process-wide state.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -9,14 +9,14 @@ use test_support::{TestDatabase, eventually};
 use tokio::process::{Child, Command};
 use tonic::transport::{Channel, Endpoint};
 
-/// A program that can be started and started again where its clients look for it.
+/// A program that can be restarted at the same address.
 pub(crate) struct Program<'a> {
     variables: Vec<(&'a str, &'a str)>,
     address: SocketAddr,
 }
 
 impl<'a> Program<'a> {
-    /// On this database, with the keys at this URL and these variables beside.
+    /// With this database, the keys at this URL and these environment variables.
     pub(crate) fn new(
         database: &'a TestDatabase,
         jwks_url: &'a str,
@@ -33,12 +33,12 @@ impl<'a> Program<'a> {
         Self { variables: [&own, variables].concat(), address }
     }
 
-    /// Starts it. It is killed when what is returned is dropped.
+    /// Starts it. Dropping the child kills it.
     pub(crate) fn start(&self) -> Child {
         self.start_with_log(Stdio::null())
     }
 
-    /// Starts it with its log there.
+    /// As [`start`](Self::start), with this destination for its log.
     pub(crate) fn start_with_log(&self, log: Stdio) -> Child {
         Command::new(env!("CARGO_BIN_EXE_task-service"))
             .env_clear()
@@ -50,12 +50,12 @@ impl<'a> Program<'a> {
             .expect("the program starts")
     }
 
-    /// Waits until it is.
+    /// Waits until it is ready.
     pub(crate) async fn ready(&self) {
         eventually("it is ready", async || shared::server::is_ready(self.address).await).await;
     }
 
-    /// A new channel to it, whenever it is there.
+    /// A new channel to it. It connects lazily.
     pub(crate) fn channel(&self) -> Channel {
         let url = format!("http://{}", self.address);
         Endpoint::from_shared(url).expect("it is a URL").connect_lazy()
