@@ -8,8 +8,9 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use shared::{error::Error, ids::UserId, telemetry::Spans};
+use shared::{error::Error, ids::UserId};
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tandem_server::telemetry::Spans;
 use tokio::{
     sync::{Notify, oneshot},
     task::yield_now,
@@ -219,7 +220,7 @@ impl<S: Statement> Inner<S> {
     /// Executes a batch by one statement and answers its calls.
     async fn execute(&self, db: &mut PgConnection, batch: Vec<Pending<S>>) -> Executed<S> {
         let spans = batch[0].reply.spans.clone();
-        batch[1..].iter().for_each(|pending| pending.reply.spans.shares(&spans));
+        batch[1..].iter().for_each(|pending| pending.reply.spans.link_to(&spans));
         let is_single = batch.len() == 1;
         let (calls, replies): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|pending| (pending.call, pending.reply)).unzip();

@@ -133,7 +133,7 @@ pub(crate) async fn create(
          select is_new as "is_new!", has_others as "has_others!", revision
          from numbered
          order by number"#,
-        creates.iter().map(|create| create.owner).collect::<Vec<_>>() as _,
+        &creates.iter().map(|create| create.owner.0).collect::<Vec<_>>(),
         &sizes.collect::<Result<Vec<_>, _>>().expect("a call has few tasks"),
         requests().map(|request| request.map(|r| r.method)).collect::<Vec<_>>() as _,
         requests().map(|request| request.map(|r| r.id)).collect::<Vec<_>>() as _,

@@ -66,7 +66,7 @@ pub(crate) async fn first_pages(
             order by create_time desc, id desc
             limit item.size
          ) as task on true",
-        requests.iter().map(|request| request.owner).collect::<Vec<_>>() as _,
+        &requests.iter().map(|request| request.owner.0).collect::<Vec<_>>(),
         &requests.iter().map(limit).collect::<Vec<_>>(),
         cached().map(|cached| cached.map(|version| version.revision)).collect::<Vec<_>>() as _,
         cached().map(|cached| cached.map(|version| version.server_start)).collect::<Vec<_>>() as _,

@@ -35,7 +35,7 @@ pub(crate) async fn get(
             where owner_id = item.owner_id and id = item.id
             offset 0
          ) as task",
-        items().map(|(owner, _)| owner).collect::<Vec<_>>() as _,
+        &items().map(|(owner, _)| owner.0).collect::<Vec<_>>(),
         items().map(|(_, id)| id).collect::<Vec<_>>() as _,
     );
     let mut results: Vec<_> = items().map(|_| Err(Error::TaskNotFound)).collect();

@@ -33,7 +33,7 @@ pub(crate) async fn list(
             purge_time,"#,
         "from task.tasks as task
          where owner_id = $1",
-        owner as _,
+        owner.0,
     );
     let arguments = all.take_arguments().map_err(sqlx::Error::Encode)?.expect("it has an owner");
     // The columns by their own names: the marks are for the macro.
