@@ -6,13 +6,7 @@ use chrono::{DateTime, Utc};
 use shared::error::Invalid;
 use uuid::Uuid;
 
-use super::{
-    due::Due,
-    etag::Etag,
-    label::Labels,
-    priority::Priority,
-    text::{Description, Title},
-};
+use super::{due::Due, etag::Etag, label::Labels, priority::Priority, text};
 
 /// A stored task. Its owner is not part of it: functions take the owner as an argument.
 #[derive(Clone, Debug)]
@@ -30,8 +24,8 @@ pub(crate) struct Task {
 /// The fields that a client sets.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields {
-    pub(crate) title: Title,
-    pub(crate) description: Description,
+    pub(crate) title: text::Title,
+    pub(crate) description: text::Description,
     pub(crate) is_complete: bool,
     pub(crate) priority: Priority,
     pub(crate) labels: Labels,
@@ -41,8 +35,8 @@ pub(crate) struct Fields {
 /// The fields to set. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TaskPatch {
-    pub(crate) title: Option<Title>,
-    pub(crate) description: Option<Description>,
+    pub(crate) title: Option<text::Title>,
+    pub(crate) description: Option<text::Description>,
     pub(crate) is_complete: Option<bool>,
     pub(crate) priority: Option<Priority>,
     pub(crate) labels: Option<Labels>,

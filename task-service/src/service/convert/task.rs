@@ -16,24 +16,29 @@ use crate::domain::{
     label::Labels,
     priority::Priority,
     task::{Fields, Task},
-    text::{Description, Title},
+    text,
 };
 
 /// Parses the fields that a client sets. Output-only fields are ignored.
 pub(super) fn parse_fields(task: pb::Task) -> Result<Fields, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let title = bad.check("title", Title::parse(task.title));
-    let description = bad.check("description", Description::parse(task.description));
+    let title = bad.check("title", text::Title::parse(task.title));
+    let description = bad.check("description", text::Description::parse(task.description));
     let priority = bad.check("priority", parse_priority(task.priority));
     let labels = bad.check("labels", Labels::parse(task.labels));
     let due = task.due.and_then(|due| bad.check_message("due", parse_due(due)));
     let is_complete = task.is_complete;
-    match (title, description, priority, labels) {
-        (Some(title), Some(description), Some(priority), Some(labels)) if bad.is_empty() => {
-            Ok(Fields { title, description, is_complete, priority, labels, due })
-        }
-        _ => Err(bad),
-    }
+    let all = || {
+        Some(Fields {
+            title: title?,
+            description: description?,
+            is_complete,
+            priority: priority?,
+            labels: labels?,
+            due,
+        })
+    };
+    bad.or(all())
 }
 
 /// Recognizes a retry by all that the request sets, and by nothing that was ignored.

@@ -8,7 +8,7 @@ use crate::domain::{
     etag::Etag,
     label::Labels,
     task::{Target, TaskId, TaskPatch},
-    text::{Description, Title},
+    text,
 };
 
 /// The most paths in a mask.
@@ -64,10 +64,10 @@ fn parse(task: pb::Task, mask: &mut Mask) -> Result<(Target, TaskPatch), FieldVi
     let id = bad.check("id", TaskId::parse(&task.id));
     let mut patch = TaskPatch::default();
     if mask.sets("title", !task.title.is_empty()) {
-        patch.title = bad.check("title", Title::parse(task.title));
+        patch.title = bad.check("title", text::Title::parse(task.title));
     }
     if mask.sets("description", !task.description.is_empty()) {
-        patch.description = bad.check("description", Description::parse(task.description));
+        patch.description = bad.check("description", text::Description::parse(task.description));
     }
     if mask.sets("is_complete", task.is_complete) {
         patch.is_complete = Some(task.is_complete);

@@ -9,7 +9,7 @@ use crate::domain::{
     label::Labels,
     priority::Priority,
     task::{Deletion, Fields, Target, Task, TaskId},
-    text::{Description, Title},
+    text,
 };
 
 /// A checked query that returns [`TaskRow`]s. The first literal ends in the select list and has the
@@ -56,8 +56,8 @@ pub(super) struct TaskRow {
     pub(super) delete_time: Option<DateTime<Utc>>,
     pub(super) purge_time: Option<DateTime<Utc>>,
     pub(super) id: Option<TaskId>,
-    pub(super) title: Option<Title>,
-    pub(super) description: Option<Description>,
+    pub(super) title: Option<text::Title>,
+    pub(super) description: Option<text::Description>,
     pub(super) is_complete: Option<bool>,
     pub(super) priority: Option<Priority>,
     pub(super) labels: Option<Labels>,
