@@ -1,7 +1,7 @@
 //! Every field of Task that a client can set, found in the descriptors of the protos. A field that
 //! is added to the protos and forgotten elsewhere fails here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice, sync::LazyLock};
 
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value};
 use prost_types::FieldMask;
@@ -20,11 +20,12 @@ const REQUIRED: [&str; 1] = ["title"];
 /// The settable fields and the values that a message has for them.
 type Values = BTreeMap<String, Value>;
 
-fn settable() -> Vec<FieldDescriptor> {
+/// The settable fields. Messages of one pool only are comparable, so that there is one for all tests.
+static SETTABLE: LazyLock<Vec<FieldDescriptor>> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).expect("it is a descriptor set");
     let task = pool.get_message_by_name("tandem.task.v1.Task").expect("Task is in the protos");
     task.fields().filter(|field| !OUTPUT_ONLY.contains(&field.name())).collect()
-}
+});
 
 /// The `n`th valid value, from 1, that differs from the field's default.
 fn sample(field: &FieldDescriptor, n: i32) -> Value {
@@ -57,8 +58,8 @@ fn sample(field: &FieldDescriptor, n: i32) -> Value {
 
 /// A task with the `n`th sample in each of these fields, and what a task requires.
 fn task_with(fields: &[FieldDescriptor], n: i32) -> pb::Task {
-    let mut task = DynamicMessage::new(settable()[0].parent_message().clone());
-    for field in settable().iter().filter(|field| REQUIRED.contains(&field.name())) {
+    let mut task = DynamicMessage::new(SETTABLE[0].parent_message().clone());
+    for field in SETTABLE.iter().filter(|field| REQUIRED.contains(&field.name())) {
         task.set_field(field, sample(field, 1));
     }
     fields.iter().for_each(|field| task.set_field(field, sample(field, n)));
@@ -66,11 +67,10 @@ fn task_with(fields: &[FieldDescriptor], n: i32) -> pb::Task {
 }
 
 fn values(task: &pb::Task) -> Values {
-    let fields = settable();
-    let mut message = DynamicMessage::new(fields[0].parent_message().clone());
+    let mut message = DynamicMessage::new(SETTABLE[0].parent_message().clone());
     message.transcode_from(task).expect("it is a Task");
     let value = |field: &FieldDescriptor| message.get_field(field).into_owned();
-    fields.iter().map(|field| (field.name().to_owned(), value(field))).collect()
+    SETTABLE.iter().map(|field| (field.name().to_owned(), value(field))).collect()
 }
 
 fn create_request(task: &pb::Task) -> pb::CreateTaskRequest {
@@ -138,11 +138,11 @@ async fn by_each_call(user: &User, task: &pb::Task) -> Vec<(&'static str, pb::Ta
 #[tokio::test]
 async fn every_call_returns_every_field() {
     let app = App::start().await;
-    for field in settable() {
+    for field in SETTABLE.iter() {
         let [alice] = app.users();
-        let task = task_with(std::slice::from_ref(&field), 1);
+        let task = task_with(slice::from_ref(field), 1);
         for (call, returned) in by_each_call(&alice, &task).await {
-            assert_eq!(values(&returned)[field.name()], sample(&field, 1), "{call}");
+            assert_eq!(values(&returned)[field.name()], sample(field, 1), "{call}");
         }
     }
 }
@@ -152,8 +152,8 @@ async fn every_field_is_part_of_the_request_that_an_id_identifies() {
     let app = App::start().await;
     let [mut alice] = app.users();
     let reused = Refusal::new(Code::AlreadyExists, "REQUEST_ID_REUSED");
-    for field in settable() {
-        let fields = std::slice::from_ref(&field);
+    for field in SETTABLE.iter() {
+        let fields = slice::from_ref(field);
         let other = if REQUIRED.contains(&field.name()) { fields } else { &[] };
         let [first, second] = [task_with(fields, 1), task_with(other, 2)];
         let request_id = Uuid::now_v7().to_string();
@@ -178,12 +178,12 @@ async fn every_field_is_part_of_the_request_that_an_id_identifies() {
 async fn every_field_is_set_by_its_path_and_without_a_mask() {
     let app = App::start().await;
     let [alice] = app.users();
-    let all = task_with(&settable(), 2);
-    for field in settable() {
+    let all = task_with(&SETTABLE, 2);
+    for field in SETTABLE.iter() {
         let name = field.name();
         let small = create(&alice, &task_with(&[], 1)).await;
         let mut expected = values(&small);
-        expected.insert(name.to_owned(), sample(&field, 2));
+        expected.insert(name.to_owned(), sample(field, 2));
         let body = pb::Task { id: small.id.clone(), ..all.clone() };
         assert_eq!(values(&alice.update(body.clone(), &[name]).await), expected, "{name}");
         assert_eq!(values(&alice.get(&small.id).await), expected, "{name}");
@@ -193,7 +193,7 @@ async fn every_field_is_set_by_its_path_and_without_a_mask() {
         assert_eq!(values(&update_batch(&alice, body, &[name]).await), expected, "{name}");
 
         let small = create(&alice, &task_with(&[], 1)).await;
-        let body = task_with(std::slice::from_ref(&field), 2);
+        let body = task_with(slice::from_ref(field), 2);
         let body = pb::Task { id: small.id, ..body };
         assert_eq!(values(&alice.update(body, &[]).await), expected, "{name}, without a mask");
     }
@@ -204,9 +204,9 @@ async fn every_field_is_cleared_by_its_path() {
     let app = App::start().await;
     let [alice] = app.users();
     let defaults = values(&create(&alice, &task_with(&[], 1)).await);
-    for field in settable() {
+    for field in SETTABLE.iter() {
         let name = field.name();
-        let full = create(&alice, &task_with(&settable(), 1)).await;
+        let full = create(&alice, &task_with(&SETTABLE, 1)).await;
         let body = pb::Task { id: full.id.clone(), ..Default::default() };
         let answer = alice.try_update(body, &[name]).await;
         if REQUIRED.contains(&name) {
@@ -227,7 +227,7 @@ async fn a_mask_of_a_star_sets_and_clears_every_field() {
     let app = App::start().await;
     let [alice] = app.users();
     let small = create(&alice, &task_with(&[], 1)).await;
-    let all = pb::Task { id: small.id.clone(), ..task_with(&settable(), 2) };
+    let all = pb::Task { id: small.id.clone(), ..task_with(&SETTABLE, 2) };
     assert_eq!(values(&alice.update(all.clone(), &["*"]).await), values(&all));
     assert_eq!(values(&alice.get(&small.id).await), values(&all));
     let body = pb::Task { id: small.id.clone(), ..task_with(&[], 1) };
