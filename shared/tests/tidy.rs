@@ -196,7 +196,7 @@ fn every_statement_on_tasks_is_scoped_to_the_owner() {
     let mut count = 0;
     // The purge is about all owners: no caller asks for it.
     for Source { path, text } in stores.iter().filter(|store| !store.path.ends_with("/purge.rs")) {
-        let text = text.replace("QueryBuilder::new", "sqlx::query");
+        let text = text.replace("select_tasks!", "sqlx::query");
         for statement in text.split("sqlx::query").skip(1) {
             let sql = statement.split(");").next().unwrap();
             // Each part of it that reads or writes tasks: an insert names the owner first.

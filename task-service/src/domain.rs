@@ -1,4 +1,4 @@
-//! Types that cannot hold a wrong value, and rules. No I/O, no clock.
+//! Types that cannot hold an invalid value, and pure rules. No I/O, no clock.
 
 pub(crate) mod creation;
 pub(crate) mod due;

@@ -3,11 +3,11 @@
 //! In reading order:
 //! - `config`: every setting
 //! - `service`: one function per RPC, `convert` between the wire and the domain
-//! - `domain`: types that cannot hold a wrong value, and rules
-//! - `lane`: lets calls of a kind share a statement
+//! - `domain`: types that cannot hold an invalid value, and pure rules
+//! - `coalesce`: batches concurrent calls into one statement
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the key set of the tokens' issuer, with metrics and traces
-//! - `purge`: removes what is kept for a time only
+//! - `purge`: deletes expired rows
 
 use std::sync::Arc;
 
@@ -30,16 +30,16 @@ use tonic::{
 };
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+mod coalesce;
 mod config;
 mod domain;
 mod issuer;
-mod lane;
 mod purge;
 mod service;
 mod store;
 
 pub use config::{Config, ListenConfig, OpsConfig, TaskConfig};
-use service::{Pages, Tasks};
+use service::{FirstPageCache, Tasks};
 use store::page_token_keys;
 
 /// The name of the service in protos, reflection and health.
@@ -116,9 +116,9 @@ fn routes(
     let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
     let verifier = Arc::new(Verifier::new(issuer.keys(), (&config.token).into()));
     let (config, writers) = (config.clone(), Arc::default());
-    let pages = Arc::new(Pages::new(config.task.page_cache_bytes, metrics));
+    let cache = Arc::new(FirstPageCache::new(config.task.page_cache_bytes, metrics));
     move |worker| {
-        let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &pages, &config);
+        let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &cache, &config);
         // tonic has one limit for all methods.
         let max = max_bytes.max(max_batch_bytes);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);

@@ -15,64 +15,66 @@ use tokio::sync::OnceCell;
 use tonic::{Request, Response};
 
 use crate::{
+    coalesce::{Coalescer, Quarantine},
     config::Config,
     domain::task::{self, Task},
-    lane::{Apart, Lane},
     store::{
         page_token_keys,
-        tasks::{self, Delete, Update},
+        tasks::{self, Delete, Get, Update},
     },
 };
-use statements::{Change, Create, FirstPages, Get, Remove};
+use coalesced::{Creates, Deletes, FirstPages, Gets, Updates};
 
-pub(crate) use pages::Pages;
+pub(crate) use first_page_cache::FirstPageCache;
 
+mod coalesced;
 mod convert;
 mod create;
+mod first_page_cache;
 mod list;
-mod pages;
-mod statements;
 
-/// How long after its time-out the database may take to say that a statement has ended.
+/// How long after the statement timeout the database may take to report it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The state behind the service, of one worker.
+/// The service of one worker.
 pub(crate) struct Tasks {
     db: PgPool,
     page_token_key: OnceCell<PageTokenKey>,
-    /// How many tasks a user may have.
+    /// The most tasks that a user can have.
     quota: u32,
-    gets: Lane<Get>,
-    pages: Arc<Pages>,
-    first_pages: Lane<FirstPages>,
-    creates: Lane<Create>,
-    updates: Lane<Change>,
-    deletes: Lane<Remove>,
+    gets: Coalescer<Gets>,
+    first_page_cache: Arc<FirstPageCache>,
+    first_pages: Coalescer<FirstPages>,
+    creates: Coalescer<Creates>,
+    updates: Coalescer<Updates>,
+    deletes: Coalescer<Deletes>,
 }
 
 impl Tasks {
-    /// With the worker's connections. `writers` and `pages` are shared by all workers.
+    /// `db` has the worker's connections. All workers share `writers`, the quarantine of the
+    /// statements that write, and `first_page_cache`.
     pub(crate) fn new(
         db: PgPool,
-        writers: &Arc<Apart>,
-        pages: &Arc<Pages>,
+        writers: &Arc<Quarantine>,
+        first_page_cache: &Arc<FirstPageCache>,
         config: &Config,
     ) -> Self {
-        let patience = config.database.statement_timeout + GRACE;
+        let timeout = config.database.statement_timeout + GRACE;
         let config = &config.task;
         let quota = config.quota;
-        let retention = TimeDelta::from_std(config.deleted_retention).expect("it is bounded");
-        // They wait for nobody's locks.
+        let retention =
+            TimeDelta::from_std(config.deleted_retention).expect("its setting is bounded");
+        // Reads wait for no locks, so that workers need not share their quarantine.
         let readers = Arc::default();
         Self {
             page_token_key: OnceCell::new(),
             quota,
-            gets: Lane::new(db.clone(), patience, &readers, Get),
-            pages: pages.clone(),
-            first_pages: Lane::new(db.clone(), patience, &readers, FirstPages),
-            creates: Lane::new(db.clone(), patience, writers, Create { quota }),
-            updates: Lane::new(db.clone(), patience, writers, Change),
-            deletes: Lane::new(db.clone(), patience, writers, Remove { retention }),
+            gets: Coalescer::new(db.clone(), timeout, &readers, Gets),
+            first_page_cache: first_page_cache.clone(),
+            first_pages: Coalescer::new(db.clone(), timeout, &readers, FirstPages),
+            creates: Coalescer::new(db.clone(), timeout, writers, Creates { quota }),
+            updates: Coalescer::new(db.clone(), timeout, writers, Updates),
+            deletes: Coalescer::new(db.clone(), timeout, writers, Deletes { retention }),
             db,
         }
     }
@@ -80,28 +82,27 @@ impl Tasks {
     async fn page_token_key(&self) -> Result<&PageTokenKey, Error> {
         let load = async || {
             let mut candidate = [0; 32];
-            aws_lc_rs::rand::fill(&mut candidate).expect("the system has randomness");
+            aws_lc_rs::rand::fill(&mut candidate).expect("the system provides randomness");
             page_token_keys::find_or_insert(&self.db, &candidate).await
         };
         self.page_token_key.get_or_try_init(load).await
     }
 }
 
-/// All that a batch brought, or what is wrong with the first item where something is. `field` is
-/// the items' path in the request.
-fn all<T>(outcomes: Vec<Result<T, Error>>, field: &str) -> Result<Vec<T>, Error> {
-    let named = |(i, outcome): (usize, Result<T, Error>)| {
-        outcome.map_err(|error| Error::InBatch {
+/// The results of a batch, or its first error. `field` is the path of the items in the request.
+fn all<T>(results: Vec<Result<T, Error>>, field: &str) -> Result<Vec<T>, Error> {
+    let named = |(i, result): (usize, Result<T, Error>)| {
+        result.map_err(|error| Error::InBatch {
             field: format!("{field}[{i}]"),
             error: Box::new(error),
         })
     };
-    outcomes.into_iter().enumerate().map(named).collect()
+    results.into_iter().enumerate().map(named).collect()
 }
 
-/// What a call about one task brought.
-fn one<T>(outcomes: Vec<Result<T, Error>>) -> Result<T, Error> {
-    outcomes.into_iter().next().expect("each item has an outcome")
+/// The result of a call for one task.
+fn one<T>(results: Vec<Result<T, Error>>) -> Result<T, Error> {
+    results.into_iter().next().expect("each item has a result")
 }
 
 fn to_pb(tasks: Vec<Task>) -> Vec<pb::Task> {
@@ -125,8 +126,8 @@ impl TaskService for Tasks {
         request: Request<pb::GetTaskRequest>,
     ) -> RpcResult<pb::GetTaskResponse> {
         let caller = Caller::of(&request)?;
-        let id = convert::task_id(&request.get_ref().task_id)?;
-        let task = one(self.gets.call((caller.id, vec![id])).await?)?;
+        let ids = vec![convert::task_id(&request.get_ref().task_id)?];
+        let task = one(self.gets.call(Get { owner: caller.id, ids }).await?)?;
         Ok(Response::new(pb::GetTaskResponse { task: Some(task.into()) }))
     }
 
@@ -180,7 +181,7 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::BatchGetTasksResponse> {
         let caller = Caller::of(&request)?;
         let ids = convert::task_ids(&request.get_ref().task_ids)?;
-        let tasks = all(self.gets.call((caller.id, ids)).await?, "task_ids")?;
+        let tasks = all(self.gets.call(Get { owner: caller.id, ids }).await?, "task_ids")?;
         if !task::fit_one_answer(tasks.iter().map(Task::bytes)) {
             return Err(Error::MessageTooLarge.into());
         }

@@ -5,20 +5,21 @@ pub(crate) mod page_token_keys;
 pub(crate) mod requests;
 pub(crate) mod tasks;
 
-/// How PostgreSQL plans these statements: once for each connection, whatever the values are. To
-/// plan one anew takes longer than to run it for a few calls.
+/// Planner settings of each connection: one generic plan for each statement, since planning takes
+/// longer than executing a statement for a few calls.
 ///
-/// Such a plan may be made while the tables are empty, and be kept when they have grown. So a
-/// statement leaves one way to find rows, by the key or along an index of the owner's:
-/// - `cross join lateral`, with `for update` or `offset 0`, looks up the rows of each item, and is
-///   never made a join that reads the table;
-/// - a table that is written to cannot stand there: no join is made of `= any(array[…])` and
-///   `between` either;
-/// - `insert … on conflict` looks up a row that is known to be there;
+/// PostgreSQL may plan a statement while the tables are empty and keep the plan when they have
+/// grown. So each statement leaves the planner one way to find rows, by primary key or along an
+/// index of the owner:
+/// - `cross join lateral` with `for update` or `offset 0` looks up the rows of each item. It is
+///   never flattened into a join that scans the table.
+/// - The target of an update cannot be in a lateral join. There, `= any(array[…])` and `between`
+///   prevent the planner from choosing another join.
+/// - `insert … on conflict` looks up the conflicting row.
 /// - `ctid` finds the rows that the same statement has just locked.
 pub(crate) const PLANNING: [(&str, &str); 3] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
-    // It pays for long scans only.
+    // It pays off for long scans only.
     ("jit", "off"),
 ];

@@ -7,14 +7,14 @@ use shared::error::Invalid;
 /// All day, or at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// All day, wherever one is.
+    /// All day, in any time zone.
     Date(NaiveDate),
-    /// At a moment that was chosen in this time zone.
+    /// At a moment, chosen in this time zone.
     Moment { time: DateTime<Utc>, zone: TimeZone },
 }
 
 impl Due {
-    /// What it counts as beside others: the moment, or the beginning of the day in UTC.
+    /// The moment, or the beginning of the day in UTC: the value for comparisons.
     pub(crate) fn time(&self) -> DateTime<Utc> {
         match self {
             Self::Date(date) => date.and_time(NaiveTime::MIN).and_utc(),
@@ -22,7 +22,7 @@ impl Due {
         }
     }
 
-    /// The time zone; an all-day date has none.
+    /// The time zone. An all-day date has none.
     pub(crate) fn zone(&self) -> Option<&TimeZone> {
         match self {
             Self::Date(_) => None,
@@ -30,7 +30,7 @@ impl Due {
         }
     }
 
-    /// From its [`time`](Self::time) and its [`zone`](Self::zone).
+    /// The inverse of [`time`](Self::time) and [`zone`](Self::zone).
     pub(crate) fn from_parts(time: DateTime<Utc>, zone: Option<TimeZone>) -> Self {
         match zone {
             None => Self::Date(time.date_naive()),
@@ -39,17 +39,17 @@ impl Due {
     }
 }
 
-/// The name of a time zone of the IANA database.
+/// A name of the IANA time zone database.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct TimeZone(String);
 
 impl TimeZone {
-    /// Accepts the names that the database has, in their own spelling.
+    /// Accepts a name in the exact spelling of the database.
     pub(crate) fn parse(name: String) -> Result<Self, Invalid> {
         match name.parse::<Tz>() {
             Ok(_) => Ok(Self(name)),
-            Err(_) => Err("must be an IANA time zone such as Europe/Berlin".into()),
+            Err(_) => Err("must be an IANA time zone, such as Europe/Berlin".into()),
         }
     }
 }
@@ -60,13 +60,13 @@ impl From<TimeZone> for String {
     }
 }
 
-/// Reads a day of the years 1 to 9999.
+/// Reads a calendar date, years 1 to 9999.
 pub(crate) fn parse_date(year: i32, month: i32, day: i32) -> Result<NaiveDate, Invalid> {
     let parsed = || {
         let (month, day) = (month.try_into().ok()?, day.try_into().ok()?);
         NaiveDate::from_ymd_opt(year, month, day).filter(|_| (1..=9999).contains(&year))
     };
-    parsed().ok_or_else(|| "must be a whole date that there is, of the years 1 to 9999".into())
+    parsed().ok_or_else(|| "must be a valid calendar date, years 1 to 9999".into())
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_is_whole_and_exists() {
+    fn a_date_must_be_a_valid_calendar_date() {
         for (year, month, day) in [(1, 1, 1), (9999, 12, 31), (2024, 2, 29)] {
             assert!(parse_date(year, month, day).is_ok());
         }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_one_of_the_database() {
+    fn a_time_zone_must_be_an_iana_name() {
         for good in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"] {
             assert_eq!(String::from(TimeZone::parse(good.to_owned()).unwrap()), good);
         }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_from_its_parts() {
+    fn a_due_time_round_trips_through_its_parts() {
         let date = Due::Date(parse_date(2026, 11, 22).unwrap());
         let zone = TimeZone::parse("Asia/Tokyo".to_owned()).unwrap();
         let moment = Due::Moment { time: date.time(), zone };

@@ -1,4 +1,4 @@
-//! Etags (AIP-154): which version of a task somebody has seen.
+//! Etags (AIP-154): the version of a task that a client has read.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub(crate) struct Etag(i64);
 
 impl Etag {
-    /// The version that this revision made.
+    /// The version that this revision created.
     pub(crate) fn of(revision: i64) -> Self {
         Self(revision)
     }
 
-    /// Reads what a client was given; empty means that it does not care. Any text that is no etag
-    /// of ours is one that no task has: to the client it is out of date like others.
+    /// Reads an etag; empty means any version. A text that is not an etag becomes one that no task
+    /// has, so that the client learns that it is stale.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return None;
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etag_reads_as_it_was_written_and_other_texts_are_nobody_s() {
+    fn an_etag_round_trips_and_any_other_text_matches_no_task() {
         for revision in [1, 7, i64::MAX] {
             assert_eq!(Etag::parse(&Etag::of(revision).to_string()), Some(Etag::of(revision)));
         }

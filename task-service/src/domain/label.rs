@@ -1,4 +1,4 @@
-//! Labels: what people sort their tasks by.
+//! Labels: the client's own categories.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ pub(crate) struct Labels(Vec<String>);
 
 impl Labels {
     const MAX: usize = 20;
-    /// No label contains it, being a control character.
+    /// A control character, so that no label contains it.
     const SEPARATOR: &str = "\u{1f}";
 
-    /// Sorts them, by code points, and keeps each once.
+    /// Sorts the labels by code points and removes duplicates.
     pub(crate) fn parse(labels: Vec<String>) -> Result<Self, Invalid> {
         if !labels.iter().all(|label| (1..=50).contains(&label.chars().count())) {
             return Err("must have 1 to 50 characters each".into());
@@ -29,8 +29,8 @@ impl Labels {
         Ok(Self(labels.into_iter().collect()))
     }
 
-    /// In one text, so that an array can hold the labels of several tasks: PostgreSQL's arrays of
-    /// arrays must be rectangular.
+    /// The labels as one text, so that one array parameter can hold those of several tasks: nested
+    /// arrays must be rectangular in PostgreSQL.
     pub(crate) fn joined(&self) -> String {
         self.0.join(Self::SEPARATOR)
     }

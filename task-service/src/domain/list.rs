@@ -1,11 +1,11 @@
-//! A list: which tasks it shows, in which order.
+//! A list: which tasks it contains, and in which order.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{label::Labels, order::Order, priority::Priority, text::Folded};
 
-/// What is listed.
+/// Which tasks to list, and in which order.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct List {
     pub(crate) filter: Filter,
@@ -13,33 +13,33 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// Whether a client has no special wish: no filter, the default order.
+    /// Whether it has no filter and the default order.
     pub(crate) fn is_plain(&self) -> bool {
         self.filter == Filter::default() && self.order.is_default()
     }
 
-    /// Different for any two lists: a page token is good for one of them.
+    /// Unique for each list. A page token is bound to it.
     pub(crate) fn name(&self) -> String {
         serde_json::to_string(self).expect("a list is plain data")
     }
 }
 
-/// What a task must fit to be listed; what is absent excludes none.
+/// The conditions that a listed task meets. An absent condition is met by every task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Filter {
     pub(crate) is_complete: Option<bool>,
-    /// All of them.
+    /// The task has all of these.
     pub(crate) labels: Labels,
-    /// Any of them; none excludes none.
+    /// The task has one of these; empty means any.
     pub(crate) priorities: Vec<Priority>,
     pub(crate) due_before: Option<DateTime<Utc>>,
-    /// Or at this time.
+    /// Inclusive.
     pub(crate) due_after: Option<DateTime<Utc>>,
-    /// Or at this time.
+    /// Inclusive.
     pub(crate) update_time_after: Option<DateTime<Utc>>,
     pub(crate) has_due: Option<bool>,
-    /// In the title or the description.
+    /// The title or the description contains it.
     pub(crate) text: Option<Folded>,
-    /// Whether deleted ones are shown, too.
+    /// Whether deleted tasks are included.
     pub(crate) show_deleted: bool,
 }

@@ -1,4 +1,4 @@
-//! The order of a list (AIP-132), and a place in it.
+//! The order of a list (AIP-132), and a position in it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::{due::Due, task::Task};
 
-/// What a list is ordered by, the most important first; what is equal comes by id, in the direction
-/// of the last. Never empty.
+/// The sort keys of a list, the most significant first. Ties are broken by id, in the direction of
+/// the last key. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Order(Vec<Key>);
 
-/// A field that a list is ordered by.
+/// A field to sort by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Key {
     pub(crate) field: Field,
@@ -34,14 +34,14 @@ pub(crate) enum Direction {
     Descending,
 }
 
-/// The place behind a task in an ordered list: what it has for each key, and its id.
+/// The position after a task in an ordered list: the task's value for each key, and its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cursor {
     pub(crate) values: Vec<Value>,
     pub(crate) id: Uuid,
 }
 
-/// What a task has for a key.
+/// The value of a task for a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Value {
     #[serde(with = "chrono::serde::ts_microseconds")]
@@ -53,13 +53,13 @@ pub(crate) enum Value {
 impl Order {
     const DEFAULT: Key = Key { field: Field::CreateTime, direction: Direction::Descending };
 
-    /// Whether it is the newest first.
+    /// Whether the newest tasks come first.
     pub(crate) fn is_default(&self) -> bool {
         self.0 == [Self::DEFAULT]
     }
 
-    /// Reads `order_by`: names of fields separated by commas, each once and perhaps followed by
-    /// ` desc`. Empty is the newest first.
+    /// Reads `order_by`: field names separated by commas, each at most once and optionally followed
+    /// by ` desc`. Empty means newest first.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         if text.trim().is_empty() {
             return Ok(Self(vec![Self::DEFAULT]));
@@ -67,28 +67,28 @@ impl Order {
         let mut keys: Vec<Key> = Vec::new();
         for part in text.split(',') {
             let key = Key::parse(part).ok_or(
-                "must name create_time, update_time, due, priority or title, separated by commas, \
-                 each perhaps followed by \" desc\"",
+                "must be a comma-separated list of create_time, update_time, due, priority and \
+                 title, each optionally followed by \" desc\"",
             )?;
             if keys.iter().any(|other| other.field == key.field) {
-                return Err("must name each field once".into());
+                return Err("must name each field at most once".into());
             }
             keys.push(key);
         }
         Ok(Self(keys))
     }
 
-    /// What it is ordered by, the most important first.
+    /// The sort keys, the most significant first.
     pub(crate) fn keys(&self) -> &[Key] {
         &self.0
     }
 
-    /// The direction in which equal ones come by id.
+    /// The direction in which ids break ties.
     pub(crate) fn last_direction(&self) -> Direction {
-        self.0.last().expect("it is never empty").direction
+        self.0.last().expect("an order has at least one key").direction
     }
 
-    /// The place behind this task.
+    /// The position after this task.
     pub(crate) fn cursor(&self, task: &Task) -> Cursor {
         Cursor { values: self.0.iter().map(|key| key.value(task)).collect(), id: task.id.uuid() }
     }
@@ -118,23 +118,23 @@ impl Key {
             Field::CreateTime => Value::Time(task.create_time),
             Field::UpdateTime => Value::Time(task.update_time),
             Field::Due => {
-                let time = task.due.as_ref().map(Due::time);
+                let time = task.fields.due.as_ref().map(Due::time);
                 Value::Time(time.unwrap_or(self.direction.last_time()))
             }
-            Field::Priority => Value::Number(task.priority as i16),
-            Field::Title => Value::Text(task.title.as_str().to_owned()),
+            Field::Priority => Value::Number(task.fields.priority as i16),
+            Field::Title => Value::Text(task.fields.title.as_str().to_owned()),
         }
     }
 }
 
 impl Direction {
-    /// A time behind all that a task can have, in this direction: year 10000, or 1 BC.
+    /// A time after every due time in this direction: year 10000, or 1 BC.
     fn last_time(self) -> DateTime<Utc> {
         let seconds = match self {
             Self::Ascending => 253_402_300_800,
             Self::Descending => -62_167_219_200,
         };
-        DateTime::from_timestamp_secs(seconds).expect("chrono reaches further")
+        DateTime::from_timestamp_secs(seconds).expect("chrono's range is larger")
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_read_as_aip_132_says() {
+    fn order_by_follows_aip_132() {
         use {Direction::*, Field::*};
         for (text, expected) in [
             ("", &[(CreateTime, Descending)][..]),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_never_due_comes_last_in_both_directions() {
+    fn a_task_without_a_due_time_sorts_last_in_both_directions() {
         let time = |direction: Direction| direction.last_time().to_rfc3339();
         assert_eq!(time(Direction::Ascending), "+10000-01-01T00:00:00+00:00");
         assert_eq!(time(Direction::Descending), "0000-01-01T00:00:00+00:00");

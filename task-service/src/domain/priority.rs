@@ -1,6 +1,6 @@
 //! How much a task matters.
 
-/// From what can wait to what cannot.
+/// In ascending order.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, sqlx::Type,
 )]

@@ -1,4 +1,4 @@
-//! Tasks and what is done to them.
+//! Tasks, and the changes to them.
 
 use std::fmt;
 
@@ -6,24 +6,13 @@ use chrono::{DateTime, Utc};
 use shared::error::Invalid;
 use uuid::Uuid;
 
-use super::{
-    due::Due,
-    etag::Etag,
-    label::Labels,
-    priority::Priority,
-    text::{Description, Title},
-};
+use super::{due::Due, etag::Etag, label::Labels, priority::Priority, text};
 
-/// Something to be done. Whose it is stands beside it wherever it goes.
+/// A stored task. Its owner is not part of it: functions take the owner as an argument.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) id: TaskId,
-    pub(crate) title: Title,
-    pub(crate) description: Description,
-    pub(crate) is_complete: bool,
-    pub(crate) priority: Priority,
-    pub(crate) labels: Labels,
-    pub(crate) due: Option<Due>,
+    pub(crate) fields: Fields,
     pub(crate) etag: Etag,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) update_time: DateTime<Utc>,
@@ -32,80 +21,74 @@ pub(crate) struct Task {
     pub(crate) deletion: Option<Deletion>,
 }
 
-impl Task {
-    /// About how many bytes it takes in an answer.
-    pub(crate) fn bytes(&self) -> usize {
-        self.title.as_str().len() + self.description.as_str().len() + self.labels.bytes()
-    }
-}
-
-/// What the tasks of a batch may have together, by [`Task::bytes`]: gRPC clients accept 4 MiB
-/// unless told otherwise, and the smaller fields need room, too.
-pub(crate) const MAX_BATCH_BYTES: usize = 4_000_000;
-
-/// Whether tasks of these sizes can be answered with at once.
-pub(crate) fn fit_one_answer(bytes: impl Iterator<Item = usize>) -> bool {
-    bytes.sum::<usize>() <= MAX_BATCH_BYTES
-}
-
-/// When a task was deleted, and when it may be removed for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deletion {
-    pub(crate) delete_time: DateTime<Utc>,
-    pub(crate) purge_time: DateTime<Utc>,
-}
-
-/// What the client says of a new task.
+/// The fields that a client sets.
 #[derive(Clone, Debug)]
-pub(crate) struct NewTask {
-    pub(crate) title: Title,
-    pub(crate) description: Description,
+pub(crate) struct Fields {
+    pub(crate) title: text::Title,
+    pub(crate) description: text::Description,
     pub(crate) is_complete: bool,
     pub(crate) priority: Priority,
     pub(crate) labels: Labels,
     pub(crate) due: Option<Due>,
 }
 
-impl NewTask {
-    /// About how many bytes it takes in an answer.
-    pub(crate) fn bytes(&self) -> usize {
-        self.title.as_str().len() + self.description.as_str().len() + self.labels.bytes()
-    }
-
-    /// The task that was created so.
-    pub(crate) fn created(self, id: TaskId, etag: Etag, create_time: DateTime<Utc>) -> Task {
-        Task {
-            id,
-            title: self.title,
-            description: self.description,
-            is_complete: self.is_complete,
-            priority: self.priority,
-            labels: self.labels,
-            due: self.due,
-            etag,
-            create_time,
-            update_time: create_time,
-            complete_time: self.is_complete.then_some(create_time),
-            deletion: None,
-        }
-    }
-}
-
-/// The fields to set; the others stay as they are.
+/// The fields to set. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TaskPatch {
-    pub(crate) title: Option<Title>,
-    pub(crate) description: Option<Description>,
+    pub(crate) title: Option<text::Title>,
+    pub(crate) description: Option<text::Description>,
     pub(crate) is_complete: Option<bool>,
     pub(crate) priority: Option<Priority>,
     pub(crate) labels: Option<Labels>,
-    /// `Some(None)` takes the due time away.
+    /// `Some(None)` clears it.
     #[expect(clippy::option_option, reason = "whether to set it, and to what")]
     pub(crate) due: Option<Option<Due>>,
 }
 
+/// When a task was deleted, and when it will be purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deletion {
+    pub(crate) delete_time: DateTime<Utc>,
+    pub(crate) purge_time: DateTime<Utc>,
+}
+
+/// The most that the tasks of one answer have together, by [`Fields::bytes`]. By default a gRPC
+/// client accepts 4 MiB, and the smaller fields need room, too.
+pub(crate) const MAX_BATCH_BYTES: usize = 4_000_000;
+
+/// Whether an answer with tasks of these sizes is within [`MAX_BATCH_BYTES`].
+pub(crate) fn fit_one_answer(bytes: impl Iterator<Item = usize>) -> bool {
+    bytes.sum::<usize>() <= MAX_BATCH_BYTES
+}
+
+impl Task {
+    /// A task with these fields that has not changed since it was created.
+    pub(crate) fn created(
+        fields: Fields,
+        id: TaskId,
+        etag: Etag,
+        create_time: DateTime<Utc>,
+    ) -> Self {
+        let complete_time = fields.is_complete.then_some(create_time);
+        let update_time = create_time;
+        Self { id, fields, etag, create_time, update_time, complete_time, deletion: None }
+    }
+
+    /// The approximate size in an answer.
+    pub(crate) fn bytes(&self) -> usize {
+        self.fields.bytes()
+    }
+}
+
+impl Fields {
+    /// The approximate size in an answer: that of the fields without a small limit.
+    pub(crate) fn bytes(&self) -> usize {
+        self.title.as_str().len() + self.description.as_str().len() + self.labels.bytes()
+    }
+}
+
 impl TaskPatch {
-    /// About how many bytes it sets.
+    /// As [`Fields::bytes`], of what it sets.
     pub(crate) fn bytes(&self) -> usize {
         let title = self.title.as_ref().map_or(0, |title| title.as_str().len());
         let description = self.description.as_ref().map_or(0, |text| text.as_str().len());
@@ -113,28 +96,28 @@ impl TaskPatch {
     }
 }
 
-/// Which task is meant, and in which version if that matters.
+/// The task to change, and the version that it must have, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) id: TaskId,
     pub(crate) etag: Option<Etag>,
 }
 
-/// The id of a task, unique among its owner's.
+/// The id of a task, unique among the tasks of its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct TaskId(Uuid);
 
 impl TaskId {
-    /// A new UUIDv7: later ones sort later, so that inserts stay local in an index.
+    /// A new UUIDv7. Later ids sort later, so that inserts stay local in an index.
     pub(crate) fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// Accepts what `Display` writes: a lower-case hyphenated UUID.
+    /// Accepts a lower-case hyphenated UUID, as `Display` writes it.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let id = Uuid::try_parse(text).ok().map(Self).filter(|id| id.to_string() == text);
-        id.ok_or_else(|| "must be the id of a task: a lower-case UUID with hyphens".into())
+        id.ok_or_else(|| "must be a task id, a lower-case UUID with hyphens".into())
     }
 
     pub(crate) fn uuid(self) -> Uuid {

@@ -1,4 +1,4 @@
-//! What people write: titles, descriptions, and the text that a search looks for.
+//! Free text: titles, descriptions, and the text of a search.
 
 use shared::error::Invalid;
 
@@ -9,9 +9,7 @@ pub(crate) struct Title(String);
 
 impl Title {
     pub(crate) fn parse(text: String) -> Result<Self, Invalid> {
-        if !(1..=200).contains(&text.chars().count()) {
-            return Err("must have 1 to 200 characters".into());
-        }
+        check_short(&text)?;
         if text.chars().any(char::is_control) {
             return Err("must not contain control characters".into());
         }
@@ -29,7 +27,7 @@ impl From<Title> for String {
     }
 }
 
-/// A description: up to 10,000 code points; of the control characters only newline and tab.
+/// A description: at most 10,000 code points, no control characters other than newline and tab.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct Description(String);
@@ -39,9 +37,7 @@ impl Description {
         if text.chars().count() > 10_000 {
             return Err("must have at most 10,000 characters".into());
         }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-            return Err("must not contain control characters but newline and tab".into());
-        }
+        check_multiline(&text)?;
         Ok(Self(text))
     }
 
@@ -56,30 +52,38 @@ impl From<Description> for String {
     }
 }
 
-/// Text without its case, as it is searched and searched for: equal for two texts that differ in
-/// case only, in any script.
+/// Case-folded text, as it is stored for searches and searched for. Two texts that differ in case
+/// only, in any script, have the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct Folded(String);
 
 impl Folded {
     pub(crate) fn of(text: &str) -> Self {
-        // By way of capitals, since one may have several small letters: ς and σ; and to them from
-        // small letters, since one small letter may have several capitals: ẞ and SS.
-        let small = text.chars().flat_map(char::to_lowercase);
-        Self(small.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
+        // To upper case, since one capital can have several small letters: ς and σ. Before that to
+        // lower case, since one small letter can have several capitals: ẞ and SS.
+        let lower = text.chars().flat_map(char::to_lowercase);
+        Self(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
     }
 
-    /// Reads what a search looks for: 1 to 200 code points that a task may hold.
+    /// Reads the text of a search: 1 to 200 code points, with the rules of a description.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
-        if !(1..=200).contains(&text.chars().count()) {
-            return Err("must have 1 to 200 characters".into());
-        }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-            return Err("must not contain control characters but newline and tab".into());
-        }
+        check_short(text)?;
+        check_multiline(text)?;
         Ok(Self::of(text))
     }
+}
+
+fn check_short(text: &str) -> Result<(), Invalid> {
+    let is_short = (1..=200).contains(&text.chars().count());
+    is_short.then_some(()).ok_or_else(|| "must have 1 to 200 characters".into())
+}
+
+fn check_multiline(text: &str) -> Result<(), Invalid> {
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err("must not contain control characters other than newline and tab".into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -109,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn folding_forgets_the_case_and_nothing_else() {
+    fn folding_removes_case_differences_only() {
         for (one, other) in [
             ("Käse", "KÄSE"),
             ("Ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
@@ -124,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_kept_byte_for_byte(text in any::<String>()) {
+        fn a_parsed_text_is_unchanged(text in any::<String>()) {
             if let Ok(title) = Title::parse(text.clone()) {
                 prop_assert_eq!(&String::from(title), &text);
             }

@@ -1,4 +1,4 @@
-//! Between the wire's types and the domain's.
+//! Converts between messages and domain types.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use shared::{
 use crate::domain::{
     creation::RequestKey,
     etag::Etag,
-    task::{NewTask, Target, TaskId, TaskPatch},
+    task::{Fields, Target, TaskId, TaskPatch},
 };
 
 mod list;
@@ -21,23 +21,21 @@ mod update;
 pub(super) use list::list;
 pub(super) use update::update;
 
-/// The most items of a batch.
+/// The most items in a batch.
 const MAX_BATCH: usize = 100;
 
-/// What is to be created.
-pub(super) struct Create {
-    pub(super) tasks: Vec<NewTask>,
+/// A parsed CreateTaskRequest or BatchCreateTasksRequest.
+pub(super) struct CreateRequest {
+    pub(super) tasks: Vec<Fields>,
     pub(super) request: Option<RequestKey>,
     pub(super) validate_only: bool,
 }
 
-/// The id in a request for one task.
 pub(super) fn task_id(text: &str) -> Result<TaskId, FieldViolations> {
     let mut bad = FieldViolations::new();
     bad.check("task_id", TaskId::parse(text)).ok_or(bad)
 }
 
-/// The ids in a request for several tasks.
 pub(super) fn task_ids(texts: &[String]) -> Result<Vec<TaskId>, FieldViolations> {
     let mut bad = FieldViolations::new();
     bad.check("task_ids", check_batch(texts.len()));
@@ -48,21 +46,19 @@ pub(super) fn task_ids(texts: &[String]) -> Result<Vec<TaskId>, FieldViolations>
     bad.or(Some(ids))
 }
 
-/// The task to create.
-pub(super) fn create(request: pb::CreateTaskRequest) -> Result<Create, FieldViolations> {
+pub(super) fn create(request: pb::CreateTaskRequest) -> Result<CreateRequest, FieldViolations> {
     let mut bad = FieldViolations::new();
     let validate_only = request.validate_only;
     let id = bad.check("request_id", ids::parse_request_id(&request.request_id));
-    let task = required("task", request.task, task::parse_new, &mut bad);
+    let task = required("task", request.task, task::parse_fields, &mut bad);
     let (id, tasks) = bad.or(id.zip(task.map(|task| vec![task])))?;
     let request = id.map(|id| task::request_key("CreateTask", id, &tasks));
-    Ok(Create { tasks, request, validate_only })
+    Ok(CreateRequest { tasks, request, validate_only })
 }
 
-/// The tasks to create.
 pub(super) fn create_batch(
     request: pb::BatchCreateTasksRequest,
-) -> Result<Create, FieldViolations> {
+) -> Result<CreateRequest, FieldViolations> {
     let mut bad = FieldViolations::new();
     let validate_only = request.validate_only;
     let id = bad.check("request_id", ids::parse_request_id(&request.request_id));
@@ -70,16 +66,15 @@ pub(super) fn create_batch(
         let mut bad = FieldViolations::new();
         bad.check("request_id", must_be_empty(item.request_id.is_empty()));
         bad.check("validate_only", must_be_empty(!item.validate_only));
-        let task = required("task", item.task, task::parse_new, &mut bad);
+        let task = required("task", item.task, task::parse_fields, &mut bad);
         bad.or(task)
     };
     let tasks = batch(request.requests, parse, &mut bad);
     let (id, tasks) = bad.or(id.zip(Some(tasks)))?;
     let request = id.map(|id| task::request_key("BatchCreateTasks", id, &tasks));
-    Ok(Create { tasks, request, validate_only })
+    Ok(CreateRequest { tasks, request, validate_only })
 }
 
-/// The tasks to change, and what to change of each.
 pub(super) fn update_batch(
     request: pb::BatchUpdateTasksRequest,
 ) -> Result<Vec<(Target, TaskPatch)>, FieldViolations> {
@@ -102,13 +97,11 @@ pub(super) fn update_batch(
     bad.or(Some(updates))
 }
 
-/// The task to delete.
 pub(super) fn target(request: &pb::DeleteTaskRequest) -> Result<Target, FieldViolations> {
     let id = task_id(&request.task_id)?;
     Ok(Target { id, etag: Etag::parse(&request.etag) })
 }
 
-/// The tasks to delete.
 pub(super) fn delete_batch(
     request: &pb::BatchDeleteTasksRequest,
 ) -> Result<Vec<Target>, FieldViolations> {
@@ -119,7 +112,7 @@ pub(super) fn delete_batch(
     bad.or(Some(targets))
 }
 
-/// A message that has to be there, parsed.
+/// Parses a required message.
 fn required<M, T>(
     field: &str,
     message: Option<M>,
@@ -130,7 +123,7 @@ fn required<M, T>(
     bad.check_message(field, parse(message))
 }
 
-/// The items of a batch, parsed.
+/// Parses the items of a batch.
 fn batch<M, T>(
     items: Vec<M>,
     parse: impl Fn(M) -> Result<T, FieldViolations>,
@@ -148,18 +141,18 @@ fn check_batch(len: usize) -> Result<(), Invalid> {
     (1..=MAX_BATCH).contains(&len).then_some(()).ok_or_else(|| "must have 1 to 100 items".into())
 }
 
-/// Notes where the id of an item is that of one before: which of the two counts, nobody could tell.
+/// Rejects an id that occurs twice: the order of the two changes would be undefined.
 fn check_distinct<'a>(ids: impl Iterator<Item = &'a str>, field: &str, bad: &mut FieldViolations) {
     let mut seen = HashSet::new();
     for (i, id) in ids.take(MAX_BATCH).enumerate() {
         if !id.is_empty() && !seen.insert(id) {
             let field = format!("requests[{i}].{field}");
-            bad.check::<()>(&field, Err("must not be that of an item before".into()));
+            bad.check::<()>(&field, Err("must differ from the ids of the items before".into()));
         }
     }
 }
 
-/// What only the batch as a whole can have.
+/// For a field that only the batch as a whole can have.
 fn must_be_empty(is_empty: bool) -> Result<(), Invalid> {
-    is_empty.then_some(()).ok_or_else(|| "must be empty in a batch: set it for the whole".into())
+    is_empty.then_some(()).ok_or_else(|| "must be empty in a batch; set it on the batch".into())
 }

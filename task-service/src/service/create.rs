@@ -1,21 +1,21 @@
-//! Creates, which may be repeated and may only be tried.
+//! Creates tasks: idempotent with a request id, or validated only.
 
 use std::sync::Arc;
 
 use proto::task::v1 as pb;
 use shared::{error::Error, ids::UserId, time};
 
-use super::{Tasks, convert::Create, to_pb};
+use super::{Tasks, convert::CreateRequest, to_pb};
 use crate::{
     domain::{
         creation::{Creation, RequestKey},
-        task::{self, NewTask},
+        task::{self, Fields},
     },
-    purge::REQUESTS_REMEMBERED,
-    store::{feeds, requests, tasks::Insert},
+    purge::REQUEST_RETENTION,
+    store::{feeds, requests, tasks::Create},
 };
 
-/// How often a create is tried that meets a request which is just being forgotten.
+/// How often a create is tried if a request with its id expires at the same time.
 const ATTEMPTS: usize = 3;
 
 impl Tasks {
@@ -23,62 +23,66 @@ impl Tasks {
     pub(super) async fn create(
         &self,
         owner: UserId,
-        create: Create,
+        CreateRequest { tasks, request, validate_only }: CreateRequest,
     ) -> Result<Vec<pb::Task>, Error> {
-        if !task::fit_one_answer(create.tasks.iter().map(NewTask::bytes)) {
+        if !task::fit_one_answer(tasks.iter().map(Fields::bytes)) {
             return Err(Error::MessageTooLarge);
         }
-        if create.validate_only {
-            return self.validate(owner, create.tasks).await;
+        if validate_only {
+            return self.validate_create(owner, &tasks).await;
         }
-        let tasks: Arc<[_]> = create.tasks.into();
-        let creation = match &create.request {
-            None => self.insert(owner, &tasks, None).await?,
+        let tasks = tasks.into();
+        let creation = match &request {
+            None => self.create_all(owner, &tasks, None).await?,
             Some(request) => self.create_once(owner, &tasks, request).await?,
         };
         Ok(to_pb(creation.tasks(&tasks)))
     }
 
-    /// Creates the tasks unless the same request did so before: then says what it did.
+    /// Creates the tasks, or returns what an earlier call with the same request id did.
     async fn create_once(
         &self,
         owner: UserId,
-        tasks: &Arc<[NewTask]>,
+        tasks: &Arc<[Fields]>,
         request: &RequestKey,
     ) -> Result<Creation, Error> {
         for _ in 0..ATTEMPTS {
-            let refused = match self.insert(owner, tasks, Some(request)).await {
-                // What was done before may be what filled the quota.
+            let rejected = match self.create_all(owner, tasks, Some(request)).await {
+                // The earlier call may be what filled the quota.
                 Err(error @ (Error::RequestIdReused | Error::TaskQuotaExceeded { .. })) => error,
-                outcome => return outcome,
+                result => return result,
             };
-            let forgotten = time::now() - REQUESTS_REMEMBERED;
-            match (requests::find(&self.db, owner, request, forgotten).await?, refused) {
+            let expired = time::now() - REQUEST_RETENTION;
+            match (requests::find(&self.db, owner, request, expired).await?, rejected) {
                 (Some(creation), _) => return Ok(creation),
                 (None, Error::RequestIdReused) => {}
-                (None, refused) => return Err(refused),
+                (None, rejected) => return Err(rejected),
             }
         }
-        Err(Error::Conflict("a request was forgotten and repeated at once".into()))
+        Err(Error::Conflict("a request with the same id expired at the same time".into()))
     }
 
-    async fn insert(
+    async fn create_all(
         &self,
         owner: UserId,
-        tasks: &Arc<[NewTask]>,
+        tasks: &Arc<[Fields]>,
         request: Option<&RequestKey>,
     ) -> Result<Creation, Error> {
         let (tasks, request) = (tasks.clone(), request.cloned());
-        self.creates.call(Insert { owner, tasks, request }).await
+        self.creates.call(Create { owner, tasks, request }).await
     }
 
-    /// The tasks as they would be created, without what only a created one has.
-    async fn validate(&self, owner: UserId, new: Vec<NewTask>) -> Result<Vec<pb::Task>, Error> {
+    /// The tasks as they would be created, without the fields that only a stored task has.
+    async fn validate_create(
+        &self,
+        owner: UserId,
+        tasks: &[Fields],
+    ) -> Result<Vec<pb::Task>, Error> {
         let count = feeds::task_count(&self.db, owner).await?;
-        if count.saturating_add(new.len().try_into().unwrap_or(u32::MAX)) > self.quota {
+        if count.saturating_add(tasks.len().try_into().unwrap_or(u32::MAX)) > self.quota {
             return Err(Error::TaskQuotaExceeded { limit: self.quota });
         }
-        let created = Creation::tried(new.len(), time::now()).tasks(&new);
+        let created = Creation::validated(tasks.len(), time::now()).tasks(tasks);
         let without_id =
             |task| pb::Task { id: String::new(), etag: String::new(), ..pb::Task::from(task) };
         Ok(created.into_iter().map(without_id).collect())

@@ -11,14 +11,14 @@ use shared::{
     page::{self, PageSize},
 };
 
-use super::{Tasks, pages::Page};
+use super::{Tasks, first_page_cache::CachedPage};
 use crate::{
     domain::{list::List, task::Task},
-    store::tasks::{self, Wanted},
+    store::tasks::{self, FirstPageRequest},
 };
 
 impl Tasks {
-    /// The page behind this token, which is the first one's if it is empty.
+    /// The page of this token; an empty token means the first page.
     pub(super) async fn page(
         &self,
         owner: UserId,
@@ -35,30 +35,29 @@ impl Tasks {
         self.answer(owner, size, list, found).await
     }
 
-    /// The first page of a client without a special wish: the one that is remembered, if the
-    /// database says that it is still so.
+    /// The first page of a plain list: the cached one, if the database confirms its version.
     async fn first_page(
         &self,
         owner: UserId,
         size: PageSize,
         list: &List,
     ) -> Result<pb::encoded::ListTasksResponse, Error> {
-        let asked = Instant::now();
-        let remembered = self.pages.get(owner, size);
-        let known = remembered.as_ref().map(|page| page.version);
-        let wanted = Wanted { owner, limit: size.get() + 1, known };
-        let Some(read) = self.first_pages.call(wanted).await? else {
-            self.pages.is_unchanged();
-            let page = remembered.expect("only what is known is unchanged");
+        let read_at = Instant::now();
+        let cached = self.first_page_cache.get(owner, size);
+        let version = cached.as_ref().map(|page| page.version);
+        let request = FirstPageRequest { owner, limit: size.get() + 1, cached: version };
+        let Some(read) = self.first_pages.call(request).await? else {
+            self.first_page_cache.count_unchanged();
+            let page = cached.expect("only a cached page can be unchanged");
             return Ok(page.answer.clone());
         };
         let answer = self.answer(owner, size, list, read.tasks).await?;
-        let page = Page { version: read.version, size, answer: answer.clone(), asked };
-        self.pages.insert(owner, page);
+        let page = CachedPage { version: read.version, size, answer: answer.clone(), read_at };
+        self.first_page_cache.insert(owner, page);
         Ok(answer)
     }
 
-    /// The page that begins with the tasks that were found for it.
+    /// The answer for these tasks: as many as fit the page, and a token if there are more.
     async fn answer(
         &self,
         owner: UserId,
@@ -78,7 +77,7 @@ impl Tasks {
     }
 }
 
-/// The tasks as they go over the wire, one after the other in memory.
+/// The encoded tasks, in one buffer.
 fn encode(tasks: Vec<Task>) -> Vec<Bytes> {
     let tasks: Vec<pb::Task> = tasks.into_iter().map(Into::into).collect();
     let mut buffer = BytesMut::with_capacity(tasks.iter().map(pb::Task::encoded_len).sum());

@@ -1,10 +1,10 @@
-//! `task.feeds`: what an owner's tasks have in common. The statements that change tasks change it,
-//! too; they stand in `tasks/`.
+//! `task.feeds`: one row for each owner, with the revision and the count of the owner's tasks. The
+//! statements that change tasks update it; they are in `tasks/`.
 
 use shared::{error::Error, ids::UserId};
 use sqlx::PgPool;
 
-/// How many tasks the owner has that are not deleted.
+/// How many tasks the owner has, without deleted ones.
 pub(crate) async fn task_count(db: &PgPool, owner: UserId) -> Result<u32, Error> {
     let count = sqlx::query_scalar!(
         "select task_count
@@ -13,5 +13,5 @@ pub(crate) async fn task_count(db: &PgPool, owner: UserId) -> Result<u32, Error>
         owner.0,
     );
     let count = count.fetch_optional(db).await?.unwrap_or(0);
-    Ok(count.try_into().expect("a constraint keeps it from being negative"))
+    Ok(count.try_into().expect("a constraint rejects negative counts"))
 }

@@ -1,5 +1,5 @@
-//! `task.requests`: creates that may be repeated. `tasks::insert` keeps them, with what they
-//! create.
+//! `task.requests`: idempotent creates by their request ids. `tasks::create` stores them, in the
+//! statement that creates the tasks.
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
@@ -10,18 +10,19 @@ use crate::domain::{
     task::TaskId,
 };
 
-/// What the request did, if it was done after `forgotten`. Otherwise its id is free again.
+/// What the request did, if it was executed after `expired`. Deletes an expired request, so that
+/// its id can be used again.
 ///
 /// # Errors
-/// [`Error::RequestIdReused`] if it was another request.
+/// [`Error::RequestIdReused`] if the request with this id had other fields.
 pub(crate) async fn find(
     db: &PgPool,
     owner: UserId,
     request: &RequestKey,
-    forgotten: DateTime<Utc>,
+    expired: DateTime<Utc>,
 ) -> Result<Option<Creation>, Error> {
     let row = sqlx::query!(
-        r#"with forgotten as (
+        r#"with expired as (
             delete from task.requests
             where owner_id = $1 and method = $2 and request_id = $3 and create_time <= $4
          )
@@ -35,9 +36,9 @@ pub(crate) async fn find(
         owner.0,
         request.method,
         request.id,
-        forgotten,
+        expired,
     );
-    let row = row.fetch_optional(db).await?.filter(|row| row.create_time > forgotten);
+    let row = row.fetch_optional(db).await?.filter(|row| row.create_time > expired);
     let Some(row) = row else { return Ok(None) };
     if row.fingerprint != request.fingerprint {
         return Err(Error::RequestIdReused);
@@ -46,8 +47,8 @@ pub(crate) async fn find(
     Ok(Some(Creation { task_ids, last_revision, create_time: row.create_time }))
 }
 
-/// Removes at most `limit` of those that were done before `forgotten`, and returns how many.
-pub(crate) async fn purge(db: &PgPool, forgotten: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+/// Deletes at most `limit` requests that were executed before `expired`, and returns how many.
+pub(crate) async fn purge(db: &PgPool, expired: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query!(
         "delete from task.requests
          where ctid = any(array(
@@ -58,7 +59,7 @@ pub(crate) async fn purge(db: &PgPool, forgotten: DateTime<Utc>, limit: i64) -> 
             limit $2
             for update skip locked
          ))",
-        forgotten,
+        expired,
         limit,
     );
     Ok(purged.execute(db).await?.rows_affected())

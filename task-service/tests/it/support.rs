@@ -35,21 +35,21 @@ pub(crate) struct App {
     pub(crate) service: Service,
 }
 
-/// A client whose every call carries what a test says as `authorization`.
+/// A client that sends fixed `authorization` entries with every call.
 pub(crate) type Client = TaskServiceClient<InterceptedService<Channel, Authorization>>;
 
 impl App {
-    /// With a database of its own, ready for calls.
+    /// Starts a service on a new database, and waits until it is ready.
     pub(crate) async fn start() -> Self {
         Self::start_on(TestDatabase::create().await, &[]).await
     }
 
-    /// With a database of its own and these flags, ready for calls.
+    /// As [`start`](Self::start), with these flags.
     pub(crate) async fn start_with(flags: &[&str]) -> Self {
         Self::start_on(TestDatabase::create().await, flags).await
     }
 
-    /// On this database and with these flags, ready for calls.
+    /// As [`start`](Self::start), on this database and with these flags.
     pub(crate) async fn start_on(database: TestDatabase, flags: &[&str]) -> Self {
         let key = TestKey::generate("first");
         let issuer = TestIssuer::start(&[&key]).await;
@@ -57,12 +57,12 @@ impl App {
         Self { database, key, issuer, service }
     }
 
-    /// Another service on the same database with the same issuer, ready for calls.
+    /// Starts another service on the same database with the same issuer.
     pub(crate) async fn replica(&self) -> Service {
         self.replica_with(&[]).await
     }
 
-    /// Another service on the same database with the same issuer and these flags, ready for calls.
+    /// As [`replica`](Self::replica), with these flags.
     pub(crate) async fn replica_with(&self, flags: &[&str]) -> Service {
         run(&self.database, self.issuer.url(), flags).await.ready().await
     }
@@ -87,8 +87,8 @@ impl App {
     }
 }
 
-/// Runs a service on this database with the keys at this URL, and these flags. It need not be
-/// ready.
+/// Starts a service on this database with the keys at this URL and these flags, without waiting until
+/// it is ready.
 pub(crate) async fn run(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Service {
     let config = config(database, jwks_url, flags);
     Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await
@@ -109,7 +109,7 @@ pub(crate) fn client_of(service: &Service, entries: &[&str]) -> Client {
     TaskServiceClient::with_interceptor(service.channel(), authorization)
 }
 
-/// Puts `authorization` entries into every call: none, one or more.
+/// Adds `authorization` entries to every call: none, one or several.
 #[derive(Clone)]
 pub(crate) struct Authorization(Vec<AsciiMetadataValue>);
 
@@ -122,11 +122,11 @@ impl Interceptor for Authorization {
     }
 }
 
-/// A call's method and its outcome without the content.
-pub(crate) type Outcome = (&'static str, Result<Response<()>, Status>);
+/// The method of a call and its result without the message.
+pub(crate) type CallResult = (&'static str, Result<Response<()>, Status>);
 
-/// Calls each RPC that takes a task's id, about this one: those that delete come last.
-pub(crate) async fn call_each_about(client: &Client, id: &str) -> [Outcome; 7] {
+/// Calls each RPC that takes a task id with this one; those that delete come last.
+pub(crate) async fn call_each_about(client: &Client, id: &str) -> [CallResult; 7] {
     let mut client = client.clone();
     let (task_id, task_ids) = (id.to_owned(), vec![id.to_owned()]);
     let task = pb::Task { id: task_id.clone(), title: "changed".into(), ..Default::default() };
@@ -143,55 +143,55 @@ pub(crate) async fn call_each_about(client: &Client, id: &str) -> [Outcome; 7] {
     let undelete = client.undelete_task(pb::UndeleteTaskRequest { task_id }).await;
     let deletes = client.batch_delete_tasks(deletes).await;
     [
-        ("GetTask", get.map(without_content)),
-        ("BatchGetTasks", gets.map(without_content)),
-        ("UpdateTask", update.map(without_content)),
-        ("BatchUpdateTasks", updates.map(without_content)),
-        ("DeleteTask", delete.map(without_content)),
-        ("UndeleteTask", undelete.map(without_content)),
-        ("BatchDeleteTasks", deletes.map(without_content)),
+        ("GetTask", get.map(without_message)),
+        ("BatchGetTasks", gets.map(without_message)),
+        ("UpdateTask", update.map(without_message)),
+        ("BatchUpdateTasks", updates.map(without_message)),
+        ("DeleteTask", delete.map(without_message)),
+        ("UndeleteTask", undelete.map(without_message)),
+        ("BatchDeleteTasks", deletes.map(without_message)),
     ]
 }
 
-/// Calls each RPC with a good request, about a task that is not there where it takes an id.
-pub(crate) async fn call_each(client: &Client) -> Vec<Outcome> {
+/// Calls each RPC with a valid request, with an absent task where it takes an id.
+pub(crate) async fn call_each(client: &Client) -> Vec<CallResult> {
     let create = pb::CreateTaskRequest { task: Some(titled("new")), ..Default::default() };
     let creates =
         pb::BatchCreateTasksRequest { requests: vec![create.clone()], ..Default::default() };
-    let create = client.clone().create_task(create).await.map(without_content);
-    let creates = client.clone().batch_create_tasks(creates).await.map(without_content);
+    let create = client.clone().create_task(create).await.map(without_message);
+    let creates = client.clone().batch_create_tasks(creates).await.map(without_message);
     let list = client.clone().list_tasks(pb::ListTasksRequest::default()).await;
     let mut outcomes = vec![
         ("CreateTask", create),
         ("BatchCreateTasks", creates),
-        ("ListTasks", list.map(without_content)),
+        ("ListTasks", list.map(without_message)),
     ];
     outcomes.extend(call_each_about(client, ABSENT_ID).await);
     outcomes
 }
 
-/// Checks that each RPC refuses a good request in the same way.
+/// Checks that each RPC rejects a valid request with the same error.
 pub(crate) async fn assert_each_refuses(client: &Client, expected: &Refusal, case: &str) {
     for (method, answer) in call_each(client).await {
         assert_eq!(refusal(answer), *expected, "{method}: {case}");
     }
 }
 
-/// Whether the service takes the token of this client now.
+/// Whether the service accepts the token of this client.
 pub(crate) async fn accepts(client: &Client) -> bool {
     client.clone().list_tasks(pb::ListTasksRequest::default()).await.is_ok()
 }
 
-/// What a call without a good access token gets.
+/// The error of a call without a valid access token.
 pub(crate) fn unauthenticated(reason: &str) -> Refusal {
     Refusal::new(Code::Unauthenticated, reason)
 }
 
-/// What a call about an absent task gets.
+/// The error of a call for an absent task.
 pub(crate) fn task_not_found() -> Refusal {
     Refusal::new(Code::NotFound, "TASK_NOT_FOUND")
 }
 
-fn without_content<T>(response: Response<T>) -> Response<()> {
+fn without_message<T>(response: Response<T>) -> Response<()> {
     response.map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! Lists: filter, order and page size.
+//! Parses lists: filter, order and page size.
 
 use proto::task::v1 as pb;
 use shared::{
@@ -15,7 +15,7 @@ use crate::domain::{
     text::Folded,
 };
 
-/// What to list, and how much of it.
+/// The page size and the list.
 pub(in crate::service) fn list(
     request: pb::ListTasksRequest,
 ) -> Result<(PageSize, List), FieldViolations> {
@@ -59,10 +59,10 @@ fn parse_filter(filter: pb::TaskFilter) -> Result<Filter, FieldViolations> {
     bad.or(filter)
 }
 
-/// Sorted, each once: the same whatever the order in which they are named.
+/// Sorted and without duplicates, so that equal filters are equal.
 fn parse_priorities(numbers: &[i32]) -> Result<Vec<Priority>, Invalid> {
     if numbers.contains(&0) {
-        return Err("must not contain PRIORITY_UNSPECIFIED, which no task has".into());
+        return Err("must not contain PRIORITY_UNSPECIFIED: no task has it".into());
     }
     let mut priorities: Vec<_> =
         numbers.iter().map(|number| task::parse_priority(*number)).collect::<Result<_, _>>()?;

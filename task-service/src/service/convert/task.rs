@@ -1,4 +1,4 @@
-//! Tasks, from the wire and to it.
+//! Converts tasks from and to messages.
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, Datelike as _, Utc};
@@ -15,47 +15,43 @@ use crate::domain::{
     due::{self, Due, TimeZone},
     label::Labels,
     priority::Priority,
-    task::{NewTask, Task},
-    text::{Description, Title},
+    task::{Fields, Task},
+    text,
 };
 
-/// A task to create. What is output-only is not looked at.
-pub(super) fn parse_new(task: pb::Task) -> Result<NewTask, FieldViolations> {
+/// Parses the fields that a client sets. Output-only fields are ignored.
+pub(super) fn parse_fields(task: pb::Task) -> Result<Fields, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let title = bad.check("title", Title::parse(task.title));
-    let description = bad.check("description", Description::parse(task.description));
+    let title = bad.check("title", text::Title::parse(task.title));
+    let description = bad.check("description", text::Description::parse(task.description));
     let priority = bad.check("priority", parse_priority(task.priority));
     let labels = bad.check("labels", Labels::parse(task.labels));
     let due = task.due.and_then(|due| bad.check_message("due", parse_due(due)));
     let is_complete = task.is_complete;
-    match (title, description, priority, labels) {
-        (Some(title), Some(description), Some(priority), Some(labels)) if bad.is_empty() => {
-            Ok(NewTask { title, description, is_complete, priority, labels, due })
-        }
-        _ => Err(bad),
-    }
+    let all = || {
+        Some(Fields {
+            title: title?,
+            description: description?,
+            is_complete,
+            priority: priority?,
+            labels: labels?,
+            due,
+        })
+    };
+    bad.or(all())
 }
 
-/// How the request is known when it is repeated: by what it asks for, not by what was ignored.
-pub(super) fn request_key(method: &'static str, id: Uuid, tasks: &[NewTask]) -> RequestKey {
+/// Recognizes a retry by all that the request sets, and by nothing that was ignored.
+pub(super) fn request_key(method: &'static str, id: Uuid, tasks: &[Fields]) -> RequestKey {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for task in tasks {
-        let task = pb::Task {
-            title: task.title.as_str().to_owned(),
-            description: task.description.as_str().to_owned(),
-            is_complete: task.is_complete,
-            priority: task.priority as i32,
-            labels: task.labels.clone().into(),
-            due: task.due.clone().map(to_due),
-            ..Default::default()
-        };
-        hash.update(&task.encode_length_delimited_to_vec());
+    for fields in tasks {
+        hash.update(&with_fields(fields.clone()).encode_length_delimited_to_vec());
     }
     let fingerprint = hash.finish().as_ref().try_into().expect("SHA-256 has 32 bytes");
     RequestKey { method, id, fingerprint }
 }
 
-/// A priority; that which is not said is the usual one.
+/// Parses a priority. PRIORITY_UNSPECIFIED means the default.
 pub(super) fn parse_priority(number: i32) -> Result<Priority, Invalid> {
     match pb::Priority::try_from(number) {
         Ok(pb::Priority::Unspecified) => Ok(Priority::default()),
@@ -63,16 +59,16 @@ pub(super) fn parse_priority(number: i32) -> Result<Priority, Invalid> {
         Ok(pb::Priority::Medium) => Ok(Priority::Medium),
         Ok(pb::Priority::High) => Ok(Priority::High),
         Ok(pb::Priority::Urgent) => Ok(Priority::Urgent),
-        Err(_) => Err("must be a priority that the service knows".into()),
+        Err(_) => Err("must be a known priority".into()),
     }
 }
 
-/// When a task is due.
+/// Parses a due date or moment.
 pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
     let mut bad = FieldViolations::new();
     match due.due {
         None => {
-            bad.check::<()>("date", Err("or a moment must be set".into()));
+            bad.check::<()>("date", Err("or moment must be set".into()));
             Err(bad)
         }
         Some(pb::due::Due::Date(google::Date { year, month, day })) => {
@@ -88,20 +84,20 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
     }
 }
 
-/// A time of the years 1 to 9999, cut to microseconds.
+/// Parses a time, years 1 to 9999, truncated to microseconds.
 pub(super) fn parse_time(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
     let parsed = || {
         let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
         let time = DateTime::from_timestamp(time.seconds, nanos / 1000 * 1000)?;
         (1..=9999).contains(&time.year()).then_some(time)
     };
-    parsed().ok_or_else(|| "must be a time of the years 1 to 9999".into())
+    parsed().ok_or_else(|| "must be a valid time, years 1 to 9999".into())
 }
 
 fn to_due(due: Due) -> pb::Due {
     let due = match due {
         Due::Date(date) => {
-            let number = |n: u32| i32::try_from(n).expect("months and days are small");
+            let number = |n: u32| i32::try_from(n).expect("months and days are at most 31");
             let (month, day) = (number(date.month()), number(date.day()));
             pb::due::Due::Date(google::Date { year: date.year(), month, day })
         }
@@ -113,22 +109,37 @@ fn to_due(due: Due) -> pb::Due {
     pb::Due { due: Some(due) }
 }
 
+/// A message with these fields and no output-only ones. It names every field of the message, so that
+/// a new one does not compile until it is handled: this is what answers and fingerprints have.
+fn with_fields(fields: Fields) -> pb::Task {
+    pb::Task {
+        title: fields.title.into(),
+        description: fields.description.into(),
+        is_complete: fields.is_complete,
+        priority: fields.priority as i32,
+        labels: fields.labels.into(),
+        due: fields.due.map(to_due),
+        id: String::new(),
+        etag: String::new(),
+        create_time: None,
+        update_time: None,
+        complete_time: None,
+        delete_time: None,
+        purge_time: None,
+    }
+}
+
 impl From<Task> for pb::Task {
     fn from(task: Task) -> Self {
         Self {
             id: task.id.to_string(),
-            title: task.title.into(),
-            description: task.description.into(),
-            is_complete: task.is_complete,
-            priority: task.priority as i32,
-            labels: task.labels.into(),
-            due: task.due.map(to_due),
             etag: task.etag.to_string(),
             create_time: Some(time::timestamp(task.create_time)),
             update_time: Some(time::timestamp(task.update_time)),
             complete_time: task.complete_time.map(time::timestamp),
             delete_time: task.deletion.map(|deletion| time::timestamp(deletion.delete_time)),
             purge_time: task.deletion.map(|deletion| time::timestamp(deletion.purge_time)),
+            ..with_fields(task.fields)
         }
     }
 }

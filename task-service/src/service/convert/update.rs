@@ -1,4 +1,4 @@
-//! Updates: what a field mask (AIP-161) means.
+//! Parses updates: the meaning of a field mask (AIP-134, AIP-161).
 
 use proto::task::v1 as pb;
 use shared::error::{FieldViolations, Invalid};
@@ -8,113 +8,79 @@ use crate::domain::{
     etag::Etag,
     label::Labels,
     task::{Target, TaskId, TaskPatch},
-    text::{Description, Title},
+    text,
 };
 
-/// The most paths that a mask may name.
+/// The most paths in a mask.
 const MAX_PATHS: usize = 32;
 
-/// A field of a task that a client may set.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
-    Title,
-    Description,
-    IsComplete,
-    Priority,
-    Labels,
-    Due,
+/// The paths of an update mask. Each settable field is looked up once, so that what remains is
+/// unknown.
+struct Mask<'a> {
+    paths: &'a [String],
+    known: usize,
 }
 
-impl Field {
-    fn parse(path: &str) -> Option<Self> {
-        match path {
-            "title" => Some(Self::Title),
-            "description" => Some(Self::Description),
-            "is_complete" => Some(Self::IsComplete),
-            "priority" => Some(Self::Priority),
-            "labels" => Some(Self::Labels),
-            "due" => Some(Self::Due),
-            _ => None,
+impl Mask<'_> {
+    /// Whether the update sets this field. Without a mask it sets the populated ones. In an invalid
+    /// mask the valid paths count all the same, so that all violations are reported at once.
+    fn sets(&mut self, field: &str, is_populated: bool) -> bool {
+        let named = self.paths.iter().filter(|path| *path == field).count();
+        self.known += named;
+        match self.paths {
+            [] => is_populated,
+            paths => named > 0 || paths.iter().any(|path| path == "*"),
         }
     }
 
-    /// Whether `task` holds more than the default here: without a mask such fields are set.
-    fn is_populated(self, task: &pb::Task) -> bool {
-        match self {
-            Self::Title => !task.title.is_empty(),
-            Self::Description => !task.description.is_empty(),
-            Self::IsComplete => task.is_complete,
-            Self::Priority => task.priority != 0,
-            Self::Labels => !task.labels.is_empty(),
-            Self::Due => task.due.is_some(),
+    /// Whether the mask is valid, after all settable fields have been looked up.
+    fn check(&self) -> Result<(), Invalid> {
+        if self.paths.len() > MAX_PATHS {
+            return Err("must have at most 32 paths".into());
         }
+        if self.paths == ["*"] || self.paths.len() == self.known {
+            return Ok(());
+        }
+        Err("must be \"*\" or name only fields of Task that are not output-only".into())
     }
 }
 
-/// The task to change and what to change of it.
+/// The task to change and the changes.
 pub(in crate::service) fn update(
     request: pb::UpdateTaskRequest,
 ) -> Result<(Target, TaskPatch), FieldViolations> {
     let mut bad = FieldViolations::new();
     let paths = request.update_mask.unwrap_or_default().paths;
-    bad.check("update_mask", check_mask(&paths));
-    let update = required("task", request.task, |task| parse(task, &paths), &mut bad);
+    let mut mask = Mask { paths: &paths, known: 0 };
+    let has_task = request.task.is_some();
+    let parsed = parse(request.task.unwrap_or_default(), &mut mask);
+    bad.check("update_mask", mask.check());
+    let update = required("task", has_task.then_some(parsed), |parsed| parsed, &mut bad);
     bad.or(update)
 }
 
-fn parse(task: pb::Task, paths: &[String]) -> Result<(Target, TaskPatch), FieldViolations> {
+fn parse(task: pb::Task, mask: &mut Mask) -> Result<(Target, TaskPatch), FieldViolations> {
     let mut bad = FieldViolations::new();
     let id = bad.check("id", TaskId::parse(&task.id));
-    let sets = masked(paths, &task);
     let mut patch = TaskPatch::default();
-    if sets(Field::Title) {
-        patch.title = bad.check("title", Title::parse(task.title));
+    if mask.sets("title", !task.title.is_empty()) {
+        patch.title = bad.check("title", text::Title::parse(task.title));
     }
-    if sets(Field::Description) {
-        patch.description = bad.check("description", Description::parse(task.description));
+    if mask.sets("description", !task.description.is_empty()) {
+        patch.description = bad.check("description", text::Description::parse(task.description));
     }
-    if sets(Field::IsComplete) {
+    if mask.sets("is_complete", task.is_complete) {
         patch.is_complete = Some(task.is_complete);
     }
-    if sets(Field::Priority) {
+    if mask.sets("priority", task.priority != 0) {
         patch.priority = bad.check("priority", task::parse_priority(task.priority));
     }
-    if sets(Field::Labels) {
+    if mask.sets("labels", !task.labels.is_empty()) {
         patch.labels = bad.check("labels", Labels::parse(task.labels));
     }
-    if sets(Field::Due) {
+    if mask.sets("due", task.due.is_some()) {
         patch.due = Some(task.due.and_then(|due| bad.check_message("due", task::parse_due(due))));
     }
     let etag = Etag::parse(&task.etag);
     bad.or(id.map(|id| (Target { id, etag }, patch)))
-}
-
-/// Whether a mask names only what may be set.
-fn check_mask(paths: &[String]) -> Result<(), Invalid> {
-    if paths.len() > MAX_PATHS {
-        return Err("must name at most 32 paths".into());
-    }
-    if paths == ["*"] || paths.iter().all(|path| Field::parse(path).is_some()) {
-        return Ok(());
-    }
-    Err("may name title, description, is_complete, priority, labels and due, or be \"*\"".into())
-}
-
-/// Tells whether an update sets a field (AIP-134). Of a bad mask, those that it names beside what
-/// makes it bad, so that bad values in them are told, too.
-fn masked(paths: &[String], task: &pb::Task) -> impl Fn(Field) -> bool + use<> {
-    const ALL: [Field; 6] = [
-        Field::Title,
-        Field::Description,
-        Field::IsComplete,
-        Field::Priority,
-        Field::Labels,
-        Field::Due,
-    ];
-    let sets = |field: &Field| match paths {
-        [] => field.is_populated(task),
-        paths => paths.iter().any(|path| path == "*" || Field::parse(path) == Some(*field)),
-    };
-    let set: Vec<_> = ALL.into_iter().filter(sets).collect();
-    move |field| set.contains(&field)
 }

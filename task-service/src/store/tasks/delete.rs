@@ -1,53 +1,50 @@
-//! Deletes tasks and brings them back.
+//! Deletes tasks, softly, and undeletes them.
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
 use sqlx::PgConnection;
 
-use super::{Row, by_item, fitting};
-use crate::domain::{
-    due::TimeZone,
-    label::Labels,
-    priority::Priority,
-    task::{Deletion, MAX_BATCH_BYTES, Target, Task, TaskId},
-    text::{Description, Title},
+use super::{
+    fitting,
+    row::{TaskRow, by_item, select_tasks},
 };
+use crate::domain::task::{Deletion, MAX_BATCH_BYTES, Target, Task, TaskId};
 
-/// Tasks of an owner that are to be deleted, all or none; no task twice.
+/// Tasks of an owner to delete, all or none. No task occurs twice.
 pub(crate) struct Delete {
     pub(crate) owner: UserId,
     pub(crate) targets: Vec<Target>,
 }
 
-/// Deletes tasks. No two deletes may be of the same task.
+/// Deletes tasks. No task may occur in two deletes.
 ///
-/// Each has its outcome: as it is now, or
+/// The result for each task is the deleted task, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,
 /// - [`Error::TaskDeleted`] if it was deleted before,
-/// - [`Error::EtagMismatch`] if it is of another version than the target.
+/// - [`Error::EtagMismatch`] if the target is another version.
 ///
-/// A delete has [`Error::MessageTooLarge`] if its tasks would not fit one answer.
+/// A delete fails with [`Error::MessageTooLarge`] if its tasks exceed the limit of an answer.
 pub(crate) async fn delete(
     db: &mut PgConnection,
     deletes: &[Delete],
     deletion: Deletion,
 ) -> Result<Vec<Result<Vec<Result<Task, Error>>, Error>>, Error> {
-    let change = Change { deletion: Some(deletion), count: -1, quota: i32::MAX };
+    let change = DeletionChange { deletion: Some(deletion), count: -1, quota: i32::MAX };
     let rows = set_deletion(db, deletes, &change, deletion.delete_time).await?;
     let mut rows = rows.into_iter();
-    let mut outcome = |target: &Target| {
+    let mut result = |target: &Target| {
         let row = rows.next().flatten().ok_or(Error::TaskNotFound)?;
         if row.delete_time.is_some() && !row.is_written() {
             return Err(Error::TaskDeleted);
         }
         row.check_etag(*target)?;
-        Ok(row.into())
+        row.into_task().ok_or(Error::TaskNotFound)
     };
-    let outcomes = |delete: &Delete| fitting(delete.targets.iter().map(&mut outcome).collect());
-    Ok(deletes.iter().map(outcomes).collect())
+    let results = |delete: &Delete| fitting(delete.targets.iter().map(&mut result).collect());
+    Ok(deletes.iter().map(results).collect())
 }
 
-/// Brings a deleted task back.
+/// Undeletes a task.
 ///
 /// # Errors
 /// - [`Error::TaskNotFound`] if the owner does not have it.
@@ -60,36 +57,38 @@ pub(crate) async fn undelete(
     quota: u32,
     now: DateTime<Utc>,
 ) -> Result<Task, Error> {
-    let change = Change { deletion: None, count: 1, quota: quota.try_into().unwrap_or(i32::MAX) };
+    let limit = quota.try_into().unwrap_or(i32::MAX);
+    let change = DeletionChange { deletion: None, count: 1, quota: limit };
     let undelete = Delete { owner, targets: vec![Target { id, etag: None }] };
     let rows = set_deletion(db, &[undelete], &change, now).await?;
     let row = rows.into_iter().flatten().next().ok_or(Error::TaskNotFound)?;
     match row.delete_time {
-        None if row.is_written() => Ok(row.into()),
+        None if row.is_written() => row.into_task().ok_or(Error::TaskNotFound),
         None => Err(Error::TaskNotDeleted),
         Some(_) => Err(Error::TaskQuotaExceeded { limit: quota }),
     }
 }
 
-/// What becomes of each task, and of the number of tasks for each.
-struct Change {
+/// What to do with each task: delete or undelete it.
+struct DeletionChange {
     deletion: Option<Deletion>,
+    /// By how much each task changes the owner's count.
     count: i64,
     quota: i32,
 }
 
-/// Changes whether tasks are deleted: of each call all, if all are there, none is so already, all
-/// etags fit and the owner would not have too many. Each task as it is now, if it is there.
+/// Deletes or undeletes tasks, and returns those that exist as they are now. A call is executed as a
+/// whole or not at all: if all its tasks exist, none has the wanted state already, all etags match,
+/// and the owner stays within the quota.
 async fn set_deletion(
     db: &mut PgConnection,
     calls: &[Delete],
-    change: &Change,
+    change: &DeletionChange,
     now: DateTime<Utc>,
-) -> Result<Vec<Option<Row>>, Error> {
+) -> Result<Vec<Option<TaskRow>>, Error> {
     let calls = || calls.iter().zip(1_i32..);
     let items = || calls().flat_map(|(call, n)| call.targets.iter().map(move |t| (call, n, t)));
-    let rows = sqlx::query_as!(
-        Row,
+    let rows = select_tasks!(
         r#"with found as materialized (
             select item.call, item.position, item.revision as wanted_revision, task.*
             from (
@@ -127,14 +126,14 @@ async fn set_deletion(
             on conflict (owner_id) do update
             set revision = feed.revision + excluded.revision,
                 task_count = feed.task_count + $7 * excluded.revision
-            -- Fewer are always allowed.
+            -- A change that lowers the count is always allowed.
             where feed.task_count + $7 * excluded.revision <= greatest($8, feed.task_count)
             returning owner_id, revision
          ), numbered as materialized (
             select
                 judged.*,
                 is_ready and feed.revision is not null as is_written,
-                -- The last has the one that the feed has now.
+                -- The last one has the feed's current revision.
                 feed.revision + 1 - count(*) filter (where is_ready)
                     over (partition by owner_id order by position desc) as next_revision
             from judged
@@ -152,24 +151,15 @@ async fn set_deletion(
          )
          select
             position as "position!",
-            id as "id!: TaskId",
-            title as "title!: Title",
-            description as "description!: Description",
-            is_complete as "is_complete!",
-            priority as "priority!: Priority",
-            labels as "labels!: Labels",
-            due_time,
-            due_time_zone as "due_time_zone: TimeZone",
-            case when is_written then next_revision else revision end as "revision!",
-            revision as "previous_revision!",
-            create_time as "create_time!",
+            case when is_written then next_revision else revision end as "revision: _",
+            revision as "base_revision!",
+            null::timestamptz as "server_start: _",
             case when is_written then greatest($9, update_time) else update_time end
-                as "update_time!",
-            complete_time,
+                as "update_time: _",
             case when is_written then $5 else delete_time end as delete_time,
-            case when is_written then $6 else purge_time end as purge_time
-         from numbered
-         where id is not null"#,
+            case when is_written then $6 else purge_time end as purge_time,"#,
+        "from numbered as task
+         where id is not null",
         &items().map(|(call, ..)| call.owner.0).collect::<Vec<_>>(),
         &items().map(|(_, n, _)| n).collect::<Vec<_>>(),
         items().map(|(.., target)| target.id).collect::<Vec<_>>() as _,
@@ -179,7 +169,7 @@ async fn set_deletion(
         change.count,
         change.quota,
         now,
-        i64::try_from(MAX_BATCH_BYTES).expect("it is a few millions"),
+        i64::try_from(MAX_BATCH_BYTES).expect("it is a few million"),
     );
     Ok(by_item(rows.fetch_all(db).await?, items().count()))
 }

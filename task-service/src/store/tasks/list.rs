@@ -1,20 +1,20 @@
 //! Lists tasks, filtered and ordered.
 
 use shared::{error::Error, ids::UserId};
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use sqlx::{Execute as _, PgPool, Postgres, QueryBuilder};
 
-use super::Row;
+use super::row::{TaskRow, select_tasks};
 use crate::domain::{
     list::{Filter, List},
     order::{Cursor, Direction, Field, Key, Order, Value},
     task::Task,
 };
 
-/// The owner's tasks that fit the filter and come behind `cursor`, in this order, at most `limit`.
+/// The owner's tasks that match the filter and come after `cursor`, in this order, at most `limit`.
 ///
-/// The statement's text depends on which conditions there are and on the order, so that each order
-/// has an index to walk along: a place deep in the list is found as quickly as its beginning. What
-/// an index could find faster is spelled out, so that PostgreSQL plans by the value.
+/// The text of the statement depends on the conditions and on the order, so that each order has an
+/// index to walk along: a page deep in the list is found as fast as the first. Values for which
+/// PostgreSQL should choose the plan are part of the text, not parameters.
 pub(crate) async fn list(
     db: &PgPool,
     owner: UserId,
@@ -22,20 +22,27 @@ pub(crate) async fn list(
     cursor: Option<&Cursor>,
     limit: usize,
 ) -> Result<Vec<Task>, Error> {
-    let mut query = QueryBuilder::new(
-        "select
-            1::bigint as position,
-            id, title, description, is_complete, priority, labels, due_time, due_time_zone,
-            revision, revision as previous_revision, create_time, update_time, complete_time,
-            delete_time, purge_time
-         from task.tasks
-         where owner_id = ",
+    let mut all = select_tasks!(
+        r#"select
+            1::bigint as "position!",
+            revision as "revision: _",
+            revision as "base_revision: _",
+            null::timestamptz as "server_start: _",
+            update_time as "update_time: _",
+            delete_time,
+            purge_time,"#,
+        "from task.tasks as task
+         where owner_id = $1",
+        owner.0,
     );
-    query.push_bind(owner.0);
+    let arguments = all.take_arguments().map_err(sqlx::Error::Encode)?.expect("it has an owner");
+    // The columns by their own names: the marks are for the macro.
+    let text = all.sql().as_str().replace(": _", "");
+    let mut query = QueryBuilder::with_arguments(text, arguments);
     push_filter(&mut query, filter);
     if let Some(cursor) = cursor {
         query.push(" and ");
-        push_behind(&mut query, order, cursor);
+        push_after(&mut query, order, cursor);
     }
     query.push(" order by ");
     for &key in order.keys() {
@@ -43,8 +50,8 @@ pub(crate) async fn list(
     }
     query.push("id").push(keyword(order.last_direction()));
     query.push(" limit ").push_bind(i64::try_from(limit).expect("a page is small"));
-    let rows: Vec<Row> = query.build_query_as().fetch_all(db).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    let rows: Vec<TaskRow> = query.build_query_as().fetch_all(db).await?;
+    Ok(rows.into_iter().filter_map(TaskRow::into_task).collect())
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
@@ -77,18 +84,18 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(if has_due { " and due_time is not null" } else { " and due_time is null" });
     }
     if let Some(text) = &filter.text {
-        // A regular expression that is taken literally: it costs about the same for any text, where
-        // LIKE and strpos take seconds for some that repeat themselves.
+        // `***=` makes a regular expression literal. Its cost is about the same for any text, while
+        // LIKE and strpos take seconds for some repetitive ones.
         query.push(" and (title_folded ~ ('***=' || ").push_bind(text.clone());
         query.push(") or description_folded ~ ('***=' || ").push_bind(text.clone());
         query.push("))");
     }
 }
 
-/// Behind the cursor: later by the first key, or the same and later by the rest. Where all go in
-/// one direction this is the comparison of two rows, by which an index can be entered; otherwise
-/// the first key's bound, which says the same again, is what an index is entered by.
-fn push_behind(query: &mut QueryBuilder<Postgres>, order: &Order, cursor: &Cursor) {
+/// After the cursor: greater by the first key, or equal and greater by the rest. If all keys have the
+/// same direction, this is a row comparison, which an index supports. Otherwise the bound of the
+/// first key is repeated as a condition of its own, which an index supports.
+fn push_after(query: &mut QueryBuilder<Postgres>, order: &Order, cursor: &Cursor) {
     let keys = order.keys();
     let direction = order.last_direction();
     if keys.iter().all(|key| key.direction == direction) {
@@ -128,7 +135,8 @@ fn push_value(query: &mut QueryBuilder<Postgres>, value: &Value) {
     };
 }
 
-/// What is compared, in the words of the indexes: a task that is never due comes last either way.
+/// The expression to compare, as in the definition of its index. A task without a due time sorts
+/// last in both directions.
 fn expression(Key { field, direction }: Key) -> &'static str {
     match (field, direction) {
         (Field::CreateTime, _) => "create_time",

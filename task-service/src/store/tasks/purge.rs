@@ -1,12 +1,12 @@
-//! Removes what was deleted long ago. The one statement that is about all owners.
+//! Purges deleted tasks. This is the only statement that is not scoped to an owner.
 
 use chrono::{DateTime, Utc};
 use shared::error::Error;
 use sqlx::PgPool;
 
-/// Removes for good at most `limit` of the tasks whose time has come, the earliest first, and
-/// returns how many. Any number of replicas may do so at once: what one has taken, others pass
-/// over.
+/// Purges at most `limit` of the tasks whose `purge_time` has passed, the earliest first, and
+/// returns how many. Any number of replicas can do so at once: each skips the tasks that another
+/// has locked.
 pub(crate) async fn purge(db: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query_scalar!(
         r#"with purged as (
@@ -25,7 +25,7 @@ pub(crate) async fn purge(db: &PgPool, now: DateTime<Utc>, limit: i64) -> Result
             select owner_id, 0, 0, max(revision)
             from purged
             group by owner_id
-            -- Feeds in one order, for others that purge.
+            -- All purges lock feeds in the same order, so that they never deadlock.
             order by owner_id
             on conflict (owner_id) do update
             set purged_revision = greatest(feed.purged_revision, excluded.purged_revision)

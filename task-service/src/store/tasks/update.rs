@@ -1,35 +1,36 @@
-//! Changes the fields of tasks.
+//! Changes fields of tasks.
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
 use sqlx::PgConnection;
 
-use super::{Row, by_item, fitting};
+use super::{
+    fitting,
+    row::{by_item, select_tasks},
+};
 use crate::domain::{
-    due::TimeZone,
     label::Labels,
-    priority::Priority,
-    task::{MAX_BATCH_BYTES, Target, Task, TaskId, TaskPatch},
-    text::{Description, Folded, Title},
+    task::{MAX_BATCH_BYTES, Target, Task, TaskPatch},
+    text::Folded,
 };
 
-/// Changes of tasks of an owner, to be made all or none; no task twice.
+/// Changes to tasks of an owner, all or none. No task occurs twice.
 pub(crate) struct Update {
     pub(crate) owner: UserId,
     pub(crate) patches: Vec<(Target, TaskPatch)>,
-    /// Nothing is written, and the outcomes are the same.
+    /// Returns the same results and writes nothing.
     pub(crate) validate_only: bool,
 }
 
-/// Sets the fields that the patches hold, and the times that follow from them. A patch that changes
-/// nothing leaves `update_time` and the etag. No two updates may be of the same task.
+/// Sets the fields of the patches, and the times that follow from them. A patch that changes nothing
+/// keeps `update_time` and the etag. No task may occur in two updates.
 ///
-/// Each task has its outcome: as it is now, or
+/// The result for each task is the updated task, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,
 /// - [`Error::TaskDeleted`] if it is deleted,
-/// - [`Error::EtagMismatch`] if it is of another version than the target.
+/// - [`Error::EtagMismatch`] if the target is another version.
 ///
-/// An update has [`Error::MessageTooLarge`] if its tasks would not fit one answer.
+/// An update fails with [`Error::MessageTooLarge`] if its tasks exceed the limit of an answer.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub(crate) async fn update(
     db: &mut PgConnection,
@@ -45,8 +46,7 @@ pub(crate) async fn update(
     let folded_titles = titles.iter().map(|title| title.map(|t| Folded::of(t.as_str())));
     let folded_descriptions =
         descriptions.iter().map(|description| description.map(|d| Folded::of(d.as_str())));
-    let rows = sqlx::query_as!(
-        Row,
+    let rows = select_tasks!(
         r#"with next as materialized (
             select
                 item.call,
@@ -59,6 +59,13 @@ pub(crate) async fn update(
                 found.update_time,
                 found.delete_time,
                 found.purge_time,
+                case
+                    when coalesce(item.is_complete, found.is_complete) = found.is_complete
+                        then found.complete_time
+                    when item.is_complete then $16::timestamptz
+                end as complete_time,
+                found.id is not null and found.delete_time is null
+                    and coalesce(item.revision = found.revision, true) as is_allowed,
                 coalesce(item.title, found.title) as title,
                 coalesce(item.title_folded, found.title_folded) as title_folded,
                 coalesce(item.description, found.description) as description,
@@ -69,20 +76,14 @@ pub(crate) async fn update(
                 case when sets_due then item.due_time else found.due_time end as due_time,
                 case when sets_due then item.due_time_zone else found.due_time_zone end
                     as due_time_zone,
-                case
-                    when coalesce(item.is_complete, found.is_complete) = found.is_complete
-                        then found.complete_time
-                    when item.is_complete then $16::timestamptz
-                end as complete_time,
-                found.id is not null and found.delete_time is null
-                    and coalesce(item.revision = found.revision, true) as is_allowed,
-                coalesce(item.title <> found.title, false)
+                sets_due and (item.due_time, item.due_time_zone)
+                        is distinct from (found.due_time, found.due_time_zone)
+                    or coalesce(item.title <> found.title, false)
                     or coalesce(item.description <> found.description, false)
                     or coalesce(item.is_complete <> found.is_complete, false)
                     or coalesce(item.priority <> found.priority, false)
                     or coalesce(string_to_array(item.labels, chr(31)) <> found.labels, false)
-                    or sets_due and (item.due_time, item.due_time_zone)
-                        is distinct from (found.due_time, found.due_time_zone) as is_other
+                    as is_changed
             from (
                 select *
                 from unnest(
@@ -105,7 +106,7 @@ pub(crate) async fn update(
          ), judged as (
             select
                 next.*,
-                is_other and not validate_only and bool_and(is_allowed) over call and sum(
+                is_changed and not validate_only and bool_and(is_allowed) over call and sum(
                     octet_length(title) + octet_length(description)
                     + octet_length(array_to_string(labels, ''))
                 ) over call <= $17 as is_ready
@@ -124,7 +125,7 @@ pub(crate) async fn update(
          ), numbered as materialized (
             select
                 judged.*,
-                -- The last has the one that the feed has now.
+                -- The last one has the feed's current revision.
                 case when is_ready then feed.revision + 1 - count(*) filter (where is_ready)
                     over (partition by owner_id order by position desc) end as next_revision,
                 case when is_ready then greatest($16, update_time) end as next_update_time
@@ -151,23 +152,14 @@ pub(crate) async fn update(
          )
          select
             position as "position!",
-            id as "id!: TaskId",
-            title as "title!: Title",
-            description as "description!: Description",
-            is_complete as "is_complete!",
-            priority as "priority!: Priority",
-            labels as "labels!: Labels",
-            due_time,
-            due_time_zone as "due_time_zone: TimeZone",
-            coalesce(next_revision, revision) as "revision!",
-            revision as "previous_revision!",
-            create_time as "create_time!",
-            coalesce(next_update_time, update_time) as "update_time!",
-            complete_time,
+            coalesce(next_revision, revision) as "revision: _",
+            revision as "base_revision!",
+            null::timestamptz as "server_start: _",
+            coalesce(next_update_time, update_time) as "update_time: _",
             delete_time,
-            purge_time
-         from numbered
-         where id is not null"#,
+            purge_time,"#,
+        "from numbered as task
+         where id is not null",
         &items().map(|(update, ..)| update.owner.0).collect::<Vec<_>>(),
         &items().map(|(_, call, ..)| call).collect::<Vec<_>>(),
         items().map(|(_, _, target, _)| target.id).collect::<Vec<_>>() as _,
@@ -184,18 +176,17 @@ pub(crate) async fn update(
         due().map(|due| due.and_then(|d| d.as_ref()?.zone())).collect::<Vec<_>>() as _,
         &items().map(|(update, ..)| update.validate_only).collect::<Vec<_>>(),
         now,
-        i64::try_from(MAX_BATCH_BYTES).expect("it is a few millions"),
+        i64::try_from(MAX_BATCH_BYTES).expect("it is a few million"),
     );
     let mut rows = by_item(rows.fetch_all(db).await?, titles.len()).into_iter();
-    let outcome = |(target, _): &(Target, _)| {
+    let mut result = |(target, _): &(Target, _)| {
         let row = rows.next().flatten().ok_or(Error::TaskNotFound)?;
         if row.delete_time.is_some() {
             return Err(Error::TaskDeleted);
         }
         row.check_etag(*target)?;
-        Ok(row.into())
+        row.into_task().ok_or(Error::TaskNotFound)
     };
-    let mut outcome = outcome;
-    let outcomes = |update: &Update| fitting(update.patches.iter().map(&mut outcome).collect());
-    Ok(updates.iter().map(outcomes).collect())
+    let results = |update: &Update| fitting(update.patches.iter().map(&mut result).collect());
+    Ok(updates.iter().map(results).collect())
 }

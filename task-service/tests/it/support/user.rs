@@ -1,4 +1,4 @@
-//! Somebody with tasks, and what they do with them.
+//! A user and their calls.
 
 use prost_types::FieldMask;
 use proto::task::v1 as pb;
@@ -9,7 +9,7 @@ use tonic::{Response, Status};
 
 use super::Client;
 
-/// Somebody with tasks.
+/// A user with a client.
 #[derive(Clone)]
 pub(crate) struct User {
     pub(crate) id: UserId,
@@ -23,7 +23,7 @@ impl User {
         answer.into_inner().task.expect("a task is returned")
     }
 
-    /// Asks for this task to be created.
+    /// Calls CreateTask.
     pub(crate) async fn try_create(
         &self,
         task: pb::Task,
@@ -38,7 +38,7 @@ impl User {
         answer.into_inner().task.expect("a task is returned")
     }
 
-    /// Asks for a task.
+    /// Calls GetTask.
     pub(crate) async fn try_get(
         &self,
         task_id: &str,
@@ -46,13 +46,13 @@ impl User {
         self.client.clone().get_task(pb::GetTaskRequest { task_id: task_id.into() }).await
     }
 
-    /// Changes what the mask names to what `task` holds.
+    /// Updates a task and returns it.
     pub(crate) async fn update(&self, task: pb::Task, mask: &[&str]) -> pb::Task {
         let answer = self.try_update(task, mask).await.expect("it is updated");
         answer.into_inner().task.expect("a task is returned")
     }
 
-    /// Asks for what the mask names to be changed to what `task` holds. An empty mask is not sent.
+    /// Calls UpdateTask. An empty mask is not sent.
     pub(crate) async fn try_update(
         &self,
         task: pb::Task,
@@ -70,7 +70,7 @@ impl User {
         answer.into_inner().task.expect("the task is returned")
     }
 
-    /// Asks for a task to be deleted, in this version if there is one.
+    /// Calls DeleteTask. An empty etag means any version.
     pub(crate) async fn try_delete(
         &self,
         task_id: &str,
@@ -80,13 +80,13 @@ impl User {
         self.client.clone().delete_task(request).await
     }
 
-    /// Brings a deleted task back and returns it.
+    /// Undeletes a task and returns it.
     pub(crate) async fn undelete(&self, id: &str) -> pb::Task {
         let answer = self.try_undelete(id).await.expect("it is undeleted");
         answer.into_inner().task.expect("the task is returned")
     }
 
-    /// Asks for a deleted task to be brought back.
+    /// Calls UndeleteTask.
     pub(crate) async fn try_undelete(
         &self,
         task_id: &str,
@@ -100,7 +100,7 @@ impl User {
         self.try_page(page_size, page_token).await.expect("it is listed").into_inner()
     }
 
-    /// Asks for one page of the user's tasks.
+    /// Calls ListTasks without a filter.
     pub(crate) async fn try_page(
         &self,
         page_size: i32,
@@ -115,7 +115,7 @@ impl User {
         self.try_list(request).await.expect("it is listed").into_inner().tasks
     }
 
-    /// Asks for a page of this list.
+    /// Calls ListTasks.
     pub(crate) async fn try_list(
         &self,
         request: pb::ListTasksRequest,
@@ -180,8 +180,7 @@ impl User {
             .await;
     }
 
-    /// How many tasks the user has that are not deleted, by the word of the database and of their
-    /// feed.
+    /// How many tasks the user has, without deleted ones. Checks that the feed counts the same.
     pub(crate) async fn count(&self, database: &TestDatabase) -> i64 {
         let sql = format!(
             "select

@@ -1,4 +1,4 @@
-//! Calls whose messages are bytes that a test wrote.
+//! Calls whose messages are raw bytes.
 
 use test_support::with_token;
 use tonic::{

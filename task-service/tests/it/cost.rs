@@ -1,0 +1,5 @@
+//! What a call costs: rows, plans and bytes.
+
+mod page_bytes;
+mod query_plan;
+mod rows_read;

@@ -1,0 +1,8 @@
+//! What an operator sees and relies on: health, metrics, logs, traces, reflection and purges.
+
+mod health;
+mod log;
+mod operations_port;
+mod purge;
+mod reflection;
+mod trace;

@@ -1,0 +1,9 @@
+//! GetTask and ListTasks.
+
+mod filter;
+mod first_page_cache;
+mod get;
+mod list;
+mod order;
+mod page_token;
+mod page_walk;
