@@ -20,7 +20,7 @@ const REQUIRED: [&str; 1] = ["title"];
 /// The settable fields and the values that a message has for them.
 type Values = BTreeMap<String, Value>;
 
-/// The settable fields. Messages of one pool only are comparable, so that there is one for all tests.
+/// The settable fields. Messages are comparable only within one pool, so all tests share it.
 static SETTABLE: LazyLock<Vec<FieldDescriptor>> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).expect("it is a descriptor set");
     let task = pool.get_message_by_name("tandem.task.v1.Task").expect("Task is in the protos");
@@ -115,9 +115,9 @@ async fn by_each_call(user: &User, task: &pb::Task) -> Vec<(&'static str, pb::Ta
     let updated_by_batch = update_batch(user, unchanged, &[]).await;
     let deleted = user.delete(&id).await;
     let undeleted = user.undelete(&id).await;
-    let deletes = vec![pb::DeleteTaskRequest { task_id: id.clone(), etag: String::new() }];
-    let deletes = pb::BatchDeleteTasksRequest { requests: deletes };
-    let deleted_by_batch = client.batch_delete_tasks(deletes).await.unwrap().into_inner().tasks;
+    let requests = vec![pb::DeleteTaskRequest { task_id: id.clone(), etag: String::new() }];
+    let batch = pb::BatchDeleteTasksRequest { requests };
+    let deleted_by_batch = client.batch_delete_tasks(batch).await.unwrap().into_inner().tasks;
     let find = |tasks: Vec<pb::Task>| tasks.into_iter().find(|task| task.id == id).unwrap();
     vec![
         ("GetTask", user.get(&id).await),
