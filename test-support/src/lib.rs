@@ -1,12 +1,14 @@
-//! What the tests of both services need: a database for each test, a service on a port of its own,
-//! an issuer whose keys the test holds, a collector of traces, and errors that read well in an
-//! assertion.
+//! Support for the tests of both services: a database for each test, a service in this process or
+//! its real program, an issuer whose keys the test holds, a trace collector, and errors that read
+//! well in an assertion.
 
 mod authority;
 mod collector;
 mod database;
 mod issuer;
 mod ops;
+mod program;
+mod request;
 mod service;
 mod status;
 
@@ -14,5 +16,7 @@ pub use authority::TestAuthority;
 pub use collector::TestCollector;
 pub use database::TestDatabase;
 pub use issuer::{TestIssuer, TestKey, claims};
+pub use program::{Ended, Program, run};
+pub use request::{bearer, with_authorization, with_token};
 pub use service::{Service, eventually};
 pub use status::{Refusal, refusal};
