@@ -105,7 +105,7 @@ async fn by_each_call(user: &User, task: &pb::Task) -> Vec<(&'static str, pb::Ta
     let created_by_batch = create_batch(user, task, false).await;
     let validated = create_batch(user, task, true).await;
     let get_batch = pb::BatchGetTasksRequest { task_ids: vec![id.clone()] };
-    let got_by_batch = client.batch_get_tasks(get_batch).await.unwrap().into_inner().tasks;
+    let got = client.batch_get_tasks(get_batch).await.expect("the task is found").into_inner();
     let newest = pb::ListTasksRequest { order_by: "create_time desc".into(), ..Default::default() };
     let listed = user.list(newest).await;
     let by_title = pb::ListTasksRequest { order_by: "title".into(), ..Default::default() };
@@ -117,21 +117,24 @@ async fn by_each_call(user: &User, task: &pb::Task) -> Vec<(&'static str, pb::Ta
     let undeleted = user.undelete(&id).await;
     let requests = vec![pb::DeleteTaskRequest { task_id: id.clone(), etag: String::new() }];
     let batch = pb::BatchDeleteTasksRequest { requests };
-    let deleted_by_batch = client.batch_delete_tasks(batch).await.unwrap().into_inner().tasks;
-    let find = |tasks: Vec<pb::Task>| tasks.into_iter().find(|task| task.id == id).unwrap();
+    let deleted_by_batch =
+        client.batch_delete_tasks(batch).await.expect("the task is deleted").into_inner();
+    let find = |tasks: Vec<pb::Task>| {
+        tasks.into_iter().find(|task| task.id == id).expect("the task is returned")
+    };
     vec![
         ("GetTask", user.get(&id).await),
         ("BatchCreateTasks", created_by_batch.clone()),
         ("GetTask after BatchCreateTasks", user.get(&created_by_batch.id).await),
         ("validate_only", validated),
-        ("BatchGetTasks", find(got_by_batch)),
+        ("BatchGetTasks", find(got.tasks)),
         ("ListTasks, first page", find(listed)),
         ("ListTasks, by title", find(sorted)),
         ("UpdateTask", updated),
         ("BatchUpdateTasks", updated_by_batch),
         ("DeleteTask", deleted),
         ("UndeleteTask", undeleted),
-        ("BatchDeleteTasks", find(deleted_by_batch)),
+        ("BatchDeleteTasks", find(deleted_by_batch.tasks)),
     ]
 }
 
