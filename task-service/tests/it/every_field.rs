@@ -62,7 +62,9 @@ fn task_with(fields: &[FieldDescriptor], n: i32) -> pb::Task {
     for field in SETTABLE.iter().filter(|field| REQUIRED.contains(&field.name())) {
         task.set_field(field, sample(field, 1));
     }
-    fields.iter().for_each(|field| task.set_field(field, sample(field, n)));
+    for field in fields {
+        task.set_field(field, sample(field, n));
+    }
     task.transcode_to().expect("it is a Task")
 }
 
