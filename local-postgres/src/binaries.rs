@@ -1,4 +1,4 @@
-//! Finds installed PostgreSQL server binaries; what they are used for is not here.
+//! Finds installed PostgreSQL server binaries. Running a server with them is not here.
 
 use std::{
     env, fs,
@@ -8,18 +8,19 @@ use std::{
 
 use crate::Error;
 
-/// Older ones may work, and are not tested.
+/// Older major versions are not tested.
 pub(crate) const OLDEST_MAJOR: u32 = 15;
 
 /// One installed major version.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Installation {
-    /// Holds `postgres` and `initdb`; without symbolic links.
+    /// Holds `postgres` and `initdb`; resolved, without symbolic links.
     pub(crate) bin_dir: PathBuf,
     pub(crate) major: u32,
 }
 
-/// The installation for a directory that holds data of these major versions (none: a new one).
+/// The installation for a directory that holds data of these major versions; the newest one if the
+/// list is empty.
 pub(crate) fn find(data_dir: &Path, data_majors: &[u32]) -> Result<Installation, Error> {
     let Surroundings { pg_bin_dir, path } = surroundings();
     let installed = match pg_bin_dir {
@@ -36,7 +37,7 @@ struct Surroundings {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "where programs are installed is a fact about the machine, not a setting of a service"
+    reason = "the location of programs is a fact about the machine, not a setting of a service"
 )]
 fn surroundings() -> Surroundings {
     Surroundings {
@@ -54,7 +55,7 @@ fn from_bin_dir(dir: PathBuf) -> Result<Installation, Error> {
     Err(Error::BadBinDir { dir, problem })
 }
 
-/// Directories that may hold `postgres`, the preferred ones first.
+/// Directories that may hold `postgres`, preferred ones first.
 fn usual_places(path: &[PathBuf]) -> Vec<PathBuf> {
     let mut places = path.to_vec();
     places.extend(output(Command::new("pg_config").arg("--bindir")).map(PathBuf::from));
@@ -77,12 +78,12 @@ fn usual_places(path: &[PathBuf]) -> Vec<PathBuf> {
     places
 }
 
-/// Newest first; of one major version, in the order of the places.
+/// Newest major version first. Installations of the same major version keep the order of `places`.
 fn installations_in(places: Vec<PathBuf>) -> Vec<Installation> {
     let mut seen = Vec::new();
     let mut found = Vec::new();
     for place in places {
-        // Often a link, such as /usr/local/bin/postgres into /usr/lib/postgresql/15/bin.
+        // Often a link, such as /usr/local/bin/postgres to /usr/lib/postgresql/15/bin/postgres.
         let Ok(program) = fs::canonicalize(place.join("postgres")) else { continue };
         let Some(bin_dir) = program.parent().map(Path::to_path_buf) else { continue };
         if !seen.contains(&bin_dir) {
@@ -102,7 +103,7 @@ fn installation(dir: &Path) -> Option<Installation> {
     bin_dir.join("initdb").is_file().then_some(Installation { bin_dir, major })
 }
 
-/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` and `… 19devel` are 15 and 19.
+/// 15 from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, and 19 from `… 19devel`.
 fn major_in(version: &str) -> Option<u32> {
     let number = version.split_once(')')?.1.trim_start();
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
@@ -139,8 +140,8 @@ fn choose(
 mod tests {
     use super::*;
 
-    /// A script in place of `postgres`, written by another process: a file that this one holds
-    /// open for writing cannot be run.
+    /// Installs a script as `postgres`. Another process writes it, because Linux does not execute a
+    /// file that this process, or a child that it forks meanwhile, has open for writing.
     fn install(root: &Path, name: &str, version: &str) -> PathBuf {
         let dir = root.join(name);
         let script = "mkdir $1; cd $1; echo \"#!/bin/sh\necho '$2'\" >postgres; \
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_comes_first_and_links_count_once() {
+    fn the_newest_version_comes_first_and_a_link_is_not_counted_twice() {
         let root = tempfile::tempdir().unwrap();
         let old = install(root.path(), "a", "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)");
         let new = install(root.path(), "b", "postgres (PostgreSQL) 19devel");
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_major_of_the_data_decides() {
+    fn the_major_version_of_existing_data_is_chosen() {
         let installed = |majors: &[u32]| -> Vec<Installation> {
             let bin_dir = PathBuf::from("/bin");
             majors.iter().map(|&major| Installation { bin_dir: bin_dir.clone(), major }).collect()
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn the_error_says_what_is_missing_and_how_to_install_it() {
         let none = choose(vec![], Path::new("/data"), &[]).unwrap_err().to_string();
         assert!(none.contains("none is installed"), "{none}");
         for hint in ["apt", "dnf", "apk", "brew", "DATABASE_URL", "docker compose up"] {

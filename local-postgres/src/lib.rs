@@ -1,11 +1,12 @@
 //! A private PostgreSQL from installed binaries (15 or newer): durable for `cargo run`,
-//! throw-away for tests.
+//! throwaway for tests.
 //!
-//! It listens on a Unix socket in a directory that only its user can enter: no port, no password,
-//! invisible to others. It ends with this process, however that ends, `kill -9` included, and so
-//! does a throw-away server's directory. Its log is `pg-<major>.log`, beside the data.
+//! The server listens on a Unix socket in a directory that only its user can enter. It needs no port
+//! and no password, and other users cannot reach it. When this process ends, even by `kill -9`, the
+//! server stops and the directory of a throwaway server is removed. The log is `pg-<major>.log`,
+//! beside the data.
 //!
-//! Everything here blocks: call it by `spawn_blocking` from asynchronous code.
+//! Every function here blocks: call it through `spawn_blocking` from asynchronous code.
 
 mod binaries;
 mod cluster;
@@ -29,21 +30,21 @@ use crate::{
 };
 pub use crate::{error::Error, places::durable_dir};
 
-/// A running server; dropping it stops it quietly, and waits for that.
+/// A running server. Dropping it stops the server, waits for the end, and ignores errors.
 #[derive(Debug)]
 pub struct LocalPostgres {
-    // First, so that it is dropped first: the sweeper waits for its end.
+    // Declared first to be dropped first: the drop of the sweeper waits for the server's end.
     postmaster: Option<Watched>,
     sweeper: Sweeper,
     cluster: Cluster,
 }
 
 impl LocalPostgres {
-    /// Starts a server whose data stay in `dir`, which is created if need be and is locked while
-    /// this process lives. The same directory always gives the same URL.
+    /// Starts a server that keeps its data in `dir`. The directory is created if it does not exist,
+    /// and is locked while the server runs. The same directory always gives the same URL.
     ///
-    /// The binaries are of the major version that made the data, or the newest for new data. As
-    /// root, pass what [`durable_dir`] says.
+    /// The binaries are of the major version that created the data, or the newest for new data. If
+    /// this process may be root, pass the result of [`durable_dir`].
     pub fn durable(dir: &Path) -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
         let dir = places::absolute(dir)?;
@@ -52,14 +53,15 @@ impl LocalPostgres {
         Self::start(run_as, installation, Durability::Durable, &dir)
     }
 
-    /// Starts an empty server in a new directory, in memory where there is room, which is removed
-    /// in the end. It does not sync or vacuum, and takes 200 connections.
+    /// Starts an empty server in a new directory, which is removed when the server stops. The
+    /// directory is in memory if that has enough free space. The server does not sync or vacuum, and
+    /// accepts 200 connections.
     pub fn throwaway() -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
         let installation = binaries::find(Path::new(""), &[])?;
         let dir = places::create_throwaway(&run_as)?;
         let server = Self::start(run_as, installation, Durability::Throwaway, dir.path())?;
-        // The sweeper has it now.
+        // From here on, the sweeper removes it.
         let _ = dir.keep();
         Ok(server)
     }
@@ -87,11 +89,12 @@ impl LocalPostgres {
         Ok(Self { postmaster, sweeper, cluster })
     }
 
-    /// The URL of a database, whether or not it exists, for sqlx and libpq; `postgres` does.
+    /// The URL of a database, for sqlx and libpq. Only `postgres` exists in a new cluster.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let socket_dir = self.cluster.socket_dir.to_str().expect("it was chosen to be Unicode");
-        // All that PG* variables in the caller's environment would otherwise decide.
+        let socket_dir =
+            self.cluster.socket_dir.to_str().expect("`short_socket_dir` makes it Unicode");
+        // Complete, so that the client's PGHOST, PGUSER and the like have no effect.
         format!(
             "postgres://postgres@localhost:5432/{}?host={}&sslmode=disable",
             percent_encode(database),
@@ -105,19 +108,19 @@ impl LocalPostgres {
         self.cluster.installation.major
     }
 
-    /// Where the binaries are that it runs from, and PostgreSQL's other programs.
+    /// The directory of the server's binaries, and of PostgreSQL's other programs.
     #[must_use]
     pub fn bin_dir(&self) -> &Path {
         &self.cluster.installation.bin_dir
     }
 
-    /// Whether the server is there: not after [`Self::halt`], a crash, or somebody else's stop.
+    /// Whether the server runs. False after [`Self::halt`], a crash, or a stop from outside.
     pub fn is_running(&mut self) -> bool {
         self.postmaster.as_mut().is_some_and(|postmaster| matches!(postmaster.try_wait(), Ok(None)))
     }
 
-    /// Stops the server and keeps its data, a throw-away server's too, until [`Self::resume`]:
-    /// for tests of an outage. An error says that the server had crashed, or did so now.
+    /// Stops the server and keeps its data until [`Self::resume`], also those of a throwaway server:
+    /// for tests of an outage. Returns an error if the server has crashed.
     pub fn halt(&mut self) -> Result<(), Error> {
         let Some(postmaster) = self.postmaster.take() else { return Ok(()) };
         let status =
@@ -128,14 +131,14 @@ impl LocalPostgres {
         Err(self.cluster.failure(format!("PostgreSQL ended with {status}")))
     }
 
-    /// Starts the server again, with the same data and URL, after [`Self::halt`] or a crash.
+    /// Restarts the server after [`Self::halt`] or a crash, with the same data and URL.
     pub fn resume(&mut self) -> Result<(), Error> {
         self.postmaster = None;
         self.postmaster = Some(self.cluster.start(&self.sweeper)?);
         Ok(())
     }
 
-    /// Disconnects all clients, stops the server, and waits until all is cleared away.
+    /// Disconnects all clients, stops the server, and waits until its files are removed.
     pub fn stop(mut self) -> Result<(), Error> {
         self.halt()
     }
@@ -146,7 +149,7 @@ fn percent_encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(byte.into());
         } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes whatever is written to it");
+            write!(encoded, "%{byte:02X}").expect("writing to a String cannot fail");
         }
         encoded
     })

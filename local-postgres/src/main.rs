@@ -1,5 +1,5 @@
-//! Runs a command with `DATABASE_URL` naming an empty database that ends with it: for tools that
-//! want a database, such as `cargo sqlx prepare`.
+//! Runs a command with `DATABASE_URL` set to an empty database, which is removed when the command
+//! ends. It serves tools that need a database, such as `cargo sqlx prepare`.
 
 use std::{
     env,

@@ -1,4 +1,5 @@
-//! Whom PostgreSQL runs as: it refuses root, so root hands its programs to another user.
+//! The user that PostgreSQL runs as. PostgreSQL does not run as root, so root runs it as another
+//! user.
 
 use std::{
     env,
@@ -21,57 +22,57 @@ use crate::Error;
 #[derive(Debug)]
 pub(crate) struct RunAs {
     uid: Uid,
-    /// Somebody other than ourselves, because we are root.
-    other: Option<User>,
+    /// Set if this process is root, and so must switch to another user.
+    switch_to: Option<User>,
 }
 
 impl RunAs {
     pub(crate) fn detect() -> Result<Self, Error> {
         let uid = Uid::effective();
         if !uid.is_root() {
-            return Ok(Self { uid, other: None });
+            return Ok(Self { uid, switch_to: None });
         }
         let user = ["postgres", "nobody"]
             .into_iter()
             .find_map(|name| User::from_name(name).ok().flatten())
             .ok_or(Error::NoUnprivilegedUser)?;
-        Ok(Self { uid: user.uid, other: Some(user) })
+        Ok(Self { uid: user.uid, switch_to: Some(user) })
     }
 
-    /// Whether it is another user than ours, which is root.
+    /// Whether this process is root, and PostgreSQL runs as another user.
     pub(crate) fn is_switched(&self) -> bool {
-        self.other.is_some()
+        self.switch_to.is_some()
     }
 
     pub(crate) fn uid(&self) -> u32 {
         self.uid.as_raw()
     }
 
-    /// A command that this user runs, without our environment: it may hold secrets of ours, and
-    /// what it says of PostgreSQL, the locale and the time zone is not meant for this server.
+    /// A command that runs as this user, without this process's environment: that may hold secrets,
+    /// and its variables for PostgreSQL, the locale and the time zone are not meant for this server.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         let needed = env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH");
         command.env_clear().envs(needed).envs([("LC_ALL", "C"), ("TZ", "UTC")]).current_dir("/");
-        if let Some(user) = &self.other {
-            // Also drops our supplementary groups.
+        if let Some(user) = &self.switch_to {
+            // `uid` also drops root's supplementary groups.
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
         command
     }
 
-    /// Creates a directory that belongs to this user and is closed to all others.
+    /// Creates a directory that belongs to this user and that other users cannot enter.
     pub(crate) fn create_private_dir(&self, dir: &Path) -> Result<(), Error> {
         DirBuilder::new().mode(0o700).create(dir).map_err(Error::io("create", dir))?;
-        let Some(user) = &self.other else { return Ok(()) };
+        let Some(user) = &self.switch_to else { return Ok(()) };
         unix_fs::chown(dir, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-            .map_err(Error::io("give away", dir))
+            .map_err(Error::io("change the owner of", dir))
     }
 
-    /// May this user go to `dir`, or to as much of it as exists? The kernel is asked, since mode
-    /// bits are not all that it looks at.
+    /// Checks that this user can enter `dir`, or its nearest ancestor that exists. A shell tries it,
+    /// because access depends on more than mode bits.
     pub(crate) fn check_reach(&self, dir: &Path) -> Result<(), Error> {
-        let Some(user) = &self.other else { return Ok(()) };
+        let Some(user) = &self.switch_to else { return Ok(()) };
         let existing = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
         let went = self
             .command("/bin/sh")

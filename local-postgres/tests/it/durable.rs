@@ -1,4 +1,4 @@
-//! A server whose data are kept.
+//! A server that keeps its data.
 
 use std::{
     fs::{self, Permissions},
@@ -14,7 +14,7 @@ use crate::{child::Process, cluster_of, eventually_left, execute, open_dir, quer
 #[test]
 fn data_outlive_a_restart_at_the_same_url() {
     let dir = open_dir();
-    let home = dir.path().join("made/if need, be \"100%\" ok? é");
+    let home = dir.path().join("made/if not there, be \"100%\" ok? é");
     let server = LocalPostgres::durable(&home).unwrap();
     let url = server.url("postgres");
     assert!(server.major() >= 15);
@@ -41,7 +41,7 @@ fn only_its_user_can_enter() {
 }
 
 #[test]
-fn a_second_process_is_told_who_has_it() {
+fn a_directory_in_use_is_refused_with_the_pid_of_its_user() {
     let dir = open_dir();
     let mut process = Process::durable(dir.path());
     process.url();
@@ -70,9 +70,9 @@ fn a_long_path_gets_a_short_socket() {
     let mut process = Process::durable(&home);
     assert_eq!(process.url(), url);
     drop(process);
-    crate::eventually("the short directory is gone", || !Path::new(&short).exists());
+    crate::eventually("the short directory is removed", || !Path::new(&short).exists());
 
-    // As anybody may.
+    // Any user can create it while no server runs.
     fs::create_dir(&short).unwrap();
     fs::set_permissions(&short, Permissions::from_mode(0o755)).unwrap();
     let untrusted = LocalPostgres::durable(&home).unwrap_err();
@@ -81,7 +81,7 @@ fn a_long_path_gets_a_short_socket() {
 }
 
 #[test]
-fn the_log_says_why_it_did_not_start() {
+fn the_error_contains_the_log_of_a_failed_start() {
     let dir = open_dir();
     let server = LocalPostgres::durable(dir.path()).unwrap();
     let cluster = cluster_of(&server.url("postgres"));
@@ -92,7 +92,7 @@ fn the_log_says_why_it_did_not_start() {
 }
 
 #[test]
-fn data_of_a_version_that_is_not_installed_are_left_alone() {
+fn data_of_a_version_that_is_not_installed_are_not_touched() {
     let dir = open_dir();
     fs::create_dir(dir.path().join("pg-99")).unwrap();
     let error = LocalPostgres::durable(dir.path()).unwrap_err();
@@ -100,7 +100,7 @@ fn data_of_a_version_that_is_not_installed_are_left_alone() {
 }
 
 #[test]
-fn root_takes_a_directory_that_postgresql_can_enter() {
+fn root_uses_a_directory_that_postgresql_can_enter() {
     let private = open_dir();
     fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
     let preferred = private.path().join("clone/.tandem");
@@ -113,7 +113,7 @@ fn root_takes_a_directory_that_postgresql_can_enter() {
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         LocalPostgres::durable(&chosen).unwrap().stop().unwrap();
         fs::remove_dir_all(&chosen).unwrap();
-        let _ = fs::remove_dir("/var/lib/tandem"); // unless there is more in it
+        let _ = fs::remove_dir("/var/lib/tandem"); // unless it holds other data
     } else {
         assert_eq!(chosen, preferred);
     }
@@ -122,9 +122,9 @@ fn root_takes_a_directory_that_postgresql_can_enter() {
 }
 
 #[test]
-fn root_keeps_nothing_in_the_directory_of_somebody_else() {
+fn root_refuses_the_directory_of_another_user() {
     if !Uid::effective().is_root() {
-        return; // Only root could be tricked.
+        return; // Only root may write to the directory of another user.
     }
     let dir = open_dir();
     std::os::unix::fs::chown(dir.path(), Some(65534), None).unwrap();

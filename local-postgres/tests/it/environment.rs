@@ -1,16 +1,16 @@
-//! What the environment says is heeded or kept away from PostgreSQL.
+//! The environment variables that apply, and those that do not reach PostgreSQL.
 
 use crate::{child::Process, execute, query};
 
 #[test]
-fn a_wrong_pg_bin_dir_is_an_error_and_not_ignored() {
+fn a_wrong_pg_bin_dir_is_an_error() {
     let mut process = Process::spawn("throwaway", &[("PG_BIN_DIR", "/nowhere")]);
     let error = process.answer().unwrap_err();
     assert!(error.contains("PG_BIN_DIR is /nowhere, which does not hold"), "{error}");
 }
 
 #[test]
-fn a_right_pg_bin_dir_is_enough() {
+fn pg_bin_dir_is_used_without_a_search_of_path() {
     let mut process = Process::throwaway();
     let bin_dir = query(&process.url(), "select setting from pg_config where name = 'BINDIR'");
     let mut process =
@@ -19,7 +19,7 @@ fn a_right_pg_bin_dir_is_enough() {
 }
 
 #[test]
-fn settings_of_libpq_and_postgresql_stay_outside() {
+fn variables_of_libpq_and_postgresql_are_ignored() {
     let env =
         [("PGDATA", "/nowhere"), ("PGPORT", "1"), ("PGHOST", "nowhere"), ("PGOPTIONS", "-c x=y")];
     let mut process = Process::spawn("throwaway", &env);
@@ -27,7 +27,7 @@ fn settings_of_libpq_and_postgresql_stay_outside() {
 }
 
 #[test]
-fn what_else_our_environment_holds_is_not_for_postgresql() {
+fn other_variables_do_not_reach_postgresql() {
     let mut process = Process::spawn("throwaway", &[("AUTH_ROOT_KEY", "secret")]);
     let url = process.url();
     execute(&url, "create table environment (line text); copy environment from program 'env'");
