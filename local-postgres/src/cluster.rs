@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
@@ -12,7 +13,11 @@ use crate::{
     binaries::Installation,
     run_as::RunAs,
     supervisor::{Sweeper, Watched},
+    wait::{Cancelled, check, poll},
 };
+
+/// Creation takes a second, and syncing its files to a busy disk can take long.
+const INITDB_WITHIN: Duration = Duration::from_mins(5);
 
 /// Whether the data outlive the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,21 +55,27 @@ pub(crate) fn majors_in(home: &Path) -> Vec<u32> {
 
 impl Cluster {
     /// Creates the cluster unless it exists. If the creation is interrupted, the next call repeats it.
-    pub(crate) fn ensure(&self, sweeper: &Sweeper) -> Result<(), Error> {
+    pub(crate) fn ensure(&self, sweeper: &Sweeper, cancelled: Cancelled) -> Result<(), Error> {
         if self.dir.exists() {
             return Ok(());
         }
         let unfinished = self.dir.with_extension("new");
         // C.UTF-8 sorts like C, and converts the case of all letters. Some versions of macOS lack it.
-        let mut ended = self.initdb(&unfinished, "C.UTF-8", sweeper);
+        let mut ended = self.initdb(&unfinished, "C.UTF-8", sweeper, cancelled);
         if let Err(Error::Failed { .. }) = ended {
-            ended = self.initdb(&unfinished, "C", sweeper);
+            ended = self.initdb(&unfinished, "C", sweeper, cancelled);
         }
         ended?;
         fs::rename(&unfinished, &self.dir).map_err(Error::io("create", &self.dir))
     }
 
-    fn initdb(&self, dir: &Path, locale: &str, sweeper: &Sweeper) -> Result<(), Error> {
+    fn initdb(
+        &self,
+        dir: &Path,
+        locale: &str,
+        sweeper: &Sweeper,
+        cancelled: Cancelled,
+    ) -> Result<(), Error> {
         if dir.exists() {
             fs::remove_dir_all(dir).map_err(Error::io("remove", dir))?;
         }
@@ -82,13 +93,17 @@ impl Cluster {
                 command.extend(["--no-sync", "--wal-segsize=1"].map(OsString::from));
             }
         }
-        let status = Watched::spawn(&self.run_as, command, sweeper, self.new_log()?)
-            .and_then(Watched::wait)
+        let mut running = Watched::spawn(&self.run_as, command, sweeper, self.new_log()?)
             .map_err(Error::io("run", &initdb))?;
-        if status.success() {
-            return Ok(());
+        let status = poll(INITDB_WITHIN, || {
+            check(cancelled)?;
+            running.try_wait().map_err(Error::io("wait for", &initdb))
+        })?;
+        match status {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(self.failure(format!("initdb ended with {status}"))),
+            None => Err(self.failure(format!("initdb did not end within {INITDB_WITHIN:?}"))),
         }
-        Err(self.failure(format!("initdb ended with {status}")))
     }
 
     /// The log of the program started last. It is beside the data.

@@ -11,10 +11,12 @@ use crate::binaries::OLDEST_MAJOR;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No usable PostgreSQL is installed in the usual places.
-    #[error("{}\n{INSTALL}", none_usable(*.older))]
+    #[error("{}\n{INSTALL}", none_usable(*.older, .skipped))]
     NotInstalled {
         /// The newest installed major version, if it is too old.
         older: Option<u32>,
+        /// Each directory that was skipped, with the reason.
+        skipped: Vec<String>,
     },
 
     /// `PG_BIN_DIR` is set to an unusable directory.
@@ -94,6 +96,10 @@ pub enum Error {
         tail: String,
     },
 
+    /// The caller cancelled the start.
+    #[error("the start of PostgreSQL was cancelled")]
+    Cancelled,
+
     /// The operating system returned an error.
     #[error(
         "cannot {action} {path}: {source}; check this user's permissions and limits, and the free \
@@ -126,11 +132,14 @@ Do one of these:
   your own server     set DATABASE_URL
   containers          docker compose up";
 
-fn none_usable(older: Option<u32>) -> String {
-    match older {
-        Some(major) => format!(
-            "PostgreSQL {OLDEST_MAJOR} or newer is needed, and the newest installed is {major}."
-        ),
-        None => format!("PostgreSQL {OLDEST_MAJOR} or newer is needed, and none is installed."),
+fn none_usable(older: Option<u32>, skipped: &[String]) -> String {
+    let installed = match older {
+        Some(major) => format!("the newest installed is {major}"),
+        None => "none is installed".to_owned(),
+    };
+    let mut text = format!("PostgreSQL {OLDEST_MAJOR} or newer is needed, and {installed}.");
+    for directory in skipped {
+        text.extend(["\nSkipped: ", directory]);
     }
+    text
 }

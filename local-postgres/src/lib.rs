@@ -15,7 +15,9 @@ mod places;
 mod postmaster;
 mod process;
 mod run_as;
+mod stray;
 mod supervisor;
+mod wait;
 
 use std::{
     fmt::Write,
@@ -27,6 +29,7 @@ use crate::{
     cluster::{Cluster, Durability},
     run_as::RunAs,
     supervisor::{Sweeper, Watched},
+    wait::Cancelled,
 };
 pub use crate::{error::Error, places::durable_dir};
 
@@ -46,11 +49,17 @@ impl LocalPostgres {
     /// The binaries are of the major version that created the data, or the newest for new data. If
     /// this process may be root, pass the result of [`durable_dir`].
     pub fn durable(dir: &Path) -> Result<Self, Error> {
+        Self::durable_unless(dir, &|| false)
+    }
+
+    /// Like [`Self::durable`], and stops what it has started once `cancelled` returns true. It calls
+    /// `cancelled` every few milliseconds.
+    pub fn durable_unless(dir: &Path, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
         let dir = places::absolute(dir)?;
         places::prepare(&run_as, &dir)?;
-        let installation = binaries::find(&dir, &cluster::majors_in(&dir))?;
-        Self::start(run_as, installation, Durability::Durable, &dir)
+        let installation = binaries::find(&run_as, &dir, &cluster::majors_in(&dir))?;
+        Self::start(run_as, installation, Durability::Durable, &dir, cancelled)
     }
 
     /// Starts an empty server in a new directory, which is removed when the server stops. The
@@ -58,9 +67,10 @@ impl LocalPostgres {
     /// accepts 200 connections.
     pub fn throwaway() -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
-        let installation = binaries::find(Path::new(""), &[])?;
+        let installation = binaries::find(&run_as, Path::new(""), &[])?;
         let dir = places::create_throwaway(&run_as)?;
-        let server = Self::start(run_as, installation, Durability::Throwaway, dir.path())?;
+        let never = &|| false;
+        let server = Self::start(run_as, installation, Durability::Throwaway, dir.path(), never)?;
         // From here on, the sweeper removes it.
         let _ = dir.keep();
         Ok(server)
@@ -71,9 +81,12 @@ impl LocalPostgres {
         installation: Installation,
         durability: Durability,
         home: &Path,
+        cancelled: Cancelled,
     ) -> Result<Self, Error> {
-        let lock = places::lock(home)?;
         let dir = cluster::dir_in(home, installation.major);
+        let stop_stray = || stray::stop_postmaster(&installation, &dir);
+        let lock = places::lock(home, cancelled, stop_stray)?;
+        stop_stray()?;
         let short_socket_dir = places::short_socket_dir(&run_as, &dir)?;
         let socket_dir = short_socket_dir.clone().unwrap_or_else(|| dir.clone());
         let mut remove: Vec<PathBuf> = short_socket_dir.into_iter().collect();
@@ -84,8 +97,8 @@ impl LocalPostgres {
         let sweeper =
             Sweeper::spawn(home, lock, &remove).map_err(Error::io("start the sweeper of", home))?;
         let cluster = Cluster { run_as, installation, durability, dir, socket_dir };
-        cluster.ensure(&sweeper)?;
-        let postmaster = Some(cluster.start(&sweeper)?);
+        cluster.ensure(&sweeper, cancelled)?;
+        let postmaster = Some(cluster.start(&sweeper, cancelled)?);
         Ok(Self { postmaster, sweeper, cluster })
     }
 
@@ -122,7 +135,7 @@ impl LocalPostgres {
     /// Stops the server and keeps its data until [`Self::resume`], also those of a throwaway server:
     /// for tests of an outage. Returns an error if the server has crashed.
     pub fn halt(&mut self) -> Result<(), Error> {
-        let Some(postmaster) = self.postmaster.take() else { return Ok(()) };
+        let Some(mut postmaster) = self.postmaster.take() else { return Ok(()) };
         let status =
             postmaster.stop().map_err(Error::io("stop the server in", &self.cluster.dir))?;
         if status.success() {
@@ -133,12 +146,18 @@ impl LocalPostgres {
 
     /// Restarts the server after [`Self::halt`] or a crash, with the same data and URL.
     pub fn resume(&mut self) -> Result<(), Error> {
+        self.resume_unless(&|| false)
+    }
+
+    /// Like [`Self::resume`], and stops what it has started once `cancelled` returns true.
+    pub fn resume_unless(&mut self, cancelled: &dyn Fn() -> bool) -> Result<(), Error> {
         self.postmaster = None;
-        self.postmaster = Some(self.cluster.start(&self.sweeper)?);
+        self.postmaster = Some(self.cluster.start(&self.sweeper, cancelled)?);
         Ok(())
     }
 
-    /// Disconnects all clients, stops the server, and waits until its files are removed.
+    /// Disconnects all clients, stops the server, and waits until its files are removed. A server
+    /// that does not end within 27 s is killed.
     pub fn stop(mut self) -> Result<(), Error> {
         self.halt()
     }

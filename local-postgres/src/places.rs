@@ -13,7 +13,12 @@ use std::{
 use nix::{fcntl::OFlag, sys::statvfs::statvfs};
 use tempfile::TempDir;
 
-use crate::{Error, process::is_alive, run_as::RunAs};
+use crate::{
+    Error,
+    process::is_alive,
+    run_as::RunAs,
+    wait::{Cancelled, check},
+};
 
 /// Holds data whose preferred directory PostgreSQL's user cannot enter.
 const FALLBACK: &str = "/var/lib/tandem";
@@ -24,8 +29,8 @@ const MAX_SOCKET_PATH: usize = 103;
 pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
 /// In bytes: one cluster, and a small database for each of a hundred tests.
 const MIN_FREE_MEMORY: u128 = 1 << 30;
-/// How long a server without a parent may take to stop.
-const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server of a dead process may take to stop: longer than [`crate::process::STOP`].
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the kernel may take to close the files of a process that is ending.
 const HOLDER_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -35,8 +40,9 @@ const HOLDER_PATIENCE: Duration = Duration::from_millis(500);
 pub fn durable_dir(preferred: &Path) -> Result<PathBuf, Error> {
     let preferred = absolute(preferred)?;
     let run_as = RunAs::detect()?;
-    if run_as.check_reach(&preferred).is_ok() {
-        return Ok(preferred);
+    match run_as.check_reach(&preferred) {
+        Err(Error::Unreachable { .. }) => {}
+        reached => return reached.map(|()| preferred),
     }
     let parent = Path::new(FALLBACK);
     create_passage(parent)?;
@@ -86,8 +92,12 @@ pub(crate) fn create_throwaway(run_as: &RunAs) -> Result<TempDir, Error> {
 }
 
 /// The lock of a directory. It is held while any process has a copy of the file open, so it can be
-/// passed to a process that outlives this one.
-pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
+/// passed to a process that outlives this one. `stop_orphan` stops the server of a dead holder.
+pub(crate) fn lock(
+    dir: &Path,
+    cancelled: Cancelled,
+    stop_orphan: impl Fn() -> Result<(), Error>,
+) -> Result<File, Error> {
     let path = dir.join("lock");
     let mut file = File::options()
         .create(true)
@@ -107,9 +117,15 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
             }
             Err(TryLockError::WouldBlock) => {}
         }
+        check(cancelled)?;
         let holder = fs::read_to_string(&path).unwrap_or_default();
-        let patience = if is_alive(&holder) { HOLDER_PATIENCE } else { ORPHAN_PATIENCE };
-        if start.elapsed() > patience {
+        let limit = if is_alive(&holder) {
+            HOLDER_PATIENCE
+        } else {
+            stop_orphan()?;
+            ORPHAN_PATIENCE
+        };
+        if start.elapsed() > limit {
             let pid = if holder.is_empty() { "?".to_owned() } else { holder };
             return Err(Error::InUse { dir: dir.to_path_buf(), pid });
         }

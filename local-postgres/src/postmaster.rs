@@ -14,13 +14,13 @@ use crate::{
     places::SOCKET,
     process::is_zombie,
     supervisor::{Sweeper, Watched},
+    wait::{Cancelled, check, poll},
 };
 
 /// Crash recovery can take long.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long the processes of a killed server may keep its files and shared memory in use.
 const STALE_PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(3);
 
 /// Faster settings for data that need not survive a crash. `wal_level` requires `max_wal_senders`.
 const THROWAWAY: [&str; 8] = [
@@ -36,37 +36,40 @@ const THROWAWAY: [&str; 8] = [
 
 impl Cluster {
     /// Starts PostgreSQL, and waits until it accepts connections.
-    pub(crate) fn start(&self, sweeper: &Sweeper) -> Result<Watched, Error> {
+    pub(crate) fn start(&self, sweeper: &Sweeper, cancelled: Cancelled) -> Result<Watched, Error> {
         let start = Instant::now();
         loop {
             self.remove_lock_of_zombie();
-            let started = self.try_start(sweeper);
+            let started = self.try_start(sweeper, cancelled);
             // PostgreSQL keeps a pid file that is, or seems to be, another server's.
-            let has_other_server = self.pid_file().exists();
-            if started.is_ok() || !has_other_server || start.elapsed() > STALE_PATIENCE {
+            let may_retry = PidFile::path(&self.dir).exists() && !cancelled();
+            if started.is_ok() || !may_retry || start.elapsed() > STALE_PATIENCE {
                 return started;
             }
             sleep(Duration::from_millis(50));
         }
     }
 
-    fn try_start(&self, sweeper: &Sweeper) -> Result<Watched, Error> {
-        let program = self.installation.bin_dir.join("postgres");
+    fn try_start(&self, sweeper: &Sweeper, cancelled: Cancelled) -> Result<Watched, Error> {
+        let program = self.installation.postgres();
         let command = self.postgres_command(&program);
         let mut postmaster = Watched::spawn(&self.run_as, command, sweeper, self.new_log()?)
             .map_err(Error::io("run", &program))?;
-        let start = Instant::now();
-        while !self.is_ready(postmaster.pid()) {
-            let ended = postmaster.try_wait().map_err(Error::io("wait for", &program))?;
-            if let Some(status) = ended {
-                return Err(self.failure(format!("PostgreSQL ended with {status}")));
+        let ready = poll(READY_WITHIN, || {
+            check(cancelled)?;
+            let pid_file = PidFile::of(&self.dir);
+            if pid_file.is_ready && pid_file.pid == Some(postmaster.pid()) {
+                return Ok(Some(()));
             }
-            if start.elapsed() > READY_WITHIN {
-                return Err(self.failure(format!("PostgreSQL was not ready in {READY_WITHIN:?}")));
+            match postmaster.try_wait().map_err(Error::io("wait for", &program))? {
+                Some(status) => Err(self.failure(format!("PostgreSQL ended with {status}"))),
+                None => Ok(None),
             }
-            sleep(POLL);
+        })?;
+        match ready {
+            Some(()) => Ok(postmaster),
+            None => Err(self.failure(format!("PostgreSQL was not ready within {READY_WITHIN:?}"))),
         }
-        Ok(postmaster)
     }
 
     fn postgres_command(&self, program: &Path) -> Vec<OsString> {
@@ -87,25 +90,36 @@ impl Cluster {
     /// zombie for a live server. PostgreSQL then still detects live child processes of that server
     /// by its shared memory.
     fn remove_lock_of_zombie(&self) {
-        let file = fs::read_to_string(self.pid_file()).unwrap_or_default();
-        if file.lines().next().is_some_and(is_zombie) {
+        if PidFile::of(&self.dir).pid.is_some_and(is_zombie) {
             let socket_lock = self.socket_dir.join(format!("{SOCKET}.lock"));
-            for file in [self.pid_file(), socket_lock] {
+            for file in [PidFile::path(&self.dir), socket_lock] {
                 // If the removal fails, PostgreSQL reports the file.
                 let _ = fs::remove_file(file);
             }
         }
     }
+}
 
-    /// Reads the lines that `pg_ctl` reads: line 1 is the pid, and line 8 is the state.
-    fn is_ready(&self, pid: u32) -> bool {
-        let file = fs::read_to_string(self.pid_file()).unwrap_or_default();
-        let mut lines = file.lines().map(str::trim);
-        lines.next() == Some(&pid.to_string()) && lines.nth(6) == Some("ready")
+/// What `postmaster.pid` says.
+pub(crate) struct PidFile {
+    /// Absent if there is no file.
+    pub(crate) pid: Option<u32>,
+    is_ready: bool,
+}
+
+impl PidFile {
+    fn path(cluster: &Path) -> PathBuf {
+        cluster.join("postmaster.pid")
     }
 
-    fn pid_file(&self) -> PathBuf {
-        self.dir.join("postmaster.pid")
+    /// Reads the lines that `pg_ctl` reads: line 1 is the pid, and line 8 is the state.
+    pub(crate) fn of(cluster: &Path) -> Self {
+        let file = fs::read(Self::path(cluster)).unwrap_or_default();
+        // Line 2 is the path of the cluster, which need not be Unicode.
+        let file = String::from_utf8_lossy(&file);
+        let mut lines = file.lines().map(str::trim);
+        let pid = lines.next().and_then(|pid| pid.parse().ok());
+        Self { pid, is_ready: lines.nth(6) == Some("ready") }
     }
 }
 

@@ -4,17 +4,19 @@
 use std::{
     env,
     ffi::OsStr,
-    fs::DirBuilder,
-    io,
+    fs::{self, DirBuilder},
     os::unix::{
-        fs::{self as unix_fs, DirBuilderExt},
+        fs::{self as unix_fs, DirBuilderExt, MetadataExt},
         process::CommandExt,
     },
     path::Path,
     process::{Command, Stdio},
 };
 
-use nix::unistd::{Uid, User};
+use nix::{
+    errno::Errno,
+    unistd::{Uid, User},
+};
 
 use crate::Error;
 
@@ -48,12 +50,9 @@ impl RunAs {
         self.uid.as_raw()
     }
 
-    /// A command that runs as this user, without this process's environment: that may hold secrets,
-    /// and its variables for PostgreSQL, the locale and the time zone are not meant for this server.
+    /// An [`isolated`] command that runs as this user.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
-        let needed = env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH");
-        command.env_clear().envs(needed).envs([("LC_ALL", "C"), ("TZ", "UTC")]).current_dir("/");
+        let mut command = isolated(program);
         if let Some(user) = &self.switch_to {
             // `uid` also drops root's supplementary groups.
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
@@ -74,17 +73,40 @@ impl RunAs {
     pub(crate) fn check_reach(&self, dir: &Path) -> Result<(), Error> {
         let Some(user) = &self.switch_to else { return Ok(()) };
         let existing = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));
-        let went = self
-            .command("/bin/sh")
-            .args(["-c", ":"])
-            .current_dir(existing)
-            .stdin(Stdio::null())
-            .status();
-        match went {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Err(Error::Unreachable { dir: dir.to_path_buf(), user: user.name.clone() })
-            }
-            went => went.map(drop).map_err(Error::io("run /bin/sh in", existing)),
+        let run_shell_in = |dir: &Path| {
+            let mut shell = self.command("/bin/sh");
+            shell.args(["-c", ":"]).current_dir(dir).stdin(Stdio::null()).status()
+        };
+        let Err(error) = run_shell_in(existing) else { return Ok(()) };
+        // Only if the same shell starts elsewhere, the directory is the cause.
+        let is_denied = error.raw_os_error() == Some(Errno::EACCES as i32);
+        if is_denied && run_shell_in(Path::new("/")).is_ok() {
+            return Err(Error::Unreachable { dir: dir.to_path_buf(), user: user.name.clone() });
         }
+        Err(Error::io("run /bin/sh in", existing)(error))
     }
+
+    /// The program itself, or a directory above it, that a user other than root can change. `None`
+    /// if there is none, or if this process is not root. `program` contains no symbolic links.
+    pub(crate) fn changeable_part<'a>(&self, program: &'a Path) -> Option<&'a Path> {
+        self.switch_to.as_ref()?;
+        program.ancestors().find(|part| !only_root_can_change(part))
+    }
+}
+
+fn only_root_can_change(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| {
+        // In a sticky directory, only root can rename or remove the files of root.
+        let is_sticky = found.is_dir() && found.mode() & 0o1000 != 0;
+        found.uid() == 0 && (found.mode() & 0o022 == 0 || is_sticky)
+    })
+}
+
+/// A command without this process's environment. That may hold secrets, and its variables for
+/// PostgreSQL (`PG*`), the locale and the time zone are not meant for this server.
+pub(crate) fn isolated(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    let needed = env::vars_os().filter(|(name, _)| name == "PATH" || name == "LD_LIBRARY_PATH");
+    command.env_clear().envs(needed).envs([("LC_ALL", "C"), ("TZ", "UTC")]).current_dir("/");
+    command
 }

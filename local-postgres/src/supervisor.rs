@@ -9,15 +9,18 @@ use std::{
     io::{self, PipeWriter, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ExitStatus, Stdio},
+    time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+use crate::{
+    process,
+    run_as::{RunAs, isolated},
+    wait::poll,
 };
 
-use crate::run_as::RunAs;
+/// How long the sweeper may take after the last watched program has ended.
+const SWEEP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts a watcher outside the program's process tree, then becomes the program `"$@"`.
 ///
@@ -76,38 +79,23 @@ impl Watched {
         self.program.try_wait()
     }
 
-    /// Waits until the program ends by itself.
-    pub(crate) fn wait(mut self) -> io::Result<ExitStatus> {
-        self.program.wait()
-    }
-
-    /// Interrupts the program, and waits until it ends.
-    pub(crate) fn stop(mut self) -> io::Result<ExitStatus> {
-        self.interrupt()
-    }
-
-    fn interrupt(&mut self) -> io::Result<ExitStatus> {
-        // The pid of a program that has been waited for may belong to another process.
-        if let Some(status) = self.program.try_wait()? {
-            return Ok(status);
-        }
-        let pid = self.program.id().try_into().map_err(io::Error::other)?;
-        kill(Pid::from_raw(pid), Signal::SIGINT)?;
-        self.program.wait()
+    /// Stops the program within the limits of [`process::STOP`].
+    pub(crate) fn stop(&mut self) -> io::Result<ExitStatus> {
+        process::stop(self.program.id(), &process::STOP, || self.program.try_wait())
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         // A destructor cannot return an error, and the watcher may have been killed.
-        let _ = self.interrupt();
+        let _ = self.stop();
         let _ = self.watcher.write_all(b"ended\n");
     }
 }
 
 /// A process that outlives this one and all watched programs, then removes their files. It holds the
 /// lock of the directory until then, so that no server starts there too early. Dropping it waits
-/// until the files are removed.
+/// until the files are removed, for at most [`SWEEP_WITHIN`].
 #[derive(Debug)]
 pub(crate) struct Sweeper {
     process: Child,
@@ -119,12 +107,11 @@ impl Sweeper {
     /// Starts the sweeper of the directory `home`, whose lock is `lock`.
     pub(crate) fn spawn(home: &Path, lock: File, remove: &[PathBuf]) -> io::Result<Self> {
         let (reader, pipe) = io::pipe()?;
-        let process = Command::new("/bin/sh")
+        let process = isolated("/bin/sh")
             .args(["-c", SWEEPER])
             // Shown in the list of processes.
             .arg(format!("sweeper of {}", home.display()))
             .args(remove)
-            .current_dir("/")
             .stdin(reader)
             .stdout(lock)
             .stderr(Stdio::null())
@@ -142,7 +129,9 @@ impl Sweeper {
 impl Drop for Sweeper {
     fn drop(&mut self) {
         self.pipe = None;
-        // A destructor cannot return an error.
-        let _ = self.process.wait();
+        if let Ok(None) = poll(SWEEP_WITHIN, || self.process.try_wait()) {
+            let pid = self.process.id();
+            tracing::warn!(pid, limit = ?SWEEP_WITHIN, "the sweeper still waits for a process");
+        }
     }
 }

@@ -9,8 +9,14 @@ use std::{
     sync::OnceLock,
 };
 
-use local_postgres::LocalPostgres;
-use nix::{sys::signal::Signal, sys::signal::kill, unistd::Pid};
+use local_postgres::{LocalPostgres, durable_dir};
+use nix::{
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
 
 /// A process that starts a server. Dropping it kills the process.
 pub(crate) struct Process {
@@ -96,9 +102,17 @@ fn serve() {
 
     let mut commands = io::stdin().lines().map(Result::unwrap);
     let what = commands.next().unwrap();
-    let started = match what.strip_prefix("durable ") {
-        Some(dir) => LocalPostgres::durable(dir.as_ref()),
-        None => LocalPostgres::throwaway(),
+    let started = match what.split_once(' ') {
+        Some(("durable", dir)) => LocalPostgres::durable(dir.as_ref()),
+        Some(("durable_dir_without_processes", dir)) => {
+            let (_, most) = getrlimit(Resource::RLIMIT_NPROC).unwrap();
+            setrlimit(Resource::RLIMIT_NPROC, 0, most).unwrap();
+            match durable_dir(dir.as_ref()) {
+                Ok(dir) => return report("url", dir),
+                Err(error) => Err(error),
+            }
+        }
+        _ => LocalPostgres::throwaway(),
     };
     let mut server = match started {
         Ok(server) => server,

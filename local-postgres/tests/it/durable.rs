@@ -1,15 +1,21 @@
 //! A server that keeps its data.
 
 use std::{
+    cell::Cell,
+    ffi::OsStr,
     fs::{self, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
     path::Path,
+    time::{Duration, Instant},
 };
 
 use local_postgres::{Error, LocalPostgres, durable_dir};
 use nix::unistd::Uid;
 
-use crate::{child::Process, cluster_of, eventually_left, execute, open_dir, query};
+use crate::{child::Process, cluster_of, eventually_left, execute, open_dir, pids_of, query};
 
 #[test]
 fn data_outlive_a_restart_at_the_same_url() {
@@ -119,6 +125,70 @@ fn root_uses_a_directory_that_postgresql_can_enter() {
     }
     let open = open_dir();
     assert_eq!(durable_dir(&open.path().join("new")).unwrap(), open.path().join("new"));
+}
+
+#[test]
+fn root_uses_no_other_directory_if_no_process_can_be_started() {
+    if !Uid::effective().is_root() {
+        return; // Only root uses another directory.
+    }
+    let dir = open_dir();
+    let what = format!("durable_dir_without_processes {}", dir.path().display());
+    let error = Process::spawn(&what, &[]).answer().unwrap_err();
+    assert!(error.contains("cannot run /bin/sh"), "{error}");
+}
+
+#[test]
+fn a_path_that_is_not_unicode_works() {
+    let dir = open_dir();
+    let home = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
+    let server = LocalPostgres::durable(&home).unwrap();
+    let url = server.url("postgres");
+    execute(&url, "create table kept as select 42 as answer");
+    server.stop().unwrap();
+    let server = LocalPostgres::durable(&home).unwrap();
+    assert_eq!(query(&url, "select answer from kept"), "42");
+    drop(server);
+    eventually_left(dir.path());
+}
+
+/// Has PostgreSQL wait for `sleep` before it is ready, as in a long recovery.
+fn prevent_readiness(cluster: &Path) {
+    fs::write(cluster.join("postgresql.auto.conf"), "restore_command = 'sleep 60'\n").unwrap();
+    fs::write(cluster.join("recovery.signal"), "").unwrap();
+}
+
+#[test]
+fn a_cancelled_start_ends_soon_and_stops_the_server() {
+    let dir = open_dir();
+    let server = LocalPostgres::durable(dir.path()).unwrap();
+    let cluster = cluster_of(&server.url("postgres"));
+    server.stop().unwrap();
+    prevent_readiness(&cluster);
+    let cancelled_at = Cell::new(None);
+    let cancelled = || {
+        let is_starting = cluster.join("postmaster.pid").exists();
+        if is_starting && cancelled_at.get().is_none() {
+            cancelled_at.set(Some(Instant::now()));
+        }
+        is_starting
+    };
+    let error = LocalPostgres::durable_unless(dir.path(), &cancelled).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    let duration = cancelled_at.get().unwrap().elapsed();
+    assert!(duration < Duration::from_secs(5), "{duration:?}");
+    assert!(!cluster.join("postmaster.pid").exists());
+    eventually_left(dir.path());
+}
+
+#[test]
+fn a_start_is_cancelled_during_initdb() {
+    let dir = open_dir();
+    let is_in_initdb = || pids_of(&["/initdb", dir.path().to_str().unwrap()]).len() > 1;
+    let error = LocalPostgres::durable_unless(dir.path(), &is_in_initdb).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    eventually_left(dir.path());
+    LocalPostgres::durable(dir.path()).unwrap().stop().unwrap();
 }
 
 #[test]

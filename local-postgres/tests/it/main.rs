@@ -6,10 +6,11 @@ mod child;
 mod death;
 mod durable;
 mod environment;
+mod stray;
 mod throwaway;
 
 use std::{
-    fs::{self, Permissions},
+    fs::{self, DirEntry, Permissions},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     thread::sleep,
@@ -66,15 +67,22 @@ fn postmaster_of(cluster: &Path) -> i32 {
     file.lines().next().unwrap().parse().unwrap()
 }
 
-/// The command lines that contain this directory. Empty on a system without `/proc`.
-fn processes_in(dir: &Path) -> Vec<String> {
-    let dir = dir.to_str().unwrap();
+/// The processes whose command line contains all of these texts. Empty on a system without `/proc`.
+fn pids_of(texts: &[&str]) -> Vec<i32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let has_all = |process: &DirEntry| {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        texts.iter().all(|text| line.contains(text))
+    };
     processes
-        .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(dir))
+        .filter(has_all)
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
         .collect()
+}
+
+fn processes_in(dir: &Path) -> Vec<i32> {
+    pids_of(&[dir.to_str().unwrap()])
 }
 
 /// Waits until no command line contains this directory. The watcher of a stopped server ends by
