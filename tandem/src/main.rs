@@ -70,7 +70,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         return serve(config, &database, &data_dir, auth, task, shutdown).await;
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
-    let postgres = postgres::start(&data_dir).await?;
+    let Some(postgres) = postgres::start(&data_dir, &shutdown).await? else { return Ok(()) };
     let database = ["--database-url".into(), postgres.url("postgres").into()];
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));

@@ -135,7 +135,8 @@ fn root_uses_no_other_directory_if_no_process_can_be_started() {
     let dir = open_dir();
     let what = format!("durable_dir_without_processes {}", dir.path().display());
     let error = Process::spawn(&what, &[]).answer().unwrap_err();
-    assert!(error.contains("cannot run /bin/sh"), "{error}");
+    let expected = format!("cannot run /bin/sh in {}: ", dir.path().display());
+    assert!(error.contains(&expected), "{error}");
 }
 
 #[test]

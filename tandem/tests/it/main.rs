@@ -4,6 +4,7 @@
 mod canary;
 mod deployment;
 mod documents;
+mod interrupt;
 mod keys;
 mod life;
 mod pooler;
