@@ -7,6 +7,7 @@ use std::{
 use anyhow::Context as _;
 use shared::{
     config::{CommandLine, ConfigError},
+    program,
     server::{self, Listeners},
     telemetry,
 };
@@ -26,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    program::prepare();
     let command = clap::Command::new("tandem")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs auth-service, task-service and a private PostgreSQL in one process")

@@ -2,6 +2,7 @@
 
 mod change_password;
 mod configuration;
+mod core_dumps;
 mod crash;
 mod current_user;
 mod drain;

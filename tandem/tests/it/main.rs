@@ -8,5 +8,6 @@ mod interrupt;
 mod keys;
 mod life;
 mod pooler;
+mod process;
 mod roles;
 mod support;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod cancellation;
+mod core_dumps;
 mod create;
 mod database_away;
 mod delete;
