@@ -2,13 +2,11 @@
 
 use std::{net::SocketAddr, thread, time::Duration};
 
-use shared::{
-    config::{
-        CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
-        milliseconds, seconds, socket_address,
-    },
-    program,
+use shared::config::{
+    CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
+    milliseconds, seconds, socket_address,
 };
+use tandem_server::program;
 
 use crate::domain::{
     key_schedule::KeyPolicy,

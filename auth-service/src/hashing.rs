@@ -3,10 +3,8 @@
 
 use std::{net::IpAddr, sync::Arc, thread, time::Duration};
 
-use shared::{
-    error::{Error, Invalid},
-    metrics::{IntCounter, Metrics},
-};
+use shared::error::{Error, Invalid};
+use tandem_server::metrics::{IntCounter, Metrics};
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{

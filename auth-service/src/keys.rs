@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use shared::{
-    auth::{Claims, Jwk, KeySet, Keys},
+    auth::{self, Claims, Jwk, KeySet, Keys},
     error::Error,
+    time::jitter,
 };
 use sqlx::PgPool;
 use tokio::{
@@ -82,7 +83,7 @@ impl SigningKeys {
         let mut failing = false;
         loop {
             // Instances that start together should not look together for ever.
-            let interval = self.refresh_interval.mul_f64(0.9 + 0.2 * fastrand::f64());
+            let interval = jitter(self.refresh_interval);
             sleep(if failing { interval.min(RETRY_INTERVAL) } else { interval }).await;
             let refreshed = self.refresh().await;
             if let Err(error) = &refreshed
@@ -115,7 +116,7 @@ impl SigningKeys {
     /// The public keys, as they are published.
     pub(crate) fn jwks(&self) -> Result<Vec<Jwk>, Error> {
         let published = self.published.load();
-        let published = published.as_ref().ok_or(Error::KeysUnavailable)?;
+        let published = published.as_ref().ok_or(auth::Error::KeysUnavailable)?;
         Ok(published.keys.iter().map(|(_, key)| key.jwk().clone()).collect())
     }
 
@@ -129,10 +130,10 @@ impl SigningKeys {
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
         let published = self.published.load();
         let fresh = published.as_ref().filter(|keys| self.is_fresh(keys));
-        let keys = &fresh.ok_or(Error::KeysUnavailable)?.keys;
+        let keys = &fresh.ok_or(auth::Error::KeysUnavailable)?.keys;
         let now = Instant::now();
         let active = keys.iter().rev().find(|(active_from, _)| *active_from <= now);
-        let (_, key) = active.ok_or(Error::KeysUnavailable)?;
+        let (_, key) = active.ok_or(auth::Error::KeysUnavailable)?;
         Ok(key.sign(claims))
     }
 

@@ -15,14 +15,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
-use shared::{
-    db,
-    error::Error,
-    metrics::Metrics,
-    ops,
-    readiness::Readiness,
-    server::{self, Calls, Listeners},
-};
+use shared::{db, error::Error};
+use tandem_server::{Listeners, metrics::Metrics, readiness::Readiness, stack::Stack};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -45,10 +39,10 @@ use service::Auth;
 pub const SERVICE_NAME: &str = pb::auth_service_server::SERVICE_NAME;
 
 /// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
-/// database is away it is not ready, says so, and tries again.
+/// database is unavailable, the service is not ready, says so, and retries.
 ///
 /// # Errors
-/// What cannot be mended by waiting: a migration that fails, a root key that does not fit.
+/// Failures that waiting does not resolve: a failed migration, a root key that does not match.
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -63,31 +57,24 @@ pub async fn run(
     let auth = Auth::new(pools, keys.clone(), &config, &metrics);
     let routes = routes(auth, keys.clone(), health, &config, &metrics);
 
-    // Not during the drain: it would say that the service is ready again.
-    let prepare = shutdown.clone().run_until_cancelled_owned(async {
+    let prepare = async {
         if config.database.migrate_on_start {
-            db::retry_until_available(&readiness, || db::migrate(&config.database)).await?;
+            readiness.retry_until_available(|| db::migrate(&config.database)).await?;
         }
         readiness.wait_for(|| probe.check()).await;
-        db::retry_until_available(&readiness, || keys.refresh()).await?;
+        readiness.retry_until_available(|| keys.refresh()).await?;
         let check = || async {
             probe.check().await?;
             keys.check()
         };
         tokio::join!(keys.follow(), readiness.follow(check));
         Ok(())
-    });
-    let answering_ops = ops::serve(listeners.ops, metrics, readiness.clone());
-    let (calls, limits) = (listeners.calls, &config.server);
-    let serving = server::serve(calls, routes, limits, readiness.clone(), shutdown);
-    tokio::select! {
-        ended = serving => ended,
-        Some(Err(fatal)) = prepare => Err(fatal),
-        never = answering_ops => never,
-    }
+    };
+    let (server, ready) = (&config.server, readiness.clone());
+    tandem_server::run(listeners, routes, server, metrics, ready, prepare, shutdown).await
 }
 
-/// gRPC, and the public keys over HTTP: for the worker of a number.
+/// The routes of a worker: gRPC, and the public keys over HTTP.
 fn routes(
     auth: Auth,
     keys: Arc<SigningKeys>,
@@ -97,13 +84,13 @@ fn routes(
 ) -> impl Fn(usize) -> Router + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
     let max_calls = config.server.max_calls;
-    let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
+    let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
     let lead = config.signing_keys.lead();
     move |worker| {
         let max_bytes = max_request_bytes as usize;
         let grpc = AuthServiceServer::new(auth.of_worker(worker));
         let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes));
-        let grpc = calls.routes(calls.receive(grpc, move |_| max_bytes), health.clone());
+        let grpc = stack.routes(stack.service(grpc, move |_| max_bytes), health.clone());
         service::jwks::add_to(grpc, keys.clone(), lead)
     }
 }

@@ -4,12 +4,8 @@ use std::process::ExitCode;
 
 use auth_service::{Config, KeyCommand, ListenConfig};
 use clap::Args as _;
-use shared::{
-    config::CommandLine,
-    error::Error,
-    program,
-    server::{self, Listeners},
-};
+use shared::{config::CommandLine, error::Error};
+use tandem_server::{Listeners, program};
 
 use crate::command::{Arguments, Command};
 
@@ -47,8 +43,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    let shutdown = server::shutdown_on_signal();
-    let [calls, ops] = server::listen_all([
+    let shutdown = tandem_server::shutdown_on_signal();
+    let [calls, ops] = tandem_server::listen_all([
         (config.listen.address, "AUTH_LISTEN_ADDRESS"),
         (config.listen.ops_address, "AUTH_OPS_LISTEN_ADDRESS"),
     ])

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
-    auth::{Caller, Verifier},
+    auth::{self, Caller, Verifier},
     db::Pools,
     error::{Error, RpcResult},
-    metrics::Metrics,
     page::{self, PageTokenKey},
     time,
 };
 use sqlx::PgPool;
+use tandem_server::metrics::Metrics;
 use tonic::{Request, Response};
 
 use crate::{
@@ -70,7 +70,7 @@ impl Auth {
             hashing: Arc::new(Hashing::new(&config.login, metrics)),
             throttles: Arc::new(Throttles::new(&config.throttle, metrics)),
             proxies: config.throttle.trusted_proxies.clone(),
-            verifier: Arc::new(Verifier::new(keys.verifying(), &config.token)),
+            verifier: Arc::new(Verifier::new(keys.verifying(), (&config.token).into())),
             tokens: Arc::new(Tokens::new(keys.clone(), config)),
             keys,
             sessions: config.session.policy(),
@@ -110,7 +110,7 @@ impl Auth {
         if self.verifier.is_key_unknown(request.metadata().as_ref()) {
             self.keys.follow_unknown().await;
         }
-        self.verifier.authenticate(request.metadata().as_ref(), now)
+        Ok(self.verifier.authenticate(request.metadata().as_ref(), now)?)
     }
 
     /// Who calls in a session that goes on, and their account.
@@ -121,7 +121,7 @@ impl Auth {
     ) -> Result<(Caller, Account), Error> {
         let caller = self.caller(request, now).await?;
         let found = users::find_by_session(&self.db, &caller, now).await?;
-        Ok((caller, found.ok_or(Error::AccessTokenInvalid("session"))?))
+        Ok((caller, found.ok_or(auth::Error::TokenInvalid("session"))?))
     }
 }
 

@@ -10,11 +10,8 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use quick_cache::unsync::Cache;
-use shared::{
-    error::Error,
-    ids::UserId,
-    metrics::{IntCounter, Metrics},
-};
+use shared::{error::Error, ids::UserId};
+use tandem_server::metrics::{IntCounter, Metrics};
 
 use crate::{
     config::ThrottleConfig,

@@ -1,7 +1,7 @@
-"""The FastAPI demo that the idea of Tandem began from: a baseline to measure against.
+"""The FastAPI demo that Tandem began from: a baseline of the benchmark.
 
-Async SQLAlchemy on asyncpg, JWT (HS256), bcrypt at cost 12, tasks scoped to their owner; every request decodes the token, loads the user
-by name, then works on the task. Run it on an empty database:
+Async SQLAlchemy on asyncpg, JWT (HS256), bcrypt at cost 12, tasks scoped to their owner. Every request decodes the token, loads the user
+by name, and then works on the task. Run it on an empty database:
 
     pip install -r requirements.txt
     DATABASE_URL=postgresql+asyncpg://USER@HOST:PORT/DB uvicorn app:app --workers 2 --loop uvloop --http httptools --no-access-log

@@ -1,5 +1,5 @@
--- People who log in. All have the same password, hashed at the cost of production (12) or, so that
--- sessions are made quickly, at the lowest (4).
+-- Users with one password, hashed at the cost of production (12) for those that log in, and at the
+-- lowest (4) for those that refresh.
 
 insert into auth.users (id, username, password_hash, create_time, update_time)
 select

@@ -1,4 +1,4 @@
--- The same data as in tandem.sql and people.sql, as far as the seed keeps them. It has made its tables
+-- The data of tandem.sql and people.sql, in the columns of the seed, which has created its tables
 -- itself.
 
 insert into users (id, username, hashed_password)
@@ -28,7 +28,7 @@ order by item, owner;
 
 select setval('tasks_id_seq', 1000000000);
 
--- A fair chance: see usual.sql.
+-- Fairness: see usual.sql.
 alter table tasks alter column owner_id set (n_distinct = 1000);
 
 vacuum analyze tasks;

@@ -1,6 +1,6 @@
--- The data that the services work on: `bench.large_owners` with `bench.tasks_per_owner` each and
--- `bench.small_owners` with one, in the order in which people would have created them, so that the
--- tasks of one owner lie scattered. A number makes an id: dataset.rs and pgbench's scripts do the same.
+-- The tasks: `bench.large_owners` owners with `bench.tasks_per_owner` each, and `bench.small_owners`
+-- with one each. They are inserted in the order of their creation, so that the tasks of an owner are
+-- scattered over the table. Ids follow from numbers, as in dataset.rs and in pgbench's scripts.
 
 insert into task.feeds (owner_id, revision, task_count)
 select ('00000000-0000-7000-8000-' || lpad(owner::text, 12, '0'))::uuid, task_count, task_count

@@ -1,5 +1,5 @@
--- Each client changes the newest 50 tasks of an owner of its own, as each of the benchmark's callers
--- does. It knows no etags: pgbench cannot carry one from a statement to the next.
+-- Each client changes the newest 50 tasks of an owner of its own, as the benchmark's clients do. It
+-- sends no etags: pgbench cannot keep one from a statement to the next.
 \set owner :client_id + 1
 \set task :owner * 1000 + random(:tasks_per_owner - 50, :tasks_per_owner - 1)
 \set number random(1, 1000000000)

@@ -1,4 +1,4 @@
--- The same data as in tandem.sql, as far as the usual service keeps them.
+-- The data of tandem.sql, in the columns of the usual service.
 
 create table tasks (
     owner_id uuid not null,
@@ -30,8 +30,8 @@ order by item, owner;
 
 create index tasks_owner_create_time_idx on tasks (owner_id, create_time desc);
 
--- A fair chance: the many owners of one task would make PostgreSQL expect so few tasks of each that it
--- reads and sorts all of an owner for a page of 50.
+-- Fairness: most owners have one task, so that PostgreSQL would expect few tasks of any owner, and
+-- read and sort all of them for a page of 50.
 alter table tasks alter column owner_id set (n_distinct = 1000);
 
 vacuum analyze tasks;

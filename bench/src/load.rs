@@ -1,7 +1,8 @@
-//! How callers call: over connections of their own, a number of calls in flight on each, as fast as
-//! they get answers or at a fixed rate, for a time that is measured after a time that is not.
+//! The load: clients over connections of their own, with several calls in flight on each, as fast
+//! as responses come or at a fixed rate. A warm-up is not measured.
 
 use std::{
+    fmt::{self, Display, Formatter},
     net::SocketAddr,
     rc::Rc,
     thread::{self, sleep},
@@ -9,24 +10,30 @@ use std::{
 };
 
 use bytes::Bytes;
-use hdrhistogram::Histogram;
 use http::{HeaderValue, Method, uri::PathAndQuery};
 use prost::Message;
 use tokio::{
     runtime,
     task::{LocalSet, spawn_local},
+    time::timeout,
 };
 
 use self::{
     connection::Connection,
+    measured::Tally,
     schedule::{Schedule, Share},
 };
-use crate::usage::Meter;
 
 mod connection;
 mod grpc;
 mod http1;
+mod measured;
 mod schedule;
+
+pub(crate) use measured::{Measured, Meters, median};
+
+/// The time until caches and pools are warm.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// A call to make.
 pub(crate) struct Call {
@@ -54,97 +61,88 @@ impl Call {
     }
 }
 
-/// Somebody who makes one call after the other.
-pub(crate) trait Caller {
+/// Makes one call after the other.
+pub(crate) trait Client {
     /// The next call.
     fn next(&mut self) -> Call;
 
-    /// Looks at the answer to it: the message of a call that succeeded.
+    /// Checks the message of a successful response.
     ///
     /// # Errors
-    /// It is not what was to be expected, and so the measurement is worth nothing.
-    fn check(&mut self, answer: Bytes) -> anyhow::Result<()>;
+    /// The response is not the expected one. The call then counts as failed.
+    fn check(&mut self, response: Bytes) -> anyhow::Result<()>;
+
+    /// Drops what earlier responses taught, after a call that failed.
+    fn forget(&mut self) {}
 }
 
-/// A caller, by their number.
-pub(crate) type Callers<'a> = dyn Fn(usize) -> Box<dyn Caller + Send> + Sync + 'a;
+/// Makes the client with each number.
+pub(crate) type NewClient = dyn Fn(usize) -> Box<dyn Client + Send> + Sync;
 
-/// Where calls go.
+/// The destination of calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) protocol: Protocol,
 }
 
-/// How they are carried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Protocol {
     Grpc,
     Http1,
 }
 
-/// How many call, how fast, and for how long.
+/// The number of calls, their pace, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
-    /// On each connection.
+    /// Calls in flight on each connection, at most.
     pub(crate) in_flight: usize,
     pub(crate) pace: Pace,
-    /// Until everything is warm; it does not count.
+    /// The time before the measurement.
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
+    /// Cancels calls that take longer.
+    pub(crate) cancel_after: Option<Duration>,
+    /// Whether a failed call is counted. Otherwise it ends the run.
+    pub(crate) may_fail: bool,
 }
 
 /// When calls are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// Each caller calls as soon as they have an answer: a closed loop.
+    /// A closed loop: each client makes its next call when it has a response.
     Unbounded,
-    /// So many calls a second fall due, whatever becomes of those before: an open loop. Latency
-    /// counts from when a call was due, so that a wait for a free caller is not left out.
+    /// An open loop: calls fall due at this rate, however long earlier ones take. Latency counts
+    /// from when a call was due, and so includes the wait for a free client.
     PerSecond(f64),
 }
 
-/// The processes whose CPU time counts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Meters {
-    pub(crate) service: Meter,
-    pub(crate) postgres: Meter,
+impl Load {
+    /// A load in which no call may fail. The level is a number of connections, and of calls in
+    /// flight on each.
+    pub(crate) fn new(level: (usize, usize), pace: Pace, duration: Duration) -> Self {
+        let (connections, in_flight) = level;
+        let (warm_up, cancel_after, may_fail) = (WARM_UP, None, false);
+        Self { connections, in_flight, pace, warm_up, duration, cancel_after, may_fail }
+    }
 }
 
-/// What one measurement has found.
-#[derive(Clone, Debug)]
-pub(crate) struct Measured {
-    pub(crate) calls_per_second: f64,
-    /// In microseconds.
-    pub(crate) latency: Option<Histogram<u64>>,
-    /// CPU time of each call, in microseconds.
-    pub(crate) service_cpu: Option<f64>,
-    pub(crate) postgres_cpu: f64,
-    pub(crate) client_cpu: Option<f64>,
-    /// All calls from the beginning to the end, the warm-up's, too.
-    pub(crate) all_calls: u64,
+impl Display for Load {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.pace {
+            Pace::Unbounded => write!(f, "{} in flight", self.connections * self.in_flight),
+            Pace::PerSecond(rate) => write!(f, "{rate:.0} calls/s"),
+        }
+    }
 }
 
-/// What some of the callers have seen.
-struct Seen {
-    latency: Histogram<u64>,
-    all_calls: u64,
-}
-
-/// CPU time so far.
-struct Cpu {
-    service: Duration,
-    postgres: Duration,
-    client: Duration,
-}
-
-/// Lets callers call.
+/// Runs a load, and measures it.
 pub(crate) fn run(
     target: Target,
     load: Load,
     meters: Meters,
-    callers: &Callers<'_>,
+    new_client: &NewClient,
 ) -> anyhow::Result<Measured> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(load.connections);
     let schedule = Schedule::begin(&load, threads);
@@ -153,10 +151,12 @@ pub(crate) fn run(
             .map(|thread| {
                 let numbers = (thread..load.connections).step_by(threads);
                 let connections: Vec<Vec<_>> = numbers
-                    .map(|i| (0..load.in_flight).map(|j| callers(i * load.in_flight + j)).collect())
+                    .map(|i| {
+                        (0..load.in_flight).map(|j| new_client(i * load.in_flight + j)).collect()
+                    })
                     .collect();
                 let schedule = schedule.clone();
-                scope.spawn(move || work(target, connections, Share::new(schedule, thread)))
+                scope.spawn(move || work(target, load, connections, Share::new(schedule, thread)))
             })
             .collect();
         scope.spawn(|| schedule.tick());
@@ -164,9 +164,9 @@ pub(crate) fn run(
         let before = meters.read()?;
         sleep(schedule.until.saturating_duration_since(Instant::now()));
         let after = meters.read()?;
-        let mut all = Seen::nothing();
+        let mut all = Tally::default();
         for worker in workers {
-            all.add(&worker.join().expect("a worker does not panic")?);
+            all.add(worker.join().expect("a worker does not panic")?);
         }
         Ok(Measured::new(all, load.duration, &before, &after))
     })
@@ -176,24 +176,25 @@ pub(crate) fn run(
 /// between threads.
 fn work(
     target: Target,
-    connections: Vec<Vec<Box<dyn Caller + Send>>>,
+    load: Load,
+    connections: Vec<Vec<Box<dyn Client + Send>>>,
     share: Share,
-) -> anyhow::Result<Seen> {
+) -> anyhow::Result<Tally> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let share = Rc::new(share);
     LocalSet::new().block_on(&runtime, async {
         let mut calling = Vec::new();
-        for callers in connections {
+        for clients in connections {
             let connection = Connection::open(target).await?;
-            for caller in callers {
-                let calls = call_until_end(connection.clone(), caller, share.clone());
+            for client in clients {
+                let calls = call_until_end(connection.clone(), client, load, share.clone());
                 calling.push(spawn_local(calls));
             }
         }
         share.pace().await;
-        let mut all = Seen::nothing();
+        let mut all = Tally::default();
         for calls in calling {
-            all.add(&calls.await??);
+            all.add(calls.await??);
         }
         Ok(all)
     })
@@ -201,65 +202,34 @@ fn work(
 
 async fn call_until_end(
     connection: Connection,
-    mut caller: Box<dyn Caller>,
+    mut client: Box<dyn Client>,
+    load: Load,
     share: Rc<Share>,
-) -> anyhow::Result<Seen> {
-    let mut seen = Seen::nothing();
+) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
     while let Some(due) = share.next().await {
-        let answer = connection.call(caller.next()).await?;
-        let now = Instant::now();
-        if share.counts(now) {
-            seen.latency.record(u64::try_from((now - due).as_micros())?)?;
-        }
-        seen.all_calls += 1;
-        caller.check(answer)?;
-    }
-    Ok(seen)
-}
-
-impl Seen {
-    fn nothing() -> Self {
-        let latency = Histogram::new(3).expect("three digits are possible");
-        Self { latency, all_calls: 0 }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.latency += &other.latency;
-        self.all_calls += other.all_calls;
-    }
-}
-
-impl Meters {
-    fn read(self) -> anyhow::Result<Cpu> {
-        Ok(Cpu {
-            service: self.service.read()?,
-            postgres: self.postgres.read()?,
-            client: Meter::Process(std::process::id()).read()?,
-        })
-    }
-}
-
-impl Measured {
-    #[expect(clippy::cast_precision_loss, reason = "nobody counts that far")]
-    fn new(seen: Seen, duration: Duration, before: &Cpu, after: &Cpu) -> Self {
-        let calls = seen.latency.len() as f64;
-        let each = |before: Duration, after: Duration| {
-            after.saturating_sub(before).as_secs_f64() * 1e6 / calls
+        tally.all_calls += 1;
+        let call = connection.call(client.next());
+        let response = match load.cancel_after {
+            None => call.await,
+            Some(limit) => match timeout(limit, call).await {
+                Ok(response) => response,
+                Err(_) => continue,
+            },
         };
-        Self {
-            calls_per_second: calls / duration.as_secs_f64(),
-            latency: Some(seen.latency),
-            service_cpu: Some(each(before.service, after.service)),
-            postgres_cpu: each(before.postgres, after.postgres),
-            client_cpu: Some(each(before.client, after.client)),
-            all_calls: seen.all_calls,
+        let end = Instant::now();
+        let is_measured = share.measures(due, end);
+        match response.and_then(|response| client.check(response)) {
+            Ok(()) if is_measured => tally.success(end - due)?,
+            Ok(()) => {}
+            Err(error) if !load.may_fail => return Err(error),
+            Err(error) => {
+                client.forget();
+                if is_measured {
+                    tally.failure(&error);
+                }
+            }
         }
     }
-
-    /// A percentile of the latency, in milliseconds.
-    #[expect(clippy::cast_precision_loss, reason = "it is microseconds of seconds")]
-    pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
-        let latency = self.latency.as_ref().filter(|latency| !latency.is_empty())?;
-        Some(latency.value_at_percentile(percent) as f64 / 1000.0)
-    }
+    Ok(tally)
 }

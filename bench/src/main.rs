@@ -1,21 +1,25 @@
 //! The benchmark: `cargo run --release -p bench`. It starts every system under test as a process of
-//! its own on one private PostgreSQL, loads them in turn, and says what each does beside the rest.
+//! its own on one private PostgreSQL, loads them in interleaved rounds, and compares them.
 //!
-//! In reading order:
+//! From top to bottom; each module imports only modules below it:
+//! - `run`: a whole run
+//! - `serve`: the systems under test that are written in Rust
+//! - `guard`: the floors that a change must not fall below
+//! - `report`: the tables and plots
+//! - `contest`: rounds in which all systems take the same load
+//! - `studies`: measurements of the services alone
+//! - `baselines`: the systems that the services are compared with
+//! - `workload`: the calls that clients make
+//! - `environment`: PostgreSQL, the data, the processes, the tokens
+//! - `load`: connections, pace, and what is measured
+//! - `usage`: CPU time and memory of processes
+//! - `progress`: lines on standard error
 //! - `options`: the command line
-//! - `environment`: what is measured, started: PostgreSQL, the data, the processes, the tokens
-//! - `workload`: what callers ask for
-//! - `load`: how they ask: connections, calls in flight, what is counted
-//! - `baselines`: what the services are compared with
-//! - `contest`: the rounds, in which all of them do the same
-//! - `studies`: what else is promised, and measured for the services alone
-//! - `guard`: what must not be lost
-//! - `usage`: what the system says a process uses
-//! - `report`: the table
 
-use std::{io::Write as _, process::ExitCode};
-
-use clap::Parser as _;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use crate::options::{Options, Serve};
 
@@ -25,6 +29,7 @@ mod environment;
 mod guard;
 mod load;
 mod options;
+mod progress;
 mod report;
 mod run;
 mod serve;
@@ -32,12 +37,12 @@ mod studies;
 mod usage;
 mod workload;
 
-/// That of the services' programs. The usual service and the callers gain by it, too.
+/// The allocator of the services' own programs. The usual service and the clients use it, too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Options::parse(run::names());
     let done = match options.serve {
         Some(Serve::Task) => serve::task(),
         Some(Serve::Auth) => serve::auth(),
@@ -47,13 +52,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error:#}"));
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// Tells a person how it goes. That nobody listens is no reason to end.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

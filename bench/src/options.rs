@@ -1,43 +1,64 @@
-//! The command line.
+//! The command line. It knows no workload and no study: `run` supplies the names that `--only`
+//! accepts.
 
 use std::time::Duration;
 
-use crate::{baselines::Baseline, studies::Study, workload::WORKLOADS};
+use clap::{
+    CommandFactory as _, FromArgMatches as _,
+    builder::{ArgPredicate, PossibleValue, PossibleValuesParser, RangedU64ValueParser},
+};
 
-/// Measures the services beside the limit of their database and what they might have been. With its
-/// defaults it takes about half an hour.
+const EXAMPLES: &str = "\
+Examples:
+  cargo run --release -p bench                                  everything
+  cargo run --release -p bench -- --only get,create --quick     two workloads, on fewer tasks
+  cargo run --release -p bench -- --only latency --seconds 20   one study, with longer measurements
+  cargo run --release -p bench -- --guard                       fail if the services got slower";
+
+/// Benchmark the services against PostgreSQL alone, a plain Rust service and the original demo
+///
+/// Starts a private PostgreSQL with a million tasks and every system as a process of its own. The
+/// systems take the same load in interleaved rounds, on the same cores. Progress goes to standard
+/// error, the tables to standard output, and the report with plots to target/bench/report.md.
+///
+/// A run of everything takes about half an hour.
 #[derive(Debug, clap::Parser)]
+#[command(version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Options {
-    /// Measure these workloads and studies only. The study `scale` has to be named: it makes ten
-    /// million tasks, for which it needs 20 GB of disk.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
+    /// Measure only these workloads and studies, separated by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Compare with these only.
+    /// Compare only with these baselines, separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     baselines: Option<Vec<Baseline>>,
 
-    /// How often each system is measured; what counts is the median [default: 5].
-    #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
+    /// Rounds in which each system is measured; the tables show medians
+    #[arg(long, value_name = "N", value_parser = positive(), default_value = "5")]
+    #[arg(default_value_if("guard", ArgPredicate::IsPresent, "3"))]
+    pub(crate) rounds: usize,
 
-    /// How long one measurement takes [default: 4].
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    seconds: Option<Duration>,
+    /// Seconds of one measurement, after one second of warm-up
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "4")]
+    #[arg(default_value_if("guard", ArgPredicate::IsPresent, "2"))]
+    pub(crate) seconds: Duration,
 
-    /// How many connections the callers have.
-    #[arg(long, value_name = "N", default_value = "8")]
+    /// Client connections
+    #[arg(long, value_name = "N", value_parser = positive(), default_value = "8")]
     pub(crate) connections: usize,
 
-    /// How many calls each connection has in flight.
-    #[arg(long, value_name = "N", default_value = "8")]
+    /// Calls in flight on each connection
+    #[arg(long, value_name = "N", value_parser = positive(), default_value = "8")]
     pub(crate) in_flight: usize,
 
-    /// Work on 100,000 tasks instead of a million.
+    /// Use 100,000 tasks instead of a million
     #[arg(long)]
     quick: bool,
 
-    /// Check in two minutes that nothing of what was reached is lost, and fail if it is.
+    /// Fail if a ratio to a baseline is below its floor; takes two minutes
+    ///
+    /// Measures 3 rounds of 2 seconds on 100,000 tasks, unless `--rounds` or `--seconds` say
+    /// otherwise.
     #[arg(long, conflicts_with_all = ["only", "baselines"])]
     pub(crate) guard: bool,
 
@@ -45,36 +66,47 @@ pub(crate) struct Options {
     pub(crate) serve: Option<Serve>,
 }
 
-/// How the benchmark starts itself again: as one of the systems under test. Their settings come
-/// from the environment.
+/// A system to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Baseline {
+    /// PostgreSQL alone: pgbench runs the same statements, one for each call
+    Limit,
+    /// A plain Rust service with the defaults of tonic and sqlx
+    Usual,
+    /// The original demo: FastAPI under uvicorn; skipped if Python cannot run it
+    Seed,
+}
+
+/// How the benchmark starts itself as one of the systems under test. Their settings come from the
+/// environment.
 #[derive(Clone, Copy, Debug, clap::Subcommand)]
 pub(crate) enum Serve {
-    /// Be task-service.
+    /// Run task-service.
     #[command(name = "serve-task", hide = true)]
     Task,
-    /// Be auth-service.
+    /// Run auth-service.
     #[command(name = "serve-auth", hide = true)]
     Auth,
-    /// Be the usual service.
+    /// Run the usual service.
     #[command(name = "serve-usual", hide = true)]
     Usual,
 }
 
 impl Options {
-    /// Whether a workload is wanted.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.names(name)
+    /// Parses the command line, or prints what is wrong with it and exits. `names` are those that
+    /// `--only` accepts.
+    pub(crate) fn parse(names: impl IntoIterator<Item = PossibleValue>) -> Self {
+        let names: PossibleValuesParser = names.into_iter().collect::<Vec<_>>().into();
+        let command = Self::command().mut_arg("only", |only| only.value_parser(names));
+        let matches = command.get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    pub(crate) fn wants_study(&self, study: Study) -> bool {
-        self.names(study.name()) || self.only.is_empty() && !study.is_large()
+    /// Whether to measure what has this name.
+    pub(crate) fn wants(&self, name: &str, by_default: bool) -> bool {
+        if self.only.is_empty() { by_default } else { self.only.iter().any(|only| only == name) }
     }
 
-    fn names(&self, name: &str) -> bool {
-        self.only.iter().any(|wanted| wanted == name)
-    }
-
-    /// Whether there is a comparison with it.
     pub(crate) fn compares_with(&self, baseline: Baseline) -> bool {
         match &self.baselines {
             Some(wanted) => wanted.contains(&baseline),
@@ -82,26 +114,30 @@ impl Options {
         }
     }
 
-    pub(crate) fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(if self.guard { 3 } else { 5 })
-    }
-
-    /// How long one measurement takes.
-    pub(crate) fn seconds(&self) -> Duration {
-        self.seconds.unwrap_or(Duration::from_secs(if self.guard { 2 } else { 4 }))
-    }
-
-    /// Whether few tasks are enough.
+    /// Whether the small data set is enough.
     pub(crate) fn is_small(&self) -> bool {
         self.quick || self.guard
     }
 }
 
-fn names() -> clap::builder::PossibleValuesParser {
-    let workloads = WORKLOADS.iter().map(|workload| workload.name);
-    workloads.chain(Study::ALL.map(Study::name)).collect::<Vec<_>>().into()
+impl Baseline {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Usual => "usual",
+            Self::Seed => "seed",
+        }
+    }
 }
 
-fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
-    text.parse().map(Duration::from_secs)
+fn positive() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(error) => Err(error.to_string()),
+    }
 }

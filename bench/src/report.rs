@@ -1,15 +1,15 @@
-//! What was found: tables for the terminal; and a report with plots, in a file. Each number is a
-//! median over the rounds, and each ratio the median of the ratios within the rounds.
+//! The results: tables for the terminal, and a report with plots in a file. Each number is the
+//! median of the rounds, and each ratio the median of the ratios within the rounds.
 
 use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
 use self::plot::{Group, Line, Scale};
 use crate::{
-    baselines::Baseline,
     contest::{Series, System},
     environment,
-    load::Measured,
-    say,
+    load::{Measured, median},
+    options::Baseline,
+    progress,
     studies::{Finding, Study},
 };
 
@@ -19,23 +19,23 @@ mod table;
 
 /// Prints the tables.
 pub(crate) fn print(contests: &[Series], findings: &[Finding]) {
-    // That nobody reads it is no reason to fail.
+    // A closed standard output does not end the run: the report follows.
     let _ = std::io::stdout().write_all(tables(contests, findings).as_bytes());
 }
 
-/// Writes the report; `about` says what was run.
-pub(crate) fn write(contests: &[Series], findings: &[Finding], about: &str) -> anyhow::Result<()> {
+/// Writes the report. `method` is a sentence on how it was measured.
+pub(crate) fn write(contests: &[Series], findings: &[Finding], method: &str) -> anyhow::Result<()> {
     let dir = environment::target_dir()?;
     let plots = plots(&dir, contests, findings)?;
     let report = format!(
-        "# Benchmark\n\n{}, {}. {about}\n\n{KEY}\n{}\n{plots}",
+        "# Benchmark\n\n{}, {}. {method}\n\n{KEY}\n{}\n{plots}",
         shared::time::now().format("%Y-%m-%d %H:%M UTC"),
         machine::describe(),
         tables(contests, findings),
     );
     let file = dir.join("report.md");
     fs::write(&file, report)?;
-    say(&format!("the report with plots is {}", file.display()));
+    progress::print(format_args!("report: {}", file.display()));
     Ok(())
 }
 
@@ -46,12 +46,12 @@ fn tables(contests: &[Series], findings: &[Finding]) -> String {
 }
 
 const KEY: &str = "\
-`sv`, `pg` and `cl` are microseconds of CPU time for each call: of the service, of PostgreSQL, of \
-the callers. `× limit` and so on say how many times as many calls a system does as that one in the \
-same rounds.
+`sv`, `pg` and `cl` are microseconds of CPU time for each call: of the service, of PostgreSQL and \
+of the clients. `× limit`, `× usual` and `× seed` are the ratios of calls a second to that \
+baseline in the same rounds.
 ";
 
-/// Draws what there is to draw, and returns the links.
+/// Draws the plots that the results have data for, and returns links to them.
 fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Result<String> {
     let mut links = String::new();
     let mut link = |name: &str| {
@@ -59,20 +59,19 @@ fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Resul
         dir.join(name).with_extension("svg")
     };
     if !contests.is_empty() {
-        let systems = systems();
-        let names = systems.map(System::name);
+        let names = System::ALL.map(System::name);
         let rate = |m: &Measured| vec![m.calls_per_second];
-        let groups = groups(contests, &systems, rate);
+        let groups = groups(contests, &System::ALL, rate);
         plot::bars(&link("throughput"), "Calls per second", &names, &groups)?;
         let rust = [System::Tandem, System::Baseline(Baseline::Usual)];
         let parts = |m: &Measured| {
             vec![m.service_cpu.unwrap_or(0.0), m.postgres_cpu, m.client_cpu.unwrap_or(0.0)]
         };
         let mut groups = self::groups(contests, &rust, parts);
-        // What only one of them does has no place beside the rest.
+        // Workloads of only one of the systems have nothing to compare.
         groups.retain(|group| group.bars.iter().all(|bar| !bar.is_empty()));
-        let title = "CPU time of a call in microseconds, beside that of the usual service";
-        let legend = ["service", "PostgreSQL", "callers"];
+        let title = "CPU time of a call in microseconds: tandem and the usual service";
+        let legend = ["service", "PostgreSQL", "clients"];
         plot::stacks(&link("cpu"), title, &legend, &groups)?;
     }
     for (study, title, axis) in [
@@ -89,11 +88,6 @@ fn plots(dir: &Path, contests: &[Series], findings: &[Finding]) -> anyhow::Resul
         }
     }
     Ok(links)
-}
-
-fn systems() -> [System; 4] {
-    let [limit, usual, seed] = Baseline::ALL.map(System::Baseline);
-    [System::Tandem, limit, usual, seed]
 }
 
 /// The medians of these systems for each workload.
@@ -136,21 +130,21 @@ fn lines(findings: &[Finding], study: Study) -> Vec<Line> {
     lines
 }
 
-/// How many times as many calls the services do as a baseline in the round that was best for them:
-/// what others do on the machine meanwhile spoils one, and seldom all.
+/// The ratio of the services' calls a second to a baseline's, in the services' best round. Other
+/// load on the machine spoils some rounds, and seldom all.
 pub(crate) fn best_ratio(all: &[Series], workload: &str, baseline: Baseline) -> Option<f64> {
     let ours = find(all, workload, System::Tandem)?;
     let other = find(all, workload, System::Baseline(baseline))?;
     ratios(ours, other).max_by(f64::total_cmp)
 }
 
-/// How many times as many calls as a baseline, in the middle of the rounds.
+/// The median ratio of calls a second to a baseline's.
 fn ratio(series: &Series, all: &[Series], baseline: Baseline) -> Option<f64> {
     let other = find(all, series.workload, System::Baseline(baseline))?;
     median(ratios(series, other)).filter(|_| other.system != series.system)
 }
 
-/// How many times as many calls as another system in each of the rounds.
+/// The ratio of calls a second to another system's, in each round.
 fn ratios(series: &Series, other: &Series) -> impl Iterator<Item = f64> {
     let rounds = series.rounds.iter().zip(&other.rounds);
     rounds.map(|(one, other)| one.calls_per_second / other.calls_per_second)
@@ -158,30 +152,4 @@ fn ratios(series: &Series, other: &Series) -> impl Iterator<Item = f64> {
 
 fn find<'a>(all: &'a [Series], workload: &str, system: System) -> Option<&'a Series> {
     all.iter().find(|series| series.workload == workload && series.system == system)
-}
-
-/// The value in the middle.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len().checked_sub(1)? / 2;
-    // Of an even number, the mean of the two in the middle.
-    Some(f64::midpoint(values[middle], values[values.len() / 2]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        for (values, expected) in [
-            (&[][..], None),
-            (&[3.0][..], Some(3.0)),
-            (&[9.0, 1.0, 2.0][..], Some(2.0)),
-            (&[9.0, 1.0, 2.0, 4.0][..], Some(3.0)),
-        ] {
-            assert_eq!(median(values.iter().copied()), expected, "{values:?}");
-        }
-    }
 }

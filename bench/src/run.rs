@@ -1,37 +1,52 @@
-//! A run from its beginning to its end.
+//! A run from start to end.
+
+use clap::builder::PossibleValue;
 
 use crate::{
+    baselines::Baselines,
     contest::{self, Series},
-    environment::{self, Environment},
+    environment::{self, Dataset, Environment},
     guard,
     options::Options,
-    report, say,
+    progress, report,
     studies::{Finding, Study},
     workload::WORKLOADS,
 };
 
-/// Measures what the options ask for, and prints what was found.
+/// Measures what the options select, and prints the results.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    raise_file_limit()?;
-    let mut environment = Environment::start(options)?;
-    if options.guard {
-        return guard::check(&mut environment, options);
+    if cfg!(debug_assertions) {
+        progress::print("warning: this is a debug build; its figures mean nothing");
     }
-    let mut found = Found::default();
-    // What was found before a failure is worth something, too.
-    let done = measure(&mut environment, options, &mut found);
-    report::print(&found.contests, &found.findings);
-    report::write(&found.contests, &found.findings, &about(options, &environment))?;
+    raise_file_limit()?;
+    let mut environment = Environment::start(Dataset::new(options.is_small()))?;
+    let mut baselines = Baselines::start(&environment, options)?;
+    if options.guard {
+        return guard::check(&mut environment, &mut baselines, options);
+    }
+    let mut results = Results::default();
+    // After a failure, the results before it are still worth printing.
+    let done = measure(&mut environment, &mut baselines, options, &mut results);
+    let Results { contests, findings } = &results;
+    report::print(contests, findings);
+    report::write(contests, findings, &describe(options, &environment))?;
     done
 }
 
-/// What was run, for whoever reads the report.
-fn about(options: &Options, environment: &Environment) -> String {
+/// The names that `--only` accepts.
+pub(crate) fn names() -> impl Iterator<Item = PossibleValue> {
+    let workloads = WORKLOADS.iter().map(|workload| (workload.name, workload.about));
+    let studies = Study::ALL.map(|study| (study.name(), study.about()));
+    workloads.chain(studies).map(|(name, about)| PossibleValue::new(name).help(about))
+}
+
+/// The method, in a sentence of the report.
+fn describe(options: &Options, environment: &Environment) -> String {
     format!(
         "Medians of {} rounds of {} s, {} connections with {} calls in flight each, {} tasks. \
-         PostgreSQL {}, durable, with {}; all else as in production.",
-        options.rounds(),
-        options.seconds().as_secs(),
+         PostgreSQL {}, durable, with {}; all other settings as in production.",
+        options.rounds,
+        options.seconds.as_secs(),
         options.connections,
         options.in_flight,
         environment.dataset.tasks(),
@@ -41,27 +56,36 @@ fn about(options: &Options, environment: &Environment) -> String {
 }
 
 #[derive(Default)]
-struct Found {
+struct Results {
     contests: Vec<Series>,
     findings: Vec<Finding>,
 }
 
 fn measure(
     environment: &mut Environment,
+    baselines: &mut Baselines,
     options: &Options,
-    found: &mut Found,
+    results: &mut Results,
 ) -> anyhow::Result<()> {
-    for workload in WORKLOADS.iter().filter(|workload| options.wants(workload.name)) {
-        found.contests.extend(contest::run(environment, workload, options)?);
+    let workloads = WORKLOADS.iter().filter(|workload| options.wants(workload.name, true));
+    let workloads: Vec<_> = workloads.collect();
+    let studies = Study::ALL.into_iter();
+    let studies = studies.filter(|study| options.wants(study.name(), !study.is_large()));
+    let studies: Vec<_> = studies.collect();
+    let count = workloads.len() + studies.len();
+    for (i, workload) in (1..).zip(&workloads) {
+        progress::print(format_args!("{i}/{count} {}: {}", workload.name, workload.about));
+        results.contests.extend(contest::run(environment, baselines, workload, options)?);
     }
-    for study in Study::ALL.into_iter().filter(|study| options.wants_study(*study)) {
-        say(&format!("{:>12}: {}", study.name(), study.question()));
-        found.findings.extend(study.answer(environment, options)?);
+    for (i, study) in (workloads.len() + 1..).zip(studies) {
+        progress::print(format_args!("{i}/{count} {}: {}", study.name(), study.about()));
+        results.findings.extend(study.run(environment, options)?);
     }
     Ok(())
 }
 
-/// A thousand connections are as many files, of us and of what we start.
+/// A thousand connections need as many open files, here and in the processes that inherit the
+/// limit.
 fn raise_file_limit() -> anyhow::Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;

@@ -1,6 +1,6 @@
-//! The systems under test that are written in Rust, each in a process of its own, as their programs
-//! run them. They say where they listen in one line, and end when their standard input does, so
-//! that none outlives the benchmark.
+//! The systems under test that are written in Rust, each run as its own program runs it. A system
+//! prints its address, and ends when its standard input closes, so that none outlives the
+//! benchmark.
 
 use std::{
     io::{self, Write as _},
@@ -9,21 +9,14 @@ use std::{
 };
 
 use clap::Command;
-use shared::{
-    config::CommandLine,
-    error::Error,
-    server::{self, Listeners},
-    telemetry,
-};
+use shared::{config::CommandLine, error::Error};
+use tandem_server::{Listeners, telemetry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::baselines::usual as usual_service;
+use crate::{baselines::usual as usual_service, environment::LISTENS};
 
-/// What the first line on standard output begins with.
-pub(crate) const LISTENS: &str = "listens on ";
-
-/// On the runtime that its program has.
+/// Uses the same runtime as the program.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn task() -> anyhow::Result<()> {
     end_with_stdin();
@@ -35,7 +28,7 @@ pub(crate) async fn task() -> anyhow::Result<()> {
     task_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)
 }
 
-/// On the runtime that its program has.
+/// Uses the same runtime as the program.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn auth() -> anyhow::Result<()> {
     end_with_stdin();
@@ -59,8 +52,8 @@ pub(crate) async fn usual() -> anyhow::Result<()> {
 }
 
 async fn listeners(calls: SocketAddr, ops: SocketAddr) -> anyhow::Result<Listeners> {
-    let calls = server::listen(calls, "listen address").await.map_err(causes)?;
-    let ops = server::listen(ops, "listen address").await.map_err(causes)?;
+    let ports = [(calls, "listen address"), (ops, "operations address")];
+    let [calls, ops] = tandem_server::listen_all(ports).await.map_err(causes)?;
     announce(calls.local_addr()?)?;
     Ok(Listeners { calls, ops })
 }
@@ -78,7 +71,7 @@ fn end_with_stdin() {
     });
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes the error by value")]
 fn causes(error: Error) -> anyhow::Error {
     anyhow::anyhow!(error.causes())
 }

@@ -1,48 +1,47 @@
-//! What else is promised of the services, measured for them alone.
+//! The studies: measurements of the services alone, each with a question.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use crate::{
-    contest::{System, WARM_UP, Work},
     environment::Environment,
-    load::{Load, Measured, Pace},
+    load::{Load, Measured, Pace, WARM_UP, median},
     options::Options,
-    report::median,
-    workload::Workload,
+    progress,
+    workload::{Clients, Workload},
 };
 
 mod footprint;
 mod interference;
 mod latency;
+mod neighbours;
 mod noise;
 mod saturation;
 mod scale;
 mod statements;
 mod verification;
 
-pub(crate) use statements::alone as transactions_alone;
+pub(crate) use statements::of_single_calls as transactions_of_single_calls;
 
-/// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Study {
     Noise,
     Saturation,
     Latency,
     Interference,
+    Neighbours,
     Footprint,
     Verification,
     Statements,
     Scale,
 }
 
-/// A line of the answer.
+/// A row of the results.
 pub(crate) struct Finding {
     pub(crate) study: Study,
-    /// What was measured.
     pub(crate) what: String,
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
-    /// The line of the plot to which it belongs, if it does, and where on it.
+    /// The line of the study's plot, and the position on it, if the plot shows the value.
     pub(crate) point: Option<(&'static str, f64)>,
 }
 
@@ -53,11 +52,12 @@ impl Finding {
 }
 
 impl Study {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Noise,
         Self::Saturation,
         Self::Latency,
         Self::Interference,
+        Self::Neighbours,
         Self::Footprint,
         Self::Verification,
         Self::Statements,
@@ -70,6 +70,7 @@ impl Study {
             Self::Saturation => "saturation",
             Self::Latency => "latency",
             Self::Interference => "interference",
+            Self::Neighbours => "neighbours",
             Self::Footprint => "footprint",
             Self::Verification => "verification",
             Self::Statements => "statements",
@@ -77,26 +78,26 @@ impl Study {
         }
     }
 
-    /// Whether it takes so long, and so much of the disk, that it has to be asked for.
+    /// Whether it runs only if it is named.
     pub(crate) fn is_large(self) -> bool {
         self == Self::Scale
     }
 
-    /// What it asks.
-    pub(crate) fn question(self) -> &'static str {
+    pub(crate) fn about(self) -> &'static str {
         match self {
-            Self::Noise => "what the machine keeps from everybody",
-            Self::Saturation => "what more calls in flight bring, and whether too many cost",
-            Self::Latency => "how long calls take that come at a fixed rate",
-            Self::Interference => "what logins at full tilt cost those who read tasks",
-            Self::Footprint => "memory, and how soon a service is ready",
-            Self::Verification => "what a token costs",
-            Self::Statements => "how often a call goes to the database",
-            Self::Scale => "what ten million tasks cost a call more than ten thousand",
+            Self::Noise => "how long the machine takes cores away",
+            Self::Saturation => "throughput by calls in flight",
+            Self::Latency => "percentiles at 10 to 90 % of the peak throughput",
+            Self::Interference => "latency of get beside logins",
+            Self::Neighbours => "calls of 50 users beside the text searches of another",
+            Self::Footprint => "memory, and time until ready",
+            Self::Verification => "CPU time of verifying an access token",
+            Self::Statements => "transactions for each call",
+            Self::Scale => "ten million tasks beside ten thousand; needs 20 GB, only if named",
         }
     }
 
-    pub(crate) fn answer(
+    pub(crate) fn run(
         self,
         environment: &mut Environment,
         options: &Options,
@@ -106,6 +107,7 @@ impl Study {
             Self::Saturation => medians(options, || saturation::measure(environment, options)),
             Self::Latency => medians(options, || latency::measure(environment, options)),
             Self::Interference => medians(options, || interference::measure(environment, options)),
+            Self::Neighbours => neighbours::measure(environment, options),
             Self::Footprint => footprint::measure(environment),
             Self::Verification => verification::measure(),
             Self::Statements => statements::measure(environment),
@@ -118,40 +120,64 @@ impl Study {
     }
 }
 
-/// How often all of a study is repeated, at most: what counts is the median.
-const ROUNDS: usize = 3;
+/// Rounds of a study, at most.
+const MAX_ROUNDS: usize = 3;
 
-/// What the services do of a workload under some load.
-fn measure(
-    environment: &mut Environment,
-    workload: &str,
-    (connections, in_flight): (usize, usize),
-    pace: Pace,
-    duration: Duration,
-) -> anyhow::Result<Measured> {
-    let work = Work::of(environment, System::Tandem, Workload::named(workload))?;
-    work.measure(Load { connections, in_flight, pace, warm_up: WARM_UP, duration })
-}
-
-/// What was found in several rounds, all of which have found the same things in the same order.
+/// The medians of several rounds, all of which have the same findings in the same order.
 fn medians(
     options: &Options,
-    mut round: impl FnMut() -> anyhow::Result<Vec<Finding>>,
+    mut run: impl FnMut() -> anyhow::Result<Vec<Finding>>,
 ) -> anyhow::Result<Vec<Finding>> {
-    let rounds = (0..options.rounds().min(ROUNDS)).map(|_| round());
-    let mut rounds = rounds.collect::<anyhow::Result<Vec<_>>>()?;
-    let mut found = rounds.pop().unwrap_or_default();
-    for (i, finding) in found.iter_mut().enumerate() {
+    let count = options.rounds.min(MAX_ROUNDS);
+    let mut rounds = Vec::new();
+    for round in 1..=count {
+        progress::print(format_args!("  round {round}/{count}"));
+        rounds.push(run()?);
+    }
+    let mut findings = rounds.pop().unwrap_or_default();
+    for (i, finding) in findings.iter_mut().enumerate() {
         let others = rounds.iter().map(|round| round[i].value);
         finding.value = median(others.chain([finding.value])).unwrap_or(f64::NAN);
     }
-    Ok(found)
+    Ok(findings)
 }
 
-/// Open loops have so many calls in flight at most.
-const PLENTY: (usize, usize) = (8, 64);
+/// The connections, and the calls in flight on each, of an open loop: more than it needs.
+const OPEN_LOOP: (usize, usize) = (8, 64);
 
-/// In milliseconds.
+/// Measures the services with a workload.
+fn measure(
+    environment: &mut Environment,
+    workload: &str,
+    level: (usize, usize),
+    pace: Pace,
+    duration: Duration,
+) -> anyhow::Result<Measured> {
+    let load = Load::new(level, pace, duration);
+    progress::print(format_args!("    {workload}, {load}"));
+    Clients::of_tandem(environment, Workload::named(workload)).measure(load)
+}
+
+/// How much longer background load lasts: as long as its last call takes.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// Measures a load while another one runs, from before its first call until after its last. Returns
+/// both.
+fn measure_beside(
+    (background, background_load): (&Clients, Load),
+    (clients, load): (&Clients, Load),
+) -> anyhow::Result<(Measured, Measured)> {
+    let background_load = Load { duration: WARM_UP + load.duration + LAST_CALL, ..background_load };
+    let load = Load { warm_up: 2 * WARM_UP, ..load };
+    let (background, measured) = thread::scope(|scope| {
+        let background = scope.spawn(|| background.measure(background_load));
+        let measured = clients.measure(load);
+        (background.join().expect("the load does not panic"), measured)
+    });
+    Ok((background?, measured?))
+}
+
+/// A percentile of the latency, in milliseconds.
 fn percentile(measured: &Measured, percent: f64) -> f64 {
     measured.percentile(percent).unwrap_or(f64::NAN)
 }

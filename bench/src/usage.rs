@@ -1,29 +1,28 @@
-//! CPU time and memory, as Linux counts them for each process: proc_pid_stat(5),
-//! proc_pid_status(5).
+//! CPU time and memory of processes, from Linux: proc_pid_stat(5), proc_pid_status(5).
 
 use std::{fs, time::Duration};
 
 use anyhow::Context as _;
 use nix::unistd::{SysconfVar, sysconf};
 
-/// A process whose CPU time counts.
+/// A process whose CPU time is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Meter {
     /// This process alone.
     Process(u32),
-    /// This process, its children, and those of them that have ended.
+    /// This process and its children, also those that have ended.
     Family(u32),
 }
 
 impl Meter {
-    /// The CPU time that was used so far.
+    /// The CPU time since the start.
     pub(crate) fn read(self) -> anyhow::Result<Duration> {
         let ticks = match self {
             Self::Process(pid) => Stat::of(pid)?.own,
             Self::Family(pid) => {
                 let parent = Stat::of(pid)?;
                 let children = children_of(pid)?;
-                // One that has just ended counts to its parent from now on.
+                // A child that ends meanwhile is in the parent's count at the next reading.
                 let alive = children.iter().filter_map(|&child| Stat::of(child).ok());
                 parent.own + parent.ended_children + alive.map(|child| child.own).sum::<u64>()
             }
@@ -33,8 +32,8 @@ impl Meter {
     }
 }
 
-/// The memory that a process has now, in MiB.
-#[expect(clippy::cast_precision_loss, reason = "memory is not so large")]
+/// The resident memory of a process, in MiB.
+#[expect(clippy::cast_precision_loss, reason = "memory is below 2^52 KiB")]
 pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -42,7 +41,7 @@ pub(crate) fn resident_mib(pid: u32) -> anyhow::Result<f64> {
     Ok(kib.context("a process has memory")?.parse::<u64>()? as f64 / 1024.0)
 }
 
-/// Whether there is a process of this number.
+/// Whether this process exists.
 pub(crate) fn is_alive(pid: u32) -> bool {
     Stat::of(pid).is_ok()
 }
@@ -52,7 +51,7 @@ pub(crate) fn parent_of(pid: u32) -> anyhow::Result<u32> {
     Ok(Stat::of(pid)?.parent)
 }
 
-/// What the system says of a process; times in ticks.
+/// The fields of /proc/PID/stat that are used here. Times are in ticks.
 struct Stat {
     parent: u32,
     own: u64,
@@ -62,12 +61,12 @@ struct Stat {
 impl Stat {
     fn of(pid: u32) -> anyhow::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
-            .with_context(|| format!("process {pid} is not there"))?;
-        // The name, in parentheses, may hold anything.
+            .with_context(|| format!("process {pid} does not exist"))?;
+        // The name, in parentheses, may contain any character.
         let (_, rest) = stat.rsplit_once(')').context("stat has a name")?;
         let fields: Vec<_> = rest.split_whitespace().collect();
         let number = |field: usize| -> anyhow::Result<u64> {
-            // The fields are counted from 1, and two are behind us.
+            // Fields are numbered from 1, and `rest` starts with the third.
             Ok(fields.get(field - 3).context("stat is short")?.parse()?)
         };
         Ok(Self {

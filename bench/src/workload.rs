@@ -1,19 +1,25 @@
-//! What callers ask for.
+//! The calls that clients make.
 
 use crate::environment::Owners;
 
+mod clients;
+mod search;
 mod sessions;
 mod tasks;
 
 pub(crate) use self::{
-    sessions::{LoginCaller, PASSWORD, RefreshCaller},
-    tasks::{Kind, Mix, PAGE, TaskCaller, new_description, new_title},
+    clients::Clients,
+    search::SearchClient,
+    sessions::PASSWORD,
+    tasks::{Kind, Mix, PAGE, TaskCalls, changed_title, new_description, new_title},
 };
 
-/// What is asked of a service over and over.
+/// Calls that are made over and over, under a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
+    /// What `--help` says of it.
+    pub(crate) about: &'static str,
     pub(crate) calls: Calls,
 }
 
@@ -22,44 +28,35 @@ pub(crate) struct Workload {
 pub(crate) enum Calls {
     /// About tasks of these owners.
     Tasks(Mix, Owners),
-    /// By people with a password.
+    /// Logins with a password.
     Login,
-    /// By people with a refresh token.
+    /// Refreshes of sessions.
     Refresh,
 }
 
-/// Every workload. Reads come first: they shall find the tables as they were made.
+/// Every workload. Reads come first, so that they find the tables as they were created.
 pub(crate) const WORKLOADS: [Workload; 12] = [
-    Workload { name: "get", calls: Calls::Tasks(Mix::GET, Owners::Large) },
-    Workload { name: "get-10", calls: Calls::Tasks(Mix::GET, Owners::Few) },
-    Workload { name: "get-100k", calls: Calls::Tasks(Mix::GET, Owners::Small) },
-    Workload { name: "list", calls: Calls::Tasks(Mix::LIST, Owners::Large) },
-    Workload { name: "list-unseen", calls: Calls::Tasks(Mix::LIST_UNSEEN, Owners::Large) },
-    Workload { name: "update", calls: Calls::Tasks(Mix::UPDATE, Owners::Large) },
-    Workload { name: "create", calls: Calls::Tasks(Mix::CREATE, Owners::Large) },
-    Workload { name: "create-10", calls: Calls::Tasks(Mix::CREATE, Owners::Few) },
-    Workload { name: "create-100k", calls: Calls::Tasks(Mix::CREATE, Owners::Small) },
-    Workload { name: "mixed", calls: Calls::Tasks(Mix::MIXED, Owners::Large) },
-    Workload { name: "login", calls: Calls::Login },
-    Workload { name: "refresh", calls: Calls::Refresh },
+    tasks("get", "get a random task", Mix::GET, Owners::Large),
+    tasks("get-10", "the same of 10 owners", Mix::GET, Owners::Few),
+    tasks("get-100k", "the same of 100,000 owners with one task each", Mix::GET, Owners::Small),
+    tasks("list", "list the first page of 50 tasks", Mix::LIST, Owners::Large),
+    tasks("list-unseen", "list 26 to 75 tasks: few cache hits", Mix::LIST_UNSEEN, Owners::Large),
+    tasks("update", "update two fields, with an etag", Mix::UPDATE, Owners::Large),
+    tasks("create", "create a task", Mix::CREATE, Owners::Large),
+    tasks("create-10", "the same for 10 owners", Mix::CREATE, Owners::Few),
+    tasks("create-100k", "the same for 100,000 owners", Mix::CREATE, Owners::Small),
+    tasks("mixed", "70 % get, 20 % list, 7 % create, 3 % update", Mix::MIXED, Owners::Large),
+    Workload { name: "login", about: "log in: bcrypt at cost 12", calls: Calls::Login },
+    Workload { name: "refresh", about: "refresh a session", calls: Calls::Refresh },
 ];
+
+const fn tasks(name: &'static str, about: &'static str, mix: Mix, owners: Owners) -> Workload {
+    Workload { name, about, calls: Calls::Tasks(mix, owners) }
+}
 
 impl Workload {
     /// The workload of this name.
     pub(crate) fn named(name: &str) -> &'static Self {
-        WORKLOADS.iter().find(|workload| workload.name == name).expect("the names are constants")
-    }
-
-    /// What pgbench does in its place, if it is of one kind.
-    pub(crate) fn script(&self) -> Option<&'static str> {
-        match self.calls {
-            Calls::Tasks(Mix { get: 100, .. }, _) => Some(include_str!("../sql/get.sql")),
-            Calls::Tasks(Mix { list: 100, .. } | Mix { list_unseen: 100, .. }, _) => {
-                Some(include_str!("../sql/list.sql"))
-            }
-            Calls::Tasks(Mix { create: 100, .. }, _) => Some(include_str!("../sql/create.sql")),
-            Calls::Tasks(Mix { update: 100, .. }, _) => Some(include_str!("../sql/update.sql")),
-            Calls::Tasks(..) | Calls::Login | Calls::Refresh => None,
-        }
+        WORKLOADS.iter().find(|workload| workload.name == name).expect("callers use known names")
     }
 }

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use tandem_verifier::VerifierConfig;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use url::Url;
 
@@ -141,6 +142,13 @@ pub struct TokenConfig {
         value_parser = seconds(0..=300)
     )]
     pub leeway: Duration,
+}
+
+impl From<&TokenConfig> for VerifierConfig {
+    fn from(config: &TokenConfig) -> Self {
+        let TokenConfig { issuer, audience, leeway } = config.clone();
+        Self { issuer, audience, leeway }
+    }
 }
 
 /// The log, and the traces.

@@ -10,12 +10,9 @@ use sqlx::{
     migrate::{Migrate as _, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{
-    sync::Mutex,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Mutex, time::timeout};
 
-use crate::{config::DatabaseConfig, error::Error, readiness::Readiness};
+use crate::{config::DatabaseConfig, error::Error};
 
 /// Every migration there is, of both services, embedded at compile time.
 static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("../migrations") };
@@ -27,14 +24,8 @@ const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 /// How long the database may take to answer the readiness check.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a service is not ready whose database is away.
-const UNREACHABLE: &str = "the database cannot be reached";
-
-/// How long to wait before the database is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many attempts are told by one line of the log.
-const ATTEMPTS_PER_LINE: u32 = 10;
+/// Why a service is not ready while its database is unavailable.
+pub const UNREACHABLE: &str = "the database cannot be reached";
 
 /// The connections of a service, made when they are first needed, so that it starts while its
 /// database is away.
@@ -105,35 +96,6 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     let migrated = MIGRATOR.run(&pool).await;
     pool.close().await;
     Ok(migrated?)
-}
-
-/// Does what a service needs of its database before it can answer calls. While the database is away
-/// it tries again every second; any other failure is returned.
-pub async fn retry_until_available<T, F>(
-    readiness: &Readiness,
-    attempt: impl Fn() -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut attempts = 0_u32;
-    loop {
-        match attempt().await {
-            Err(error @ Error::DatabaseUnavailable(_)) => {
-                if attempts.is_multiple_of(ATTEMPTS_PER_LINE) {
-                    let cause = error.causes();
-                    tracing::warn!(
-                        cause,
-                        "the database is away; trying again; DATABASE_URL says where it is"
-                    );
-                }
-                attempts = attempts.wrapping_add(1);
-                readiness.note(Err(UNREACHABLE.into()));
-                sleep(RETRY_INTERVAL).await;
-            }
-            result => return result,
-        }
-    }
 }
 
 /// Watches the database over a connection of its own, so that a busy pool does not look like a

@@ -1,29 +1,29 @@
-//! The one error of both services and its mapping to a gRPC status; no other file names a code.
+//! The error type of both services and its mapping to a gRPC status. No other file names a code.
 
 use std::{collections::HashMap, error::Error as StdError, fmt::Write as _, time::Duration};
 
+use ::tonic::{Code, Response, Status};
 use proto::error::v1::ErrorReason;
-use tonic::{Code, Status};
+use tandem_verifier::Error as TokenError;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+mod code;
 mod database;
 mod fields;
-mod framework;
-mod outcome;
+mod tonic;
 
+pub use self::tonic::complete;
+pub use code::GrpcCode;
 pub use fields::{FieldViolations, Invalid};
-pub(crate) use framework::complete;
-pub(crate) use outcome::Outcome;
 
-/// The `domain` of every `google.rpc.ErrorInfo` that leaves the services.
-pub const DOMAIN: &str = "tandem";
+pub use tandem_verifier::DOMAIN;
 
-/// The answer of an RPC.
-pub type RpcResult<T> = Result<tonic::Response<T>, Status>;
+/// The result of an RPC handler.
+pub type RpcResult<T> = Result<Response<T>, Status>;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// Why a call failed. `Display` is for the caller, `source()` is for the log.
+/// Why a call failed. `Display` is for the caller, `source()` for the log.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each is documented on its ErrorReason in the protos")]
 pub enum Error {
@@ -31,20 +31,16 @@ pub enum Error {
     InvalidFields(FieldViolations),
     #[error("the page token is not valid here; start again from the first page")]
     PageTokenInvalid,
-    #[error("send an access token as metadata: `authorization: Bearer <access token>`")]
-    AccessTokenMissing,
-    /// What was wrong with it is for the log: a part of the token, such as "iss".
-    #[error("the access token is not valid; refresh it or log in again")]
-    AccessTokenInvalid(&'static str),
-    #[error("the access token has expired; refresh it or log in again")]
-    AccessTokenExpired,
+    /// No valid access token, or no keys to verify it.
+    #[error(transparent)]
+    AccessToken(#[from] tandem_verifier::Error),
     #[error("unknown username or wrong password")]
     CredentialsInvalid,
     #[error("the refresh token is not valid; log in again")]
     RefreshTokenInvalid,
     #[error("the session has expired; log in again")]
     RefreshTokenExpired,
-    #[error("the refresh token was used before; the session was ended, log in again")]
+    #[error("the refresh token was used before; the session has been revoked, log in again")]
     RefreshTokenReused,
     #[error("no such session")]
     SessionNotFound,
@@ -54,33 +50,31 @@ pub enum Error {
     TaskDeleted,
     #[error("the task is not deleted")]
     TaskNotDeleted,
-    #[error("the task has changed since; read it, and try again with the etag that it has now")]
+    #[error("the task has changed; read it and retry with its current etag")]
     EtagMismatch { etag: String },
-    #[error("a user may have {limit} tasks; delete some")]
+    #[error("a user can have at most {limit} tasks; delete some")]
     TaskQuotaExceeded { limit: u32 },
     #[error("this username is taken; choose another")]
     UsernameTaken,
-    #[error("the request id was used for another request; make up a new one")]
+    #[error("the request id was used for another request; generate a new one")]
     RequestIdReused,
-    #[error("another call is changing the same thing; try again")]
+    #[error("a concurrent call changed the same data; try again")]
     Conflict(#[source] Source),
-    #[error("too many attempts; wait before the next one")]
+    #[error("too many attempts; wait before the next attempt")]
     TooManyAttempts { wait: Duration },
-    #[error("too much work has arrived; try again later")]
+    #[error("the service is overloaded; try again later")]
     Overloaded,
     #[error("the request message is too large")]
     MessageTooLarge,
-    #[error("the work took too long; whether it was done is unknown")]
+    #[error("deadline exceeded; the change may or may not have been applied")]
     DeadlineExceeded(#[source] Source),
-    #[error("the database cannot be reached; try again")]
+    #[error("the database is unavailable; try again")]
     DatabaseUnavailable(#[source] Source),
-    #[error("the keys of access tokens cannot be loaded now; try again")]
-    KeysUnavailable,
     #[error("the service has no such method")]
     MethodNotFound,
     #[error("internal error")]
     Internal(#[source] Source),
-    /// What is wrong with one item of a batch; `field` is its path in the request.
+    /// The error of one item of a batch; `field` is the item's path in the request.
     #[error("{field}: {error}")]
     InBatch { field: String, error: Box<Error> },
 }
@@ -89,10 +83,8 @@ impl Error {
     fn code(&self) -> Code {
         match self {
             Self::InvalidFields(_) | Self::PageTokenInvalid => Code::InvalidArgument,
-            Self::AccessTokenMissing
-            | Self::AccessTokenInvalid(_)
-            | Self::AccessTokenExpired
-            | Self::CredentialsInvalid
+            Self::AccessToken(error) => error.code(),
+            Self::CredentialsInvalid
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused => Code::Unauthenticated,
@@ -105,7 +97,7 @@ impl Error {
             | Self::MessageTooLarge
             | Self::TaskQuotaExceeded { .. } => Code::ResourceExhausted,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
-            Self::DatabaseUnavailable(_) | Self::KeysUnavailable => Code::Unavailable,
+            Self::DatabaseUnavailable(_) => Code::Unavailable,
             Self::MethodNotFound => Code::Unimplemented,
             Self::Internal(_) => Code::Internal,
             Self::InBatch { error, .. } => error.code(),
@@ -116,9 +108,10 @@ impl Error {
         match self {
             Self::InvalidFields(_) => ErrorReason::InvalidField,
             Self::PageTokenInvalid => ErrorReason::PageTokenInvalid,
-            Self::AccessTokenMissing => ErrorReason::AccessTokenMissing,
-            Self::AccessTokenInvalid(_) => ErrorReason::AccessTokenInvalid,
-            Self::AccessTokenExpired => ErrorReason::AccessTokenExpired,
+            Self::AccessToken(TokenError::TokenMissing) => ErrorReason::AccessTokenMissing,
+            Self::AccessToken(TokenError::TokenInvalid(_)) => ErrorReason::AccessTokenInvalid,
+            Self::AccessToken(TokenError::TokenExpired) => ErrorReason::AccessTokenExpired,
+            Self::AccessToken(TokenError::KeysUnavailable) => ErrorReason::KeysUnavailable,
             Self::CredentialsInvalid => ErrorReason::CredentialsInvalid,
             Self::RefreshTokenInvalid => ErrorReason::RefreshTokenInvalid,
             Self::RefreshTokenExpired => ErrorReason::RefreshTokenExpired,
@@ -137,14 +130,13 @@ impl Error {
             Self::MessageTooLarge => ErrorReason::MessageTooLarge,
             Self::DeadlineExceeded(_) => ErrorReason::DeadlineExceeded,
             Self::DatabaseUnavailable(_) => ErrorReason::DatabaseUnavailable,
-            Self::KeysUnavailable => ErrorReason::KeysUnavailable,
             Self::MethodNotFound => ErrorReason::MethodNotFound,
             Self::Internal(_) => ErrorReason::Internal,
             Self::InBatch { error, .. } => error.reason(),
         }
     }
 
-    /// What a program may want to know beside the reason.
+    /// The `metadata` of the `google.rpc.ErrorInfo`.
     fn metadata(&self) -> HashMap<String, String> {
         match self {
             Self::EtagMismatch { etag } => [("etag".to_owned(), etag.clone())].into(),
@@ -157,28 +149,28 @@ impl Error {
         }
     }
 
-    /// How long a client should wait before it tries the same call again, where that can help.
+    /// The delay before a retry, if a retry can succeed.
     fn retry_delay(&self) -> Option<Duration> {
         match self {
             Self::TooManyAttempts { wait } => Some(*wait),
-            Self::Overloaded | Self::DatabaseUnavailable(_) | Self::KeysUnavailable => {
-                Some(Duration::from_secs(1))
-            }
+            Self::Overloaded
+            | Self::DatabaseUnavailable(_)
+            | Self::AccessToken(TokenError::KeysUnavailable) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
 
-    /// All that lies behind the error, outermost first: for the log and for who starts a service,
-    /// never for a caller.
+    /// Everything behind the error, outermost first: for the log and the operator, never for a
+    /// caller.
     #[must_use]
     pub fn causes(&self) -> String {
         let mut text = String::new();
         let mut cause = self.source();
         while let Some(error) = cause {
-            // sqlx's own words add a line, which is one of PostgreSQL's source.
+            // sqlx's own text adds a line number of PostgreSQL's source.
             let database = error.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error());
             let next = database.map_or_else(|| error.to_string(), |e| e.message().to_owned());
-            // Some errors repeat in their own words what lies behind them.
+            // Some errors repeat what lies behind them.
             if !text.ends_with(&next) {
                 let separator = if text.is_empty() { "" } else { ": " };
                 let _ = write!(text, "{separator}{next}");
@@ -188,19 +180,17 @@ impl Error {
         text
     }
 
-    /// Tells the log of a failure that is ours, not the caller's, or hard to understand.
+    /// Records the reason in the call's log line. A failure of the service has a line of its own.
     fn log(&self) {
+        let reason = reason_name(self.reason());
+        tracing::Span::current().record("reason", reason);
         match self {
             Self::Internal(_) => tracing::error!(cause = self.causes(), "call failed"),
             Self::DatabaseUnavailable(_) | Self::DeadlineExceeded(_) | Self::Conflict(_) => {
-                tracing::warn!(
-                    reason = reason_name(self.reason()),
-                    cause = self.causes(),
-                    "call failed"
-                );
+                tracing::warn!(cause = self.causes(), "call failed");
             }
-            // In the call's own line: a flood of bad tokens shall not write two for each.
-            Self::AccessTokenInvalid(fault) => {
+            // In the call's own line, so that a flood of bad tokens does not double the log.
+            Self::AccessToken(TokenError::TokenInvalid(fault)) => {
                 tracing::Span::current().record("token_fault", *fault);
             }
             _ => {}
@@ -209,7 +199,7 @@ impl Error {
 }
 
 impl From<Error> for Status {
-    /// Logs what is ours to know and keeps it from the caller.
+    /// Logs the cause and withholds it from the caller.
     fn from(error: Error) -> Self {
         error.log();
         let reason = reason_name(error.reason());
@@ -231,7 +221,7 @@ impl From<Error> for Status {
     }
 }
 
-/// The reason as it stands in `ErrorInfo`: without the prefix that the enum's values have.
+/// The reason without the prefix of the enum's values, as in `ErrorInfo`.
 fn reason_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }

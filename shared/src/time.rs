@@ -1,5 +1,7 @@
 //! The clock, and times as protobuf has them. Everything else takes `now` as an argument.
 
+pub use tandem_verifier::jitter;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
 
 /// The time in microseconds, truncated: what PostgreSQL stores, so that what was written reads back

@@ -49,7 +49,14 @@ fn sources(dirs: &[&str], extension: &str) -> Vec<Source> {
 }
 
 const SERVICES: [&str; 2] = ["auth-service/src", "task-service/src"];
-const PRODUCTION: [&str; 4] = ["auth-service/src", "task-service/src", "shared/src", "tandem/src"];
+const PRODUCTION: [&str; 6] = [
+    "auth-service/src",
+    "task-service/src",
+    "server/src",
+    "shared/src",
+    "tandem/src",
+    "verifier/src",
+];
 const STORES: [&str; 2] = ["auth-service/src/store", "task-service/src/store"];
 const DOMAINS: [&str; 2] = ["auth-service/src/domain", "task-service/src/domain"];
 
@@ -87,15 +94,52 @@ fn sql_stands_only_under_store() {
 #[test]
 fn the_benchmark_keeps_its_statements_in_files() {
     let mut sources = sources(&["bench/src"], "rs");
-    // It is a service that somebody else might have written.
+    // The usual service is written as another team would write it.
     sources.retain(|source| !source.path.ends_with("baselines/usual.rs"));
     let sql = ["insert into", "delete from", "update task", "from task", "from auth", "from users"];
     forbid("the benchmark's SQL belongs to bench/sql/", &sources, &sql);
 }
 
+/// The modules of the benchmark, from top to bottom.
+const BENCH: [&str; 14] = [
+    "main",
+    "run",
+    "serve",
+    "guard",
+    "report",
+    "contest",
+    "studies",
+    "baselines",
+    "workload",
+    "environment",
+    "load",
+    "usage",
+    "progress",
+    "options",
+];
+
+#[test]
+fn the_benchmark_imports_from_top_to_bottom() {
+    for source in sources(&["bench/src"], "rs") {
+        let path = source.path.strip_prefix("bench/src/").expect("it is under bench/src");
+        let module = path.split(['/', '.']).next().expect("a path is not empty");
+        let layer = BENCH.iter().position(|name| *name == module);
+        let layer = layer.unwrap_or_else(|| panic!("{path} is in no module of BENCH"));
+        for imports in source.code().split("crate::").skip(1) {
+            // All of `use crate::{…};`, or the first name of a path.
+            let end: &[char] = if imports.starts_with('{') { &[';'] } else { &[':', ';', ' '] };
+            let imports = imports.split(end).next().unwrap_or_default();
+            for name in imports.split(|c: char| !c.is_alphanumeric()) {
+                assert!(!BENCH[..layer].contains(&name), "{path} imports {name} from above");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_status_code_is_named_only_by_the_error() {
-    let mut elsewhere = production_outside(&["shared/src/error"]);
+    // The verifier has an error type of its own.
+    let mut elsewhere = production_outside(&["shared/src/error", "verifier/src/error.rs"]);
     for source in &mut elsewhere {
         // HTTP's status codes and exit codes are others.
         source.text = source.text.replace("StatusCode::", "").replace("ExitCode::", "");
@@ -122,7 +166,12 @@ fn layers_import_only_what_they_may() {
     let wire = ["tonic", "proto::", "pb::", "crate::service", "now()"];
     forbid("store/ knows no wire and no clock", &sources(&STORES, "rs"), &wire);
     let services = ["auth_service", "task_service"];
-    forbid("shared/ knows no service", &sources(&["shared/src"], "rs"), &services);
+    let below = sources(&["shared/src", "server/src", "verifier/src"], "rs");
+    forbid("the crates below the services know no service", &below, &services);
+    let above = ["tandem_server", "axum"];
+    forbid("shared/ does not know the server", &sources(&["shared/src"], "rs"), &above);
+    let ours = ["shared::", "tandem_server", "sqlx", "clap", "proto::"];
+    forbid("verifier/ depends on nothing of ours", &sources(&["verifier/src"], "rs"), &ours);
 }
 
 #[test]

@@ -5,12 +5,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use shared::{
-    config::{CommandLine, ConfigError},
-    program,
-    server::{self, Listeners},
-    telemetry,
-};
+use shared::config::{CommandLine, ConfigError};
+use tandem_server::{Listeners, program, telemetry};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -49,8 +45,8 @@ async fn main() -> ExitCode {
 
 /// Starts all, in the order in which they need each other, and ends all in the opposite order.
 async fn run(config: &Config) -> anyhow::Result<()> {
-    let shutdown = server::shutdown_on_signal();
-    let listening = server::listen_all([
+    let shutdown = tandem_server::shutdown_on_signal();
+    let listening = tandem_server::listen_all([
         (config.auth_listen_address, "AUTH_LISTEN_ADDRESS"),
         (config.auth_ops_listen_address, "AUTH_OPS_LISTEN_ADDRESS"),
         (config.task_listen_address, "TASK_LISTEN_ADDRESS"),
@@ -95,8 +91,8 @@ async fn serve(
         root_key::ensure(&root_key)
             .with_context(|| format!("cannot make {}", root_key.display()))?;
     }
-    let auth_address = server::reachable(auth.calls.local_addr()?);
-    let task_address = server::reachable(task.calls.local_addr()?);
+    let auth_address = tandem_server::reachable(auth.calls.local_addr()?);
+    let task_address = tandem_server::reachable(task.calls.local_addr()?);
     let (auth_config, task_config) =
         config.of_services(database, auth_address, ["--root-key-file".into(), root_key.into()])?;
 
@@ -124,7 +120,7 @@ async fn end_of(
 }
 
 async fn ready(address: SocketAddr) {
-    while !server::is_ready(address).await {
+    while !tandem_server::is_ready(address).await {
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -2,14 +2,12 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use reqwest::Url;
-use shared::{
-    config::{
-        CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
-        http_url, milliseconds, pem_file, seconds, socket_address,
-    },
-    program,
+use shared::config::{
+    CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, http_url,
+    milliseconds, pem_file, seconds, socket_address,
 };
+use tandem_server::program;
+use url::Url;
 
 /// All settings of task-service.
 #[derive(Clone, Debug, clap::Args)]

@@ -8,8 +8,9 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use shared::{error::Error, ids::UserId, telemetry::Spans};
+use shared::{error::Error, ids::UserId};
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tandem_server::telemetry::Spans;
 use tokio::{
     sync::{Notify, oneshot},
     task::yield_now,
@@ -217,7 +218,7 @@ impl<S: Statement> Inner<S> {
     /// Carries them with one statement.
     async fn carry(&self, db: &mut PgConnection, batch: Vec<Waiting<S>>) -> Carried<S> {
         let spans = batch[0].caller.spans.clone();
-        batch[1..].iter().for_each(|waiting| waiting.caller.spans.shares(&spans));
+        batch[1..].iter().for_each(|waiting| waiting.caller.spans.link_to(&spans));
         let is_alone = batch.len() == 1;
         let (calls, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.call, waiting.caller)).unzip();

@@ -6,7 +6,7 @@
 //! - `domain`: types that cannot hold a wrong value, and rules
 //! - `lane`: lets calls of a kind share a statement
 //! - `store`: the SQL, one file per table
-//! - `issuer`: the keys that verify the callers' tokens, fetched from whoever signs them
+//! - `issuer`: the key set of the tokens' issuer, with metrics and traces
 //! - `purge`: removes what is kept for a time only
 
 use std::sync::Arc;
@@ -18,14 +18,11 @@ use axum::{
 };
 use proto::task::v1::{self as pb, encoded::task_service_server::TaskServiceServer};
 use shared::{
-    auth::{self, Verifier},
     db::{self, Pools},
     error::Error,
-    metrics::Metrics,
-    ops,
-    readiness::Readiness,
-    server::{self, Calls, Listeners},
 };
+use tandem_server::{Listeners, metrics::Metrics, readiness::Readiness, stack::Stack};
+use tandem_verifier::{JwksClient, Verifier, interceptor};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Status,
@@ -42,7 +39,6 @@ mod service;
 mod store;
 
 pub use config::{Config, ListenConfig, TaskConfig};
-use issuer::Issuer;
 use service::{Pages, Tasks};
 use store::page_token_keys;
 
@@ -50,10 +46,10 @@ use store::page_token_keys;
 pub const SERVICE_NAME: &str = pb::task_service_server::SERVICE_NAME;
 
 /// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
-/// database or the issuer is away it is not ready, says so, and tries again.
+/// database or the issuer is unavailable, the service is not ready, says so, and retries.
 ///
 /// # Errors
-/// What cannot be mended by waiting: a migration that fails.
+/// Failures that waiting does not resolve, such as a failed migration.
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -63,16 +59,14 @@ pub async fn run(
     let workers = config.server.workers();
     let (pools, probe) = db::connect(&config.database, "task-service", workers, &store::PLANNING);
     metrics.watch_pools(&pools);
-    let issuer = Arc::new(Issuer::new(&config.issuer, &metrics));
-    let verifier = Arc::new(Verifier::new(issuer.keys(), &config.token));
+    let issuer = Arc::new(issuer::client(&config.issuer, &metrics));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let background = pools.background.clone();
-    let routes = routes(pools, &issuer, verifier, health, &config, &metrics);
+    let routes = routes(pools, issuer.clone(), health, &config, &metrics);
 
-    // Not during the drain: it would say that the service is ready again.
-    let prepare = shutdown.clone().run_until_cancelled_owned(async {
+    let prepare = async {
         if config.database.migrate_on_start {
-            db::retry_until_available(&readiness, || db::migrate(&config.database)).await?;
+            readiness.retry_until_available(|| db::migrate(&config.database)).await?;
         }
         issuer.refresh().await;
         let keys = issuer.keys();
@@ -83,8 +77,8 @@ pub async fn run(
         };
         let follow = async {
             readiness.wait_for(|| probe.check()).await;
-            // One that may not read would never become ready: it ends, and says why.
-            db::retry_until_available(&readiness, || page_token_keys::find(&background)).await?;
+            // Without the privilege to read, the service would never be ready: it ends instead.
+            readiness.retry_until_available(|| page_token_keys::find(&background)).await?;
             readiness.follow(check).await;
             Ok(())
         };
@@ -94,23 +88,15 @@ pub async fn run(
             Ok(())
         };
         tokio::try_join!(follow, beside).map(drop)
-    });
-    let answering_ops = ops::serve(listeners.ops, metrics, readiness.clone());
-    let (calls, limits) = (listeners.calls, &config.server);
-    let serving = server::serve(calls, routes, limits, readiness.clone(), shutdown);
-    tokio::select! {
-        ended = serving => ended,
-        Some(Err(fatal)) = prepare => Err(fatal),
-        never = answering_ops => never,
-    }
+    };
+    let (server, ready) = (&config.server, readiness.clone());
+    tandem_server::run(listeners, routes, server, metrics, ready, prepare, shutdown).await
 }
 
-/// The service behind its interceptor, every call of which needs a token, and what needs none: for
-/// the worker of a number.
+/// The routes of a worker: the service behind its interceptor, and what needs no token.
 fn routes(
     pools: Pools,
-    issuer: &Arc<Issuer>,
-    verifier: Arc<Verifier>,
+    issuer: Arc<JwksClient>,
     health: HealthServer<impl Health>,
     config: &Config,
     metrics: &Metrics,
@@ -124,29 +110,30 @@ fn routes(
         if method.starts_with("Batch") { max_batch_bytes } else { max_bytes }
     };
     let max_calls = config.server.max_calls;
-    let calls = Calls::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
-    let (config, issuer, writers) = (config.clone(), issuer.clone(), Arc::default());
+    let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
+    let verifier = Arc::new(Verifier::new(issuer.keys(), (&config.token).into()));
+    let (config, writers) = (config.clone(), Arc::default());
     let pages = Arc::new(Pages::new(config.task.page_cache_bytes, metrics));
     move |worker| {
         let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &pages, &config);
-        // tonic knows one limit for all.
+        // tonic has one limit for all methods.
         let max = max_bytes.max(max_batch_bytes);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);
-        let grpc = InterceptedService::new(grpc, auth::interceptor(verifier.clone()));
+        let grpc = InterceptedService::new(grpc, interceptor(verifier.clone()));
         let (issuer, verifier) = (issuer.clone(), verifier.clone());
-        let admit = middleware::from_fn(move |mut request: Request, next: Next| {
+        let authenticate = middleware::from_fn(move |mut request: Request, next: Next| {
             let (issuer, verifier) = (issuer.clone(), verifier.clone());
             async move {
-                match issuer.caller(&verifier, request.headers()).await {
+                match issuer.authenticate(&verifier, request.headers()).await {
                     Ok(caller) => {
                         request.extensions_mut().insert(caller);
                         next.run(request).await
                     }
-                    Err(error) => Status::from(error).into_http(),
+                    Err(error) => Status::from(Error::from(error)).into_http(),
                 }
             }
         });
-        let grpc = calls.receive(Routes::new(grpc), max_bytes_of).layer(admit);
-        calls.routes(grpc, health.clone())
+        let grpc = stack.service(Routes::new(grpc), max_bytes_of).layer(authenticate);
+        stack.routes(grpc, health.clone())
     }
 }

@@ -6,9 +6,8 @@ use clap::Command;
 use shared::{
     config::{CommandLine, Task},
     error::Error,
-    program,
-    server::{self, Listeners},
 };
+use tandem_server::{Listeners, program};
 use task_service::{Config, ListenConfig};
 
 /// Calls allocate a lot; this makes a short one a fifth cheaper than the system's.
@@ -37,8 +36,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
-    let shutdown = server::shutdown_on_signal();
-    let [calls, ops] = server::listen_all([
+    let shutdown = tandem_server::shutdown_on_signal();
+    let [calls, ops] = tandem_server::listen_all([
         (config.listen.address, "TASK_LISTEN_ADDRESS"),
         (config.listen.ops_address, "TASK_OPS_LISTEN_ADDRESS"),
     ])

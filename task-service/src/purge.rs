@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use chrono::TimeDelta;
-use shared::{error::Error, time};
+use shared::{error::Error, time, time::jitter};
 use sqlx::PgPool;
 use tokio::time::sleep;
 
@@ -19,7 +19,7 @@ const BATCH: u32 = 500;
 /// waits for the next time.
 pub(crate) async fn purge_forever(db: &PgPool, interval: Duration) -> Infallible {
     loop {
-        sleep(interval.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+        sleep(jitter(interval)).await;
         match purge(db).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed what had expired"),

@@ -2,10 +2,8 @@
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
 
-use shared::{
-    error::Error,
-    server::{self, Listeners},
-};
+use shared::error::Error;
+use tandem_server::Listeners;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -54,7 +52,8 @@ impl Service {
 
     /// Waits until the service is ready for calls.
     pub async fn ready(self) -> Self {
-        eventually("the service is ready", async || server::is_ready(self.address).await).await;
+        eventually("the service is ready", async || tandem_server::is_ready(self.address).await)
+            .await;
         self
     }
 

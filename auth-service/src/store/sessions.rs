@@ -55,8 +55,8 @@ pub(crate) async fn insert(
          select $1, id, password_version, $3, 0, $4, $4, $4, $5, $6, $7, $8
          from auth.users
          where id = $2 and password_version = $10",
-        session.id as _,
-        session.user_id as _,
+        session.id.0,
+        session.user_id.0,
         FIRST_GENERATION,
         now,
         expire_time,
@@ -133,7 +133,7 @@ async fn try_refresh(
              returning id
          )
          select
-             s.user_id as "user_id: UserId",
+             s.user_id,
              refreshed.generation as "generation?",
              refreshed.expire_time as "expire_time?",
              exists (select from ended) as "is_reused!",
@@ -143,7 +143,7 @@ async fn try_refresh(
          join auth.users as u on u.id = s.user_id
          left join refreshed on true
          where s.id = $1"#,
-        token.session_id as _,
+        token.session_id.0,
         token.generation,
         now,
         now - policy.reuse,
@@ -154,7 +154,7 @@ async fn try_refresh(
     .ok_or(Error::RefreshTokenInvalid)?;
     match row.generation.zip(row.expire_time) {
         Some((generation, expire_time)) => {
-            let (user_id, session_id) = (row.user_id, token.session_id);
+            let (user_id, session_id) = (row.user_id.into(), token.session_id);
             Ok(Some(Continued { user_id, session_id, generation, expire_time }))
         }
         None if row.is_reused => Err(Error::RefreshTokenReused),
@@ -175,7 +175,7 @@ pub(crate) async fn list(
     let rows = sqlx::query_as!(
         Session,
         r#"select
-            s.id as "id: SessionId",
+            s.id,
             s.create_time,
             s.last_refresh_time,
             s.expire_time,
@@ -186,7 +186,7 @@ pub(crate) async fn list(
          where s.user_id = $1 and (s.create_time, s.id) < ($2, $3) and s.expire_time > $5
          order by s.create_time desc, s.id desc
          limit $4"#,
-        user_id as _,
+        user_id.0,
         cursor.create_time,
         cursor.id,
         i64::try_from(limit).expect("a page is small"),
@@ -207,8 +207,8 @@ pub(crate) async fn delete(
          using auth.users as u
          where s.user_id = $1 and s.id = $2 and s.expire_time > $3
              and u.id = s.user_id and u.password_version = s.password_version",
-        user_id as _,
-        id as _,
+        user_id.0,
+        id.0,
         now,
     )
     .execute(db)
@@ -228,8 +228,8 @@ pub(crate) async fn delete_others(
          using auth.users as u
          where s.user_id = $1 and s.id <> $2 and s.expire_time > $3
              and u.id = s.user_id and u.password_version = s.password_version",
-        user_id as _,
-        kept as _,
+        user_id.0,
+        kept.0,
         now,
     )
     .execute(db)

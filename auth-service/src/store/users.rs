@@ -26,7 +26,7 @@ pub(crate) async fn insert(
             id, username, password_hash, create_time, update_time, register_request_id
          )
          values ($1, $2, $3, $4, $5, $6)",
-        user.id as _,
+        user.id.0,
         user.username as _,
         password_hash.as_str(),
         user.create_time,
@@ -55,7 +55,7 @@ pub(crate) async fn find_by_register_request(
     let row = sqlx::query_as!(
         AccountRow,
         r#"select
-            id as "id: UserId",
+            id,
             username as "username: Username",
             create_time,
             update_time,
@@ -77,7 +77,7 @@ pub(crate) async fn find_by_session(
     let row = sqlx::query_as!(
         AccountRow,
         r#"select
-            u.id as "id: UserId",
+            u.id,
             u.username as "username: Username",
             u.create_time,
             u.update_time,
@@ -86,8 +86,8 @@ pub(crate) async fn find_by_session(
          from auth.users as u
          join auth.sessions as s on s.user_id = u.id and s.password_version = u.password_version
          where u.id = $1 and s.id = $2 and s.expire_time > $3"#,
-        caller.id as _,
-        caller.session_id as _,
+        caller.id.0,
+        caller.session_id.0,
         now,
     );
     Ok(row.fetch_optional(db).await?.map(Account::from))
@@ -101,7 +101,7 @@ pub(crate) async fn find_by_username(
     let row = sqlx::query_as!(
         AccountRow,
         r#"select
-            id as "id: UserId",
+            id,
             username as "username: Username",
             create_time,
             update_time,
@@ -124,7 +124,7 @@ pub(crate) async fn upgrade_hash(
         "update auth.users
          set password_hash = $3
          where id = $1 and password_version = $2",
-        account.user.id as _,
+        account.user.id.0,
         account.password_version,
         new.as_str(),
     )
@@ -163,8 +163,8 @@ pub(crate) async fn change_password(
              where sessions.user_id = changed.id and sessions.id <> $2
          )
          select count(*) as "count!" from changed"#,
-        caller.id as _,
-        caller.session_id as _,
+        caller.id.0,
+        caller.session_id.0,
         version,
         new.as_str(),
         now,

@@ -175,7 +175,7 @@ async fn without_file_descriptors_it_waits_and_does_not_spin() {
     let spent = cpu_ticks(pid) - before;
     assert!(spent < 20, "{spent} ticks in half a second");
     drop(open);
-    eventually("it answers again", async || shared::server::is_ready(address).await).await;
+    eventually("it answers again", async || tandem_server::is_ready(address).await).await;
 }
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth_service::Config;
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
-use shared::{config::CommandLine, error::Error, server};
+use shared::{config::CommandLine, error::Error};
 use sqlx::AssertSqlSafe;
 use test_support::{Service, TestDatabase, eventually};
 use tokio::task::JoinHandle;
@@ -66,7 +66,7 @@ impl App {
     }
 
     pub(crate) async fn is_ready(&self) -> bool {
-        server::is_ready(self.service.address()).await
+        tandem_server::is_ready(self.service.address()).await
     }
 
     pub(crate) async fn eventually_not_ready(&self) {

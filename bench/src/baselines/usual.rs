@@ -1,5 +1,5 @@
 //! The usual service: what a competent team writes on the first day, with the defaults of tonic,
-//! sqlx and tokio. It verifies an HS256 token on each call and asks the database once.
+//! sqlx and tokio. Each call verifies an HS256 token and runs one query.
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -17,18 +17,20 @@ use tonic::{
 };
 use uuid::Uuid;
 
-/// Its database.
-pub(crate) const DATABASE: &str = "usual";
+mod process;
+
+pub(super) use process::Usual;
+
+const DATABASE: &str = "usual";
 const SECRET: &[u8] = b"a baseline needs no secret of its own";
 
-/// Its settings.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Config {
     #[arg(long, env = "DATABASE_URL")]
     database_url: String,
 }
 
-/// Answers calls.
+/// Serves calls until the process ends.
 pub(crate) async fn run(config: &Config, listener: TcpListener) -> anyhow::Result<()> {
     let tasks = Tasks { db: PgPool::connect(&config.database_url).await? };
     let authenticate = Authenticate {
@@ -36,7 +38,7 @@ pub(crate) async fn run(config: &Config, listener: TcpListener) -> anyhow::Resul
         validation: Validation::new(Algorithm::HS256),
     };
     let service = TaskServiceServer::with_interceptor(tasks, authenticate);
-    // As tonic does for a listener that it opens itself; without it answers wait for 40 ms.
+    // tonic sets it on listeners of its own; without it responses are delayed by 40 ms.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(Server::builder().add_service(service).serve_with_incoming(incoming).await?)
 }
@@ -47,8 +49,8 @@ struct Claims {
     exp: i64,
 }
 
-/// A token that it accepts for ten minutes.
-pub(crate) fn token(owner: Uuid) -> String {
+/// An access token, valid for ten minutes.
+fn token(owner: Uuid) -> String {
     let claims = Claims { sub: owner, exp: shared::time::now().timestamp() + 600 };
     let key = EncodingKey::from_secret(SECRET);
     jsonwebtoken::encode(&Header::default(), &claims, &key).expect("HS256 signs anything")
@@ -65,19 +67,19 @@ struct Owner(Uuid);
 
 impl Interceptor for Authenticate {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let refused = || Status::unauthenticated("a good token is needed");
-        let header = request.metadata().get("authorization").ok_or_else(refused)?;
+        let rejected = || Status::unauthenticated("a valid token is required");
+        let header = request.metadata().get("authorization").ok_or_else(rejected)?;
         let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let token = token.ok_or_else(refused)?;
+        let token = token.ok_or_else(rejected)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-            .map_err(|_| refused())?
+            .map_err(|_| rejected())?
             .claims;
         request.extensions_mut().insert(Owner(claims.sub));
         Ok(request)
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+type Reply<T> = Result<Response<T>, Status>;
 
 #[derive(sqlx::FromRow)]
 struct Task {
@@ -98,7 +100,7 @@ impl TaskService for Tasks {
     async fn create_task(
         &self,
         request: Request<pb::CreateTaskRequest>,
-    ) -> Answer<pb::CreateTaskResponse> {
+    ) -> Reply<pb::CreateTaskResponse> {
         let Owner(owner) = owner(&request)?;
         let task = request.into_inner().task.unwrap_or_default();
         let insert = sqlx::query_as(
@@ -120,7 +122,7 @@ impl TaskService for Tasks {
         Ok(Response::new(pb::CreateTaskResponse { task: Some(task.into()) }))
     }
 
-    async fn get_task(&self, request: Request<pb::GetTaskRequest>) -> Answer<pb::GetTaskResponse> {
+    async fn get_task(&self, request: Request<pb::GetTaskRequest>) -> Reply<pb::GetTaskResponse> {
         let Owner(owner) = owner(&request)?;
         let select = sqlx::query_as(
             "select id, title, description, is_complete, create_time, update_time
@@ -140,7 +142,7 @@ impl TaskService for Tasks {
     async fn list_tasks(
         &self,
         request: Request<pb::ListTasksRequest>,
-    ) -> Answer<pb::ListTasksResponse> {
+    ) -> Reply<pb::ListTasksResponse> {
         let Owner(owner) = owner(&request)?;
         let size = match request.get_ref().page_size {
             0 => 50,
@@ -162,7 +164,7 @@ impl TaskService for Tasks {
     async fn update_task(
         &self,
         request: Request<pb::UpdateTaskRequest>,
-    ) -> Answer<pb::UpdateTaskResponse> {
+    ) -> Reply<pb::UpdateTaskResponse> {
         let Owner(owner) = owner(&request)?;
         let task = request.into_inner().task.unwrap_or_default();
         let update = sqlx::query_as(
@@ -186,42 +188,42 @@ impl TaskService for Tasks {
     async fn delete_task(
         &self,
         _: Request<pb::DeleteTaskRequest>,
-    ) -> Answer<pb::DeleteTaskResponse> {
+    ) -> Reply<pb::DeleteTaskResponse> {
         Err(Status::unimplemented("delete_task"))
     }
 
     async fn undelete_task(
         &self,
         _: Request<pb::UndeleteTaskRequest>,
-    ) -> Answer<pb::UndeleteTaskResponse> {
+    ) -> Reply<pb::UndeleteTaskResponse> {
         Err(Status::unimplemented("undelete_task"))
     }
 
     async fn batch_get_tasks(
         &self,
         _: Request<pb::BatchGetTasksRequest>,
-    ) -> Answer<pb::BatchGetTasksResponse> {
+    ) -> Reply<pb::BatchGetTasksResponse> {
         Err(Status::unimplemented("batch_get_tasks"))
     }
 
     async fn batch_create_tasks(
         &self,
         _: Request<pb::BatchCreateTasksRequest>,
-    ) -> Answer<pb::BatchCreateTasksResponse> {
+    ) -> Reply<pb::BatchCreateTasksResponse> {
         Err(Status::unimplemented("batch_create_tasks"))
     }
 
     async fn batch_update_tasks(
         &self,
         _: Request<pb::BatchUpdateTasksRequest>,
-    ) -> Answer<pb::BatchUpdateTasksResponse> {
+    ) -> Reply<pb::BatchUpdateTasksResponse> {
         Err(Status::unimplemented("batch_update_tasks"))
     }
 
     async fn batch_delete_tasks(
         &self,
         _: Request<pb::BatchDeleteTasksRequest>,
-    ) -> Answer<pb::BatchDeleteTasksResponse> {
+    ) -> Reply<pb::BatchDeleteTasksResponse> {
         Err(Status::unimplemented("batch_delete_tasks"))
     }
 }
@@ -241,23 +243,28 @@ impl From<Task> for pb::Task {
 }
 
 fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
-    let nanos = time.timestamp_subsec_nanos().try_into().expect("a second has not many");
+    let nanos =
+        time.timestamp_subsec_nanos().try_into().expect("a second has less than 2^31 nanoseconds");
     prost_types::Timestamp { seconds: time.timestamp(), nanos }
 }
 
 fn owner<T>(request: &Request<T>) -> Result<Owner, Status> {
-    request.extensions().get().copied().ok_or_else(|| Status::unauthenticated("who are you?"))
+    request
+        .extensions()
+        .get()
+        .copied()
+        .ok_or_else(|| Status::unauthenticated("a valid token is required"))
 }
 
 fn id(text: &str) -> Result<Uuid, Status> {
-    text.parse().map_err(|_| Status::invalid_argument("an id is a UUID"))
+    text.parse().map_err(|_| Status::invalid_argument("a task id must be a UUID"))
 }
 
 fn not_found() -> Status {
-    Status::not_found("there is no such task")
+    Status::not_found("task not found")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes the error by value")]
 fn internal(error: sqlx::Error) -> Status {
     Status::internal(error.to_string())
 }

@@ -1,5 +1,5 @@
-//! The data: who owns which tasks. Owners and tasks have numbers, and ids that follow from them, so
-//! that the load, pgbench and the statements that make the data agree without a list.
+//! The data: owners and their tasks. Both have numbers from which their ids follow, so that the
+//! load, pgbench and the statements that create the data agree without a list.
 
 use shared::{
     config::{CommandLine, DatabaseConfig},
@@ -8,30 +8,30 @@ use shared::{
 use uuid::Uuid;
 
 use super::postgres::Postgres;
-use crate::baselines::usual;
+use crate::progress;
 
-/// How many owners there are.
+/// The numbers of owners and of their tasks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dataset {
-    /// With many tasks each; their numbers begin with 1.
+    /// Owners with many tasks each. Their numbers begin with 1.
     large_owners: u64,
     tasks_per_owner: u64,
-    /// With one task each; their numbers follow.
+    /// Owners with one task each. Their numbers follow.
     small_owners: u64,
 }
 
-/// Whose tasks a workload is about.
+/// The owners whose tasks a workload is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Owners {
-    /// All who have many.
+    /// All with many tasks.
     Large,
     /// Ten of them.
     Few,
-    /// All who have one.
+    /// All with one task.
     Small,
 }
 
-/// A range of owners, by their numbers, and how many tasks each has.
+/// Consecutive owners, and the number of tasks of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Population {
     pub(crate) first: u64,
@@ -48,7 +48,7 @@ impl Dataset {
         }
     }
 
-    /// So many owners with 100 tasks each.
+    /// Owners with 100 tasks each.
     pub(crate) fn of(large_owners: u64) -> Self {
         Self { large_owners, tasks_per_owner: 100, small_owners: 0 }
     }
@@ -67,29 +67,25 @@ impl Dataset {
         Population { first, count, tasks_per_owner }
     }
 
-    /// A database with the newest schema of both services.
+    /// Creates a database with the newest schema of both services, and fills it.
     pub(crate) fn create_for_tandem(
         self,
         postgres: &Postgres,
         database: &str,
     ) -> anyhow::Result<()> {
-        postgres.execute("postgres", &format!("create database {database}"))?;
+        postgres.create_database(database)?;
         let (command, url) = (clap::Command::new("bench"), postgres.url(database));
         let flags = ["bench", "--database-url", &url];
         let command_line = CommandLine::new::<DatabaseConfig>(command, flags);
         let migrated = postgres.block_on(db::migrate(&command_line.settings_or_exit()));
         migrated.map_err(|error| anyhow::anyhow!(error.causes()))?;
-        self.fill(postgres, database, include_str!("../../sql/tandem.sql"))?;
-        self.fill(postgres, database, include_str!("../../sql/people.sql"))
+        progress::during(format_args!("creating {} tasks for task-service", self.tasks()), || {
+            self.fill(postgres, database, include_str!("../../sql/tandem.sql"))?;
+            self.fill(postgres, database, include_str!("../../sql/people.sql"))
+        })
     }
 
-    pub(super) fn create_for_usual(self, postgres: &Postgres) -> anyhow::Result<()> {
-        let database = usual::DATABASE;
-        postgres.execute("postgres", &format!("create database {database}"))?;
-        self.fill(postgres, database, include_str!("../../sql/usual.sql"))
-    }
-
-    /// Fills the tables of a database.
+    /// Runs a script that fills the tables of a database.
     pub(crate) fn fill(self, postgres: &Postgres, database: &str, sql: &str) -> anyhow::Result<()> {
         let Self { large_owners, tasks_per_owner, small_owners } = self;
         postgres.execute(
@@ -100,7 +96,7 @@ impl Dataset {
                  alter database {database} set bench.small_owners = {small_owners}"
             ),
         )?;
-        // One at a time: several at once are a transaction, in which nothing can be vacuumed.
+        // Statements sent together would be a transaction, which cannot vacuum.
         for statement in sql.split_inclusive(";\n") {
             postgres.execute(database, statement)?;
         }
@@ -109,19 +105,24 @@ impl Dataset {
 }
 
 impl Population {
-    /// The number of the owner who comes at this place.
-    pub(crate) fn owner(&self, place: usize) -> u64 {
-        self.first + place as u64 % self.count
+    /// The owner at this position, starting again after the last.
+    pub(crate) fn owner(&self, position: usize) -> u64 {
+        self.first + position as u64 % self.count
     }
 
-    /// The number of some owner.
+    /// A random owner.
     pub(crate) fn any_owner(&self) -> u64 {
         self.first + fastrand::u64(..self.count)
     }
 
-    /// The number of some task of this owner.
+    /// A random task of this owner.
     pub(crate) fn any_task(&self, owner: u64) -> u64 {
         owner * 1000 + fastrand::u64(..self.tasks_per_owner)
+    }
+
+    /// The newest task of this owner.
+    pub(crate) fn newest_task(&self, owner: u64) -> u64 {
+        owner * 1000 + self.tasks_per_owner - 1
     }
 }
 

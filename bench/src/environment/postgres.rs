@@ -1,4 +1,4 @@
-//! The private PostgreSQL: durable, as in production, and with room for the data in its memory.
+//! The private PostgreSQL: durable, as in production, and with memory for all the data.
 
 use std::{
     ffi::OsStr,
@@ -14,21 +14,21 @@ use tokio::runtime::Handle;
 
 use crate::usage::{self, Meter};
 
-/// So that neither reads from the disk nor checkpoints drown what is compared. Everything else has
-/// PostgreSQL's defaults; `fsync` and `synchronous_commit` are on.
+/// Keep reads from disk and checkpoints out of the comparison. All other settings have PostgreSQL's
+/// defaults; `fsync` and `synchronous_commit` are on.
 pub(crate) const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "2GB"), ("max_wal_size", "4GB")];
 
-/// What the names of directories of data begin with; the number of a process follows.
+/// The prefix of data directories. The id of the process that created one follows.
 const DATA_DIR: &str = "data-";
 
-/// The server.
+/// The server. Dropping it stops it.
 pub(crate) struct Postgres {
     server: LocalPostgres,
     meter: Meter,
     handle: Handle,
 }
 
-/// Where the benchmark keeps what it makes: beside the build.
+/// The directory for everything that the benchmark creates, beside the build.
 pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().nth(2).context("a program is in target/release")?;
@@ -37,12 +37,12 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
     Ok(dir)
 }
 
-/// A new directory, on a disk and open to the user that PostgreSQL runs as; dropping it removes it.
+/// Creates a data directory on a disk, for the user that PostgreSQL runs as, and removes those of
+/// runs that were killed. Dropping it removes it.
 pub(super) fn data_dir() -> anyhow::Result<TempDir> {
     let home = local_postgres::durable_dir(&target_dir()?)?;
     fs::create_dir_all(&home)?;
     for entry in fs::read_dir(&home)?.flatten() {
-        // Of a run that was ended before its end.
         if owner_of(&entry.file_name()).is_some_and(|pid| !usage::is_alive(pid)) {
             fs::remove_dir_all(entry.path())?;
         }
@@ -51,7 +51,7 @@ pub(super) fn data_dir() -> anyhow::Result<TempDir> {
     Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(home)?)
 }
 
-/// The process that made a directory of data.
+/// The process that created a data directory.
 fn owner_of(name: &OsStr) -> Option<u32> {
     name.to_str()?.strip_prefix(DATA_DIR)?.split('-').next()?.parse().ok()
 }
@@ -74,12 +74,16 @@ impl Postgres {
         Ok(Self { server, meter, handle: handle.clone() })
     }
 
-    /// Runs statements as they are.
+    pub(crate) fn create_database(&self, name: &str) -> anyhow::Result<()> {
+        self.execute("postgres", &format!("create database {name}"))
+    }
+
+    /// Runs statements in one transaction, unless there is only one.
     pub(crate) fn execute(&self, database: &str, sql: &str) -> anyhow::Result<()> {
         self.handle.block_on(execute(&self.server.url(database), sql))
     }
 
-    /// The one number that a query finds.
+    /// Runs a query that returns one number.
     pub(crate) fn query(&self, database: &str, sql: &str) -> anyhow::Result<i64> {
         self.handle.block_on(async {
             let mut connection = PgConnection::connect(&self.server.url(database)).await?;
@@ -90,7 +94,6 @@ impl Postgres {
         })
     }
 
-    /// Does what needs a runtime.
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.handle.block_on(future)
     }
@@ -99,17 +102,17 @@ impl Postgres {
         self.server.url(database)
     }
 
-    /// Its major version.
+    /// The major version.
     pub(crate) fn major(&self) -> u32 {
         self.server.major()
     }
 
-    /// A program of this PostgreSQL's version.
+    /// The path of a program of this version.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.server.bin_dir().join(name)
     }
 
-    /// The CPU time of all of the server's processes.
+    /// The CPU time of all processes of the server.
     pub(crate) fn meter(&self) -> Meter {
         self.meter
     }

@@ -1,4 +1,4 @@
-//! A system under test as a process of its own, so that its CPU time and its memory are its own.
+//! A system under test as a process of its own, so that its CPU time and memory can be measured.
 
 use std::{
     fs::File,
@@ -13,19 +13,22 @@ use std::{
 use anyhow::{Context as _, ensure};
 use tokio::runtime::Runtime;
 
-use crate::{serve, usage};
+use crate::usage;
 
-/// How long one may take until it answers, and until it has ended.
+/// Before the address, on the first line that a system prints on standard output.
+pub(crate) const LISTENS: &str = "listens on ";
+
+/// How long a process may take to be ready, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// It ends when this is dropped, and when the benchmark ends in whatever way.
+/// Dropping it stops the process. The process also ends with the benchmark, however that ends.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     address: SocketAddr,
 }
 
-/// Which of the systems, and its settings: beside these it has those of production.
+/// How to start a system. All other settings have their defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     subcommand: &'static str,
@@ -34,26 +37,23 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(super) fn task(database_url: &str, jwks_url: &str) -> Self {
-        Self::of("serve-task", database_url)
+        Self::new("serve-task", database_url)
             .with("TASK_JWKS_URL", jwks_url)
             .with("TASK_LISTEN_ADDRESS", "127.0.0.1:0")
             .with("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
-            // A benchmark makes more in a minute than a person in a life.
+            // A benchmark creates more in a minute than a user in years.
             .with("TASK_TASKS_PER_USER", "1000000")
     }
 
     pub(super) fn auth(database_url: &str) -> Self {
-        Self::of("serve-auth", database_url)
+        Self::new("serve-auth", database_url)
             .with("AUTH_ROOT_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
             .with("AUTH_LISTEN_ADDRESS", "127.0.0.1:0")
             .with("AUTH_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
     }
 
-    pub(super) fn usual(database_url: &str) -> Self {
-        Self::of("serve-usual", database_url)
-    }
-
-    fn of(subcommand: &'static str, database_url: &str) -> Self {
+    /// Settings of the system that this program is with `subcommand`.
+    pub(crate) fn new(subcommand: &'static str, database_url: &str) -> Self {
         Self { subcommand, variables: vec![("DATABASE_URL", database_url.to_owned())] }
     }
 
@@ -65,15 +65,15 @@ impl Settings {
 
 impl Process {
     /// Starts this program as one of the services, and waits until it is ready.
-    pub(crate) fn start_service(
+    pub(super) fn start_service(
         settings: Settings,
         dir: &Path,
         runtime: &Runtime,
     ) -> anyhow::Result<Self> {
         let process = Self::start(settings, dir)?;
         let start = Instant::now();
-        while !runtime.block_on(shared::server::is_ready(process.address)) {
-            ensure!(start.elapsed() < PATIENCE, "a service is not ready after {PATIENCE:?}");
+        while !runtime.block_on(tandem_server::is_ready(process.address)) {
+            ensure!(start.elapsed() < PATIENCE, "a service was not ready within {PATIENCE:?}");
             sleep(Duration::from_millis(1));
         }
         Ok(process)
@@ -86,14 +86,14 @@ impl Process {
         command.arg(subcommand).env_clear().envs(variables).stdout(Stdio::piped());
         let (mut child, log) = spawn(&mut command, dir, subcommand)?;
         let mut line = String::new();
-        let stdout = child.stdout.take().expect("it was asked to be a pipe");
+        let stdout = child.stdout.take().expect("it is a pipe");
         BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().strip_prefix(serve::LISTENS);
-        let address = address.with_context(|| format!("{subcommand} ends: {}", log()))?.parse()?;
+        let address = line.trim().strip_prefix(LISTENS);
+        let address = address.with_context(|| format!("{subcommand} ended: {}", log()))?.parse()?;
         Ok(Self { child, address })
     }
 
-    /// Starts another program, which will listen at this address, and which SIGTERM ends.
+    /// Starts another program, which listens on this address and ends on SIGTERM.
     pub(crate) fn start_program(
         program: &Path,
         args: &[&str],
@@ -101,7 +101,7 @@ impl Process {
         dir: &Path,
         address: SocketAddr,
     ) -> anyhow::Result<Self> {
-        // The same as what our own systems do: it is told to end when its standard input does.
+        // Ends the program when standard input closes, as our own systems do.
         let script = "exec 3<&0 </dev/null
             (read -r line; kill -TERM $$) <&3 >/dev/null 2>&1 &
             exec \"$@\" 3<&-";
@@ -111,7 +111,6 @@ impl Process {
         Ok(Self { child, address })
     }
 
-    /// Where it answers.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -120,14 +119,14 @@ impl Process {
         self.child.id()
     }
 
-    /// The memory that it has now, in MiB.
+    /// Resident memory, in MiB.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         usage::resident_mib(self.pid())
     }
 }
 
-/// Starts a program that has our pipe as its standard input; its log is a file, as a container's
-/// is.
+/// Starts a program with a pipe of ours as standard input. Its log goes to a file, as in a
+/// container.
 fn spawn(
     command: &mut Command,
     dir: &Path,
@@ -148,7 +147,7 @@ impl Drop for Process {
             }
             sleep(Duration::from_millis(5));
         }
-        // It can only fail if the process has ended meanwhile.
+        // Fails only if the process has ended meanwhile.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The callers' access tokens, as header values: one for each owner.
+//! Access tokens as header values, one for each owner.
 
 use std::{
     sync::Arc,
@@ -7,13 +7,10 @@ use std::{
 };
 
 use http::HeaderValue;
-use shared::ids::UserId;
-use test_support::TestKey;
 
-use super::dataset::{Population, owner_id};
-use crate::baselines::{seed, usual};
+use super::dataset::Population;
 
-/// They are good for 10 minutes.
+/// Tokens are valid for 10 minutes.
 const RENEW_AFTER: Duration = Duration::from_mins(8);
 
 /// The tokens of a population.
@@ -24,70 +21,17 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// The `authorization` of the owner with this number.
+    /// The `authorization` header of the owner with this number.
     pub(crate) fn of(&self, owner: u64) -> HeaderValue {
         let index = usize::try_from(owner - self.first).expect("owners fit into memory");
         self.values[index].clone()
     }
-}
 
-/// Signs tokens, and keeps the last ones of each kind for as long as they are good.
-pub(crate) struct Signer {
-    key: TestKey,
-    kept: Vec<Kept>,
-}
-
-struct Kept {
-    kind: Kind,
-    first: u64,
-    tokens: Arc<Tokens>,
-    signed: Instant,
-}
-
-/// Who takes the tokens.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    /// task-service: ES256.
-    Tandem,
-    /// The usual service: HS256.
-    Usual,
-    /// The seed: HS256.
-    Seed,
-}
-
-impl Signer {
-    pub(super) fn new(key: TestKey) -> Self {
-        Self { key, kept: Vec::new() }
-    }
-
-    /// Tokens for all of these owners, which are good for at least two minutes.
-    pub(crate) fn tokens(&mut self, kind: Kind, owners: Population) -> Arc<Tokens> {
-        self.kept.retain(|kept| kept.signed.elapsed() < RENEW_AFTER);
-        let enough = |kept: &&Kept| {
-            kept.kind == kind
-                && kept.first == owners.first
-                && kept.tokens.values.len() as u64 >= owners.count
-        };
-        if let Some(kept) = self.kept.iter().find(enough) {
-            return kept.tokens.clone();
-        }
-        let signed = Instant::now();
-        let tokens = Arc::new(self.sign(kind, owners));
-        self.kept.push(Kept { kind, first: owners.first, tokens: tokens.clone(), signed });
-        tokens
-    }
-
-    fn sign(&self, kind: Kind, owners: Population) -> Tokens {
+    fn sign(owners: Population, sign: impl Fn(u64) -> String + Sync) -> Self {
         let numbers: Vec<_> = (owners.first..owners.first + owners.count).collect();
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let sign = |number: &u64| {
-            let owner = owner_id(*number);
-            let token = match kind {
-                Kind::Tandem => self.key.token(UserId(owner)),
-                Kind::Usual => usual::token(owner),
-                Kind::Seed => seed::token(*number),
-            };
-            format!("Bearer {token}").try_into().expect("a token is ASCII")
+        let sign = |number: &u64| -> HeaderValue {
+            format!("Bearer {}", sign(*number)).try_into().expect("a token is ASCII")
         };
         let values = thread::scope(|scope| {
             let parts = numbers.chunks(numbers.len().div_ceil(threads));
@@ -97,6 +41,33 @@ impl Signer {
             let joined = parts.into_iter().map(|part| part.join().expect("signing does not panic"));
             joined.flatten().collect()
         });
-        Tokens { first: owners.first, values }
+        Self { first: owners.first, values }
+    }
+}
+
+/// The tokens of one system. Signing 100,000 of them takes seconds.
+#[derive(Default)]
+pub(crate) struct TokenCache {
+    entries: Vec<(Instant, Arc<Tokens>)>,
+}
+
+impl TokenCache {
+    /// Tokens of all these owners, valid for at least two minutes.
+    pub(crate) fn tokens(
+        &mut self,
+        owners: Population,
+        sign: impl Fn(u64) -> String + Sync,
+    ) -> Arc<Tokens> {
+        self.entries.retain(|(signed, _)| signed.elapsed() < RENEW_AFTER);
+        let has_all = |tokens: &Tokens| {
+            tokens.first == owners.first && tokens.values.len() as u64 >= owners.count
+        };
+        if let Some((_, tokens)) = self.entries.iter().find(|(_, tokens)| has_all(tokens)) {
+            return tokens.clone();
+        }
+        let signed = Instant::now();
+        let tokens = Arc::new(Tokens::sign(owners, sign));
+        self.entries.push((signed, tokens.clone()));
+        tokens
     }
 }

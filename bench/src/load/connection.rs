@@ -1,4 +1,4 @@
-//! A connection of either protocol.
+//! A connection with either protocol.
 
 use bytes::Bytes;
 
@@ -19,7 +19,7 @@ impl Connection {
         })
     }
 
-    /// The answer to a call that succeeds.
+    /// The message of a successful response.
     pub(super) async fn call(&self, call: Call) -> anyhow::Result<Bytes> {
         match self {
             Self::Grpc(connection) => connection.call(call).await,

@@ -1,5 +1,5 @@
-//! gRPC over one HTTP/2 connection, by hand: it takes as little of the cores as it can from what is
-//! measured on them.
+//! gRPC over one HTTP/2 connection, on h2 alone: the clients share their cores with the systems
+//! under test, and a full gRPC client would take more of them.
 
 use std::net::SocketAddr;
 
@@ -15,9 +15,9 @@ use tokio::{net::TcpStream, task::spawn_local};
 
 use super::Call;
 
-/// So large that the load never waits for leave to receive.
+/// Large enough that flow control never delays a response.
 const WINDOW: u32 = 1 << 30;
-/// Whether a message is compressed, and its length.
+/// The compression flag and the length before each message.
 const PREFIX_BYTES: usize = 5;
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -37,12 +37,12 @@ impl Connection {
             .initial_connection_window_size(WINDOW)
             .handshake(stream)
             .await?;
-        // Its errors reach the calls.
+        // Calls report the errors of their connection.
         spawn_local(async move { drop(connection.await) });
         Ok(Self { requests, authority: address.to_string().parse()? })
     }
 
-    /// The message of the answer.
+    /// The message of a successful response.
     pub(super) async fn call(&self, call: Call) -> anyhow::Result<Bytes> {
         let uri = Uri::builder()
             .scheme(Scheme::HTTP)
@@ -67,32 +67,34 @@ impl Connection {
             check_status(response.headers())?;
         }
         let mut stream = response.into_body();
-        let mut answer = Bytes::new();
+        let mut message = Bytes::new();
         while let Some(chunk) = stream.data().await {
             let chunk = chunk?;
             stream.flow_control().release_capacity(chunk.len())?;
-            answer = if answer.is_empty() { chunk } else { joined(&answer, &chunk) };
+            message = if message.is_empty() { chunk } else { joined(&message, &chunk) };
         }
-        check_status(&stream.trailers().await?.context("there are no trailers")?)?;
-        ensure!(answer.len() >= PREFIX_BYTES, "there is no message");
-        answer.advance(PREFIX_BYTES);
-        Ok(answer)
+        check_status(&stream.trailers().await?.context("the response has no trailers")?)?;
+        ensure!(message.len() >= PREFIX_BYTES, "the response has no message");
+        message.advance(PREFIX_BYTES);
+        Ok(message)
     }
 }
 
 fn check_status(headers: &HeaderMap) -> anyhow::Result<()> {
-    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    match text(GRPC_STATUS) {
-        Some(code) if code == "0" => Ok(()),
-        code => bail!("gRPC status {code:?}: {:?}", text("grpc-message")),
+    let value = |name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    if value(GRPC_STATUS) == b"0" {
+        return Ok(());
     }
+    let [code, message] =
+        [GRPC_STATUS, "grpc-message"].map(|name| String::from_utf8_lossy(value(name)));
+    bail!("gRPC status {code}: {}", message.replace("%20", " "))
 }
 
 fn joined(one: &Bytes, other: &Bytes) -> Bytes {
     [&one[..], &other[..]].concat().into()
 }
 
-/// A message as gRPC sends it, behind its prefix.
+/// A message with the prefix that gRPC requires.
 pub(super) fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + length);

@@ -1,4 +1,4 @@
-//! HTTP/1.1 over one connection that is kept alive, with one call in flight.
+//! HTTP/1.1 over one keep-alive connection, with one call in flight.
 
 use std::{net::SocketAddr, rc::Rc};
 
@@ -24,13 +24,13 @@ impl Connection {
         stream.set_nodelay(true)?;
         let (requests, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // Its errors reach the calls.
+        // Calls report the errors of their connection.
         spawn_local(async move { drop(connection.await) });
         let requests = Rc::new(Mutex::new(requests));
         Ok(Self { requests, host: address.to_string().try_into()? })
     }
 
-    /// The body of the answer.
+    /// The body of a successful response.
     pub(super) async fn call(&self, call: Call) -> anyhow::Result<Bytes> {
         let mut request = Request::builder()
             .method(call.method)

@@ -1,4 +1,4 @@
-//! When calls are due, and which of them count.
+//! When calls are due, and which of them are measured.
 
 use std::{
     cell::RefCell,
@@ -12,16 +12,16 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::{Load, Pace};
 
-/// How often calls fall due that come at a fixed rate: several at once, as from many people, so
-/// that a wake-up costs the cores little. A thread's sleep is exact enough for it, a runtime's is
-/// not.
+/// How often calls at a fixed rate fall due. Several fall due at once, as from many clients, so
+/// that wake-ups take little CPU time. A thread sleeps precisely enough for this; a runtime's timer
+/// does not.
 const TICK: Duration = Duration::from_micros(500);
 
-/// What all callers follow. A clone is the same.
+/// The schedule of all clients. Clones share its ticks.
 #[derive(Clone)]
 pub(super) struct Schedule {
     begin: Instant,
-    /// From when on calls count.
+    /// The start of the measurement.
     pub(super) from: Instant,
     pub(super) until: Instant,
     pace: Pace,
@@ -30,7 +30,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// It begins now.
+    /// A schedule that begins now.
     pub(super) fn begin(load: &Load, threads: usize) -> Self {
         let begin = Instant::now();
         let from = begin + load.warm_up;
@@ -39,7 +39,7 @@ impl Schedule {
         Self { begin, from, until, pace: load.pace, ticks }
     }
 
-    /// Wakes the threads at each tick until after the end.
+    /// Wakes the threads at each tick.
     pub(super) fn tick(&self) {
         let Pace::PerSecond(_) = self.pace else { return };
         let mut next = self.begin;
@@ -51,22 +51,21 @@ impl Schedule {
     }
 }
 
-/// The callers of one thread.
+/// The part of the schedule that one thread follows.
 pub(super) struct Share {
     schedule: Schedule,
     thread: usize,
-    /// Since when each of the calls is due that have no caller yet, and a permit for each: those
-    /// who wait get them in turn.
-    since: RefCell<VecDeque<Instant>>,
-    due: Semaphore,
+    /// The due times of calls that wait for a client, and a permit for each.
+    due: RefCell<VecDeque<Instant>>,
+    permits: Semaphore,
 }
 
 impl Share {
     pub(super) fn new(schedule: Schedule, thread: usize) -> Self {
-        Self { schedule, thread, since: RefCell::default(), due: Semaphore::new(0) }
+        Self { schedule, thread, due: RefCell::default(), permits: Semaphore::new(0) }
     }
 
-    /// Waits until a call is due, and says since when it is; `None` after the end.
+    /// Waits until a call is due, and returns when it was due; `None` after the last.
     pub(super) async fn next(&self) -> Option<Instant> {
         match self.schedule.pace {
             Pace::Unbounded => {
@@ -74,15 +73,23 @@ impl Share {
                 (now < self.schedule.until).then_some(now)
             }
             Pace::PerSecond(_) => {
-                self.due.acquire().await.ok()?.forget();
-                self.since.borrow_mut().pop_front()
+                // After the end the semaphore is closed, and overdue calls are still made.
+                if let Ok(permit) = self.permits.acquire().await {
+                    permit.forget();
+                }
+                self.due.borrow_mut().pop_front()
             }
         }
     }
 
-    /// Whether a call counts that ends now.
-    pub(super) fn counts(&self, now: Instant) -> bool {
-        (self.schedule.from..self.schedule.until).contains(&now)
+    /// Whether a call is measured: in a closed loop by its end, and in an open loop by when it was
+    /// due, so that the slowest calls are not left out.
+    pub(super) fn measures(&self, due: Instant, end: Instant) -> bool {
+        let time = match self.schedule.pace {
+            Pace::Unbounded => end,
+            Pace::PerSecond(_) => due,
+        };
+        (self.schedule.from..self.schedule.until).contains(&time)
     }
 
     /// Lets calls fall due.
@@ -94,16 +101,16 @@ impl Share {
         let mut tick = *begin;
         while tick < *until {
             ticks[self.thread].notified().await;
-            // However late the thread wakes, a call is due since its tick.
+            // A call is due at its tick, however late the thread wakes.
             while tick + TICK <= Instant::now() {
                 tick += TICK;
                 while next <= tick {
                     next += every;
-                    self.since.borrow_mut().push_back(tick);
-                    self.due.add_permits(1);
+                    self.due.borrow_mut().push_back(tick);
+                    self.permits.add_permits(1);
                 }
             }
         }
-        self.due.close();
+        self.permits.close();
     }
 }

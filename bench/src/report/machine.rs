@@ -1,4 +1,4 @@
-//! On what it was measured.
+//! The machine that the benchmark ran on.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ pub(super) fn describe() -> String {
     format!("{cores} cores of {model}, {memory} of memory, {system}")
 }
 
-/// Of the first line `name : value`.
+/// The value of the first line `name : value`.
 fn first_value(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

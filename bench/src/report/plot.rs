@@ -9,7 +9,7 @@ use plotters::{
 };
 
 const SIZE: (u32, u32) = (960, 480);
-/// To the right of the plot, for the legend.
+/// The width of the legend, right of the plot.
 const LEGEND: u32 = 130;
 const FONT: &str = "sans-serif";
 const COLOURS: [RGBColor; 8] = [
@@ -23,20 +23,20 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(180, 150, 40),
 ];
 
-/// Bars beside each other, under a name; each is of parts that add up.
+/// Bars side by side under a name. The parts of a bar are stacked.
 pub(super) struct Group {
     pub(super) name: &'static str,
     pub(super) bars: Vec<Vec<f64>>,
 }
 
-/// A value by something that was varied.
+/// Values by a parameter.
 pub(super) struct Line {
     pub(super) name: String,
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// Draws bars of one part each, in the colours of the legend. They may differ by a hundred times,
-/// and so the scale is logarithmic.
+/// Draws bars of one part each, in the colours of the legend. The scale is logarithmic: values
+/// differ by a factor of a hundred.
 pub(super) fn bars(
     file: &Path,
     title: &str,
@@ -46,7 +46,7 @@ pub(super) fn bars(
     draw_bars(file, title, legend, groups, (1.0..highest(groups)).log_scale())
 }
 
-/// Draws bars whose parts have the colours of the legend.
+/// Draws stacked bars, whose parts have the colours of the legend.
 pub(super) fn stacks(
     file: &Path,
     title: &str,
@@ -104,13 +104,13 @@ where
     draw_legend(&root, legend)
 }
 
-/// How far apart the values are that were varied.
+/// The scale of the parameter.
 pub(super) enum Scale {
     Linear,
     Logarithmic,
 }
 
-/// Draws lines, over a logarithmic height.
+/// Draws lines, with values on a logarithmic scale.
 pub(super) fn lines(
     file: &Path,
     title: &str,
@@ -162,7 +162,7 @@ where
     Ok(())
 }
 
-/// Somewhat more than where the values are.
+/// A range somewhat wider than the values.
 fn bounds(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) =
         values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
@@ -182,11 +182,11 @@ fn draw_legend(
     root.present().map_err(failed)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "they are few")]
+#[expect(clippy::cast_precision_loss, reason = "plots have few bars")]
 fn real(number: usize) -> f64 {
     number as f64
 }
 
 fn failed(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("a plot cannot be drawn: {error}")
+    anyhow!("drawing a plot failed: {error}")
 }

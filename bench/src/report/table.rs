@@ -2,10 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{median, ratio};
-use crate::{baselines::Baseline, contest::Series, load::Measured, studies::Finding};
+use super::ratio;
+use crate::{
+    contest::Series,
+    load::{Measured, median},
+    options::Baseline,
+    studies::Finding,
+};
 
-/// All systems beside each other, those of a workload one after the other.
+/// One row for each system of each workload.
 pub(super) fn contests(all: &[Series]) -> String {
     let mut table = String::from(
         "| workload | system | calls/s | p50 ms | p99 ms | sv µs | pg µs | cl µs \
@@ -32,7 +37,7 @@ pub(super) fn contests(all: &[Series]) -> String {
     table
 }
 
-/// What the studies have found, a table for each.
+/// A table for each study.
 pub(super) fn findings(all: &[Finding]) -> String {
     let mut table = String::new();
     let mut last = None;
@@ -42,7 +47,7 @@ pub(super) fn findings(all: &[Finding]) -> String {
             let _ = write!(table, "{gap}| {} | | |\n| --- | ---: | --- |\n", study.name());
             last = Some(*study);
         }
-        let digits = if *value < 10.0 { 2 } else { 0 };
+        let digits = if *value < 10.0 && value.fract() != 0.0 { 2 } else { 0 };
         let _ = writeln!(table, "| {what} | {} | {unit} |", number(Some(*value), digits));
     }
     table

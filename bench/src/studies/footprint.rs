@@ -1,5 +1,4 @@
-//! Memory, idle and with a thousand connections; and the time from the start of a process until it
-//! is ready for calls.
+//! Memory, idle and with a thousand connections, and the time until a started process is ready.
 
 use std::{
     thread::sleep,
@@ -18,31 +17,33 @@ use tonic::{
 
 use super::{Finding, Study};
 use crate::{
-    environment::{Environment, Kind, Owners, Process, Settings, Tokens, task_id},
-    report::median,
+    environment::{DATABASE, Environment, Owners, Process, Tokens, task_id},
+    load::median,
+    progress,
 };
 
 const CONNECTIONS: u64 = 1000;
 const STARTS: usize = 5;
-/// Until what a start needs is given back.
+/// The time until a service has freed the memory that its start needed.
 const SETTLE: Duration = Duration::from_secs(2);
 
 pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Finding>> {
     let mut found = Vec::new();
     for (name, settings) in [
-        ("task-service", environment.task_settings("tandem")),
+        ("task-service", environment.task_settings(DATABASE)),
         ("auth-service", environment.auth_settings()),
     ] {
         let found_of = |what: &str, value, unit| {
             Study::Footprint.found(format!("{name}, {what}"), value, unit)
         };
+        progress::print(format_args!("    {name}"));
         let mut starts = Vec::new();
         for _ in 0..STARTS {
             let start = Instant::now();
-            let _process = start_one(environment, &settings)?;
+            let _process = environment.start_service(&settings)?;
             starts.push(start.elapsed().as_secs_f64() * 1000.0);
         }
-        let process = start_one(environment, &settings)?;
+        let process = environment.start_service(&settings)?;
         sleep(SETTLE);
         let idle = process.resident_mib()?;
         let channels = connect(environment, &process, name)?;
@@ -51,12 +52,12 @@ pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Findi
         if name == "task-service" {
             list(environment, &channels)?;
             sleep(SETTLE);
-            let what = "with 1,000 connections and the pages of 900 users";
+            let what = "with 1,000 connections and cached pages";
             found.push(found_of(what, process.resident_mib()?, "MiB"));
         }
         drop(channels);
         found.extend([
-            found_of("ready after", median(starts.into_iter()).unwrap_or(f64::NAN), "ms"),
+            found_of("ready after", median(starts).unwrap_or(f64::NAN), "ms"),
             found_of("idle", idle, "MiB"),
             found_of("with 1,000 connections", connected, "MiB"),
         ]);
@@ -64,18 +65,14 @@ pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Findi
     Ok(found)
 }
 
-fn start_one(environment: &Environment, settings: &Settings) -> anyhow::Result<Process> {
-    Process::start_service(settings.clone(), environment.dir.path(), &environment.runtime)
-}
-
-/// Opens connections on each of which a call was made.
+/// Opens connections, and makes a call on each.
 fn connect(
     environment: &mut Environment,
     process: &Process,
     name: &str,
 ) -> anyhow::Result<Vec<Channel>> {
     let population = environment.dataset.population(Owners::Large);
-    let tokens = environment.tokens.tokens(Kind::Tandem, population);
+    let tokens = environment.tokens(population);
     let endpoint = Endpoint::from_shared(format!("http://{}", process.address()))?;
     environment.runtime.block_on(async {
         let mut channels = Vec::new();
@@ -96,10 +93,10 @@ fn connect(
     })
 }
 
-/// Asks for a first page on each connection, so that the service remembers one of each owner.
+/// Lists the first page of each owner, so that the service caches it.
 fn list(environment: &mut Environment, channels: &[Channel]) -> anyhow::Result<()> {
     let population = environment.dataset.population(Owners::Large);
-    let tokens = environment.tokens.tokens(Kind::Tandem, population);
+    let tokens = environment.tokens(population);
     environment.runtime.block_on(async {
         for (number, channel) in channels.iter().enumerate() {
             let owner = population.owner(number);

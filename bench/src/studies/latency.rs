@@ -1,7 +1,6 @@
-//! Latency by load: calls come at a fixed rate, a share of what the service can do, whatever
-//! becomes of those before.
+//! Latency by load: an open loop at shares of the peak throughput.
 
-use super::{Finding, PLENTY, Study, percentile};
+use super::{Finding, OPEN_LOOP, Study, percentile};
 use crate::{environment::Environment, load::Pace, options::Options};
 
 /// In percent of the peak.
@@ -14,13 +13,13 @@ pub(super) fn measure(
     let mut found = Vec::new();
     for workload in ["get", "create"] {
         let mut measure =
-            |level, pace| super::measure(environment, workload, level, pace, options.seconds());
+            |level, pace| super::measure(environment, workload, level, pace, options.seconds);
         let level = (options.connections, options.in_flight);
         let peak = measure(level, Pace::Unbounded)?.calls_per_second;
         let mut p99s = Vec::new();
         for load in LOADS {
             let rate = peak * f64::from(load) / 100.0;
-            let measured = measure(PLENTY, Pace::PerSecond(rate))?;
+            let measured = measure(OPEN_LOOP, Pace::PerSecond(rate))?;
             let of = |what: &str, value| {
                 let what = format!("{workload}, at {load} % of the peak, {what}");
                 Study::Latency.found(what, value, "ms")
@@ -31,7 +30,7 @@ pub(super) fn measure(
             p99s.push((load, percentile(&measured, 99.0)));
         }
         let at = |wanted| p99s.iter().find(|(load, _)| *load == wanted).map_or(f64::NAN, |at| at.1);
-        let what = format!("{workload}, p99 at 70 % of the peak beside 10 %");
+        let what = format!("{workload}, p99 at 70 % of the peak, ratio to that at 10 %");
         found.push(Study::Latency.found(what, at(70) / at(10), "×"));
     }
     Ok(found)

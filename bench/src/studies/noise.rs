@@ -1,5 +1,5 @@
-//! How much the machine keeps from everybody: a core that does nothing but look at the clock sees
-//! when it was taken away. No latency is better than that.
+//! Time that the machine takes from all processes. A thread that only reads the clock sees when its
+//! core was taken away; such gaps are a lower bound of the slowest calls.
 
 use std::{
     thread,
@@ -9,23 +9,23 @@ use std::{
 use super::{Finding, Study};
 use crate::options::Options;
 
-/// What is shorter may be the work of the kernel.
+/// Shorter gaps may be work of the kernel.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 pub(super) fn measure(options: &Options) -> anyhow::Result<Vec<Finding>> {
     let cores = thread::available_parallelism()?.get();
-    let duration = options.seconds();
+    let duration = options.seconds;
     let gaps: Vec<Duration> = thread::scope(|scope| {
         let watching: Vec<_> = (0..cores).map(|_| scope.spawn(|| watch(duration))).collect();
-        let seen = watching.into_iter().map(|gaps| gaps.join().expect("a watch does not panic"));
-        seen.flatten().collect()
+        let joined = watching.into_iter().map(|gaps| gaps.join().expect("a watch does not panic"));
+        joined.flatten().collect()
     });
     let longest = gaps.iter().max().copied().unwrap_or_default();
     let share =
         gaps.iter().sum::<Duration>().div_duration_f64(duration) / f64::from(u32::try_from(cores)?);
     Ok(vec![
-        Study::Noise.found("time that a core is taken away", share * 100.0, "%"),
-        Study::Noise.found("at once, at most", longest.as_secs_f64() * 1e3, "ms"),
+        Study::Noise.found("share of time that a core is taken away", share * 100.0, "%"),
+        Study::Noise.found("longest gap", longest.as_secs_f64() * 1e3, "ms"),
     ])
 }
 

@@ -1,4 +1,4 @@
-//! Throughput by the number of calls in flight: it should rise to a peak and stay there.
+//! Throughput by calls in flight: it should rise to a peak and stay there.
 
 use super::{Finding, Study, percentile};
 use crate::{environment::Environment, load::Pace, options::Options};
@@ -16,7 +16,7 @@ pub(super) fn measure(
         let mut last = 0.0;
         for level in LEVELS {
             let measured =
-                super::measure(environment, workload, level, Pace::Unbounded, options.seconds())?;
+                super::measure(environment, workload, level, Pace::Unbounded, options.seconds)?;
             last = measured.calls_per_second;
             peak = peak.max(last);
             let in_flight = u32::try_from(level.0 * level.1)?;
@@ -25,7 +25,7 @@ pub(super) fn measure(
             found.push(rate.at(workload, in_flight));
             found.push(Study::Saturation.found(what + ", p99", percentile(&measured, 99.0), "ms"));
         }
-        let what = format!("{workload}, with the most in flight, of the peak");
+        let what = format!("{workload}, {} in flight, share of the peak", 8 * 64);
         found.push(Study::Saturation.found(what, last / peak * 100.0, "%"));
     }
     Ok(found)

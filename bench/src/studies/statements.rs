@@ -1,5 +1,5 @@
-//! How often calls go to the database: alone each does once, exactly; many at once share. And what
-//! of the database they touch.
+//! Transactions and pages of the database for each call. A call alone takes exactly one
+//! transaction; concurrent calls share them.
 
 use std::{
     thread::sleep,
@@ -10,119 +10,121 @@ use anyhow::ensure;
 
 use super::{Finding, Study};
 use crate::{
-    contest::{WARM_UP, Work},
-    environment::{Dataset, Environment, Process},
+    environment::{Dataset, Environment, Owners},
     load::{Load, Measured, Pace},
-    workload::Workload,
+    progress,
+    workload::{Clients, Mix, TaskCalls},
 };
 
-/// Its database is touched by nobody else.
-const DATABASE: &str = "alone";
-const WORKLOADS: [&str; 4] = ["get", "list", "create", "update"];
-/// One caller, and many.
-const ALONE: (usize, usize) = (1, 1);
-const TOGETHER: (usize, usize) = (8, 8);
+pub(super) const WORKLOADS: [(&str, Mix); 4] =
+    [("get", Mix::GET), ("list", Mix::LIST), ("create", Mix::CREATE), ("update", Mix::UPDATE)];
+const SINGLE: (usize, usize) = (1, 1);
+const CONCURRENT: (usize, usize) = (8, 8);
 const DURATION: Duration = Duration::from_secs(1);
 /// Calls a second.
 const FEW: f64 = 20.0;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn measure(environment: &mut Environment) -> anyhow::Result<Vec<Finding>> {
-    let mut found = Vec::new();
-    for (workload, count) in alone(environment)? {
-        let what = format!("{workload} alone");
-        found.push(Study::Statements.found(what, count, "transactions"));
-        let together = transactions_per_call(environment, workload, TOGETHER)?;
-        let what = format!("{workload}, 64 in flight");
-        found.push(Study::Statements.found(what, together, "transactions"));
+    let found = |what, count| Study::Statements.found(what, count, "transactions");
+    let mut findings = Vec::new();
+    let database = create(environment)?;
+    for (workload, mix) in WORKLOADS {
+        for (level, when) in [(SINGLE, "alone"), (CONCURRENT, "64 in flight")] {
+            progress::print(format_args!("    {workload}, {when}"));
+            let cost = database.measure(environment, mix, level, DURATION)?;
+            findings.push(found(format!("{workload}, {when}"), cost.transactions));
+        }
     }
-    Ok(found)
+    Ok(findings)
 }
 
-/// How many transactions a call of each kind takes that is alone.
-pub(crate) fn alone(environment: &mut Environment) -> anyhow::Result<Vec<(&'static str, f64)>> {
-    place().create(environment)?;
-    let count = |workload| Ok((workload, transactions_per_call(environment, workload, ALONE)?));
+/// The transactions that a single call of each kind takes.
+pub(crate) fn of_single_calls(
+    environment: &mut Environment,
+) -> anyhow::Result<Vec<(&'static str, f64)>> {
+    let database = create(environment)?;
+    let count = |(workload, mix)| {
+        progress::print(format_args!("  transactions of {workload} alone"));
+        Ok((workload, database.measure(environment, mix, SINGLE, DURATION)?.transactions))
+    };
     WORKLOADS.into_iter().map(count).collect()
 }
 
-fn transactions_per_call(
-    environment: &mut Environment,
-    workload: &str,
-    level: (usize, usize),
-) -> anyhow::Result<f64> {
-    Ok(place().measure(environment, workload, level, DURATION)?.transactions)
+fn create(environment: &Environment) -> anyhow::Result<Database<'static>> {
+    Database::create(environment, "alone", Dataset::of(100))
 }
 
-/// With enough for few callers.
-fn place() -> Place<'static> {
-    Place { database: DATABASE, dataset: Dataset::of(100) }
-}
-
-/// A database that nobody else touches, and what is in it.
+/// A database that only one service uses at a time.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) database: &'a str,
-    pub(super) dataset: Dataset,
+pub(super) struct Database<'a> {
+    name: &'a str,
+    dataset: Dataset,
 }
 
 /// What a call costs.
 pub(super) struct Cost {
     pub(super) transactions: f64,
-    /// Of tables and indexes, whether they were in memory or not.
+    /// Pages of tables and indexes, read from memory or from disk.
     pub(super) pages: f64,
     pub(super) measured: Measured,
 }
 
-impl Place<'_> {
-    pub(super) fn create(self, environment: &Environment) -> anyhow::Result<()> {
-        // Its workers come and go, and count, too.
+impl<'a> Database<'a> {
+    pub(super) fn create(
+        environment: &Environment,
+        name: &'a str,
+        dataset: Dataset,
+    ) -> anyhow::Result<Self> {
+        // Autovacuum's transactions would be counted, too.
         for set in ["alter system set autovacuum = off", "select pg_reload_conf()"] {
             environment.postgres.execute("postgres", set)?;
         }
-        self.dataset.create_for_tandem(&environment.postgres, self.database)
+        dataset.create_for_tandem(&environment.postgres, name)?;
+        Ok(Self { name, dataset })
     }
 
-    /// What a call costs when so many are in flight. What a service does beside the calls is the
-    /// same beside few and beside many in the same time.
-    #[expect(clippy::cast_precision_loss, reason = "nobody counts that far")]
+    /// Measures what a call costs, as the difference between many calls and few. What a service
+    /// does beside its calls is the same in both.
+    #[expect(clippy::cast_precision_loss, reason = "a study makes fewer than 2^52 calls")]
     pub(super) fn measure(
         self,
         environment: &mut Environment,
-        workload: &str,
+        mix: Mix,
         level: (usize, usize),
         duration: Duration,
     ) -> anyhow::Result<Cost> {
-        let few = self.run(environment, workload, level, Pace::PerSecond(FEW), duration)?;
-        let many = self.run(environment, workload, level, Pace::Unbounded, duration)?;
-        let calls = (many.0.all_calls - few.0.all_calls) as f64;
-        let per_call = |of: fn(&Use) -> i64| (of(&many.1) - of(&few.1)) as f64 / calls;
+        let few = Load::new(level, Pace::PerSecond(FEW), duration);
+        let (few, few_used) = self.run(environment, mix, few)?;
+        let many = Load::new(level, Pace::Unbounded, duration);
+        let (many, many_used) = self.run(environment, mix, many)?;
+        let calls = (many.all_calls - few.all_calls) as f64;
+        let per_call = |of: fn(&Use) -> i64| (of(&many_used) - of(&few_used)) as f64 / calls;
         Ok(Cost {
             transactions: per_call(|used| used.transactions),
             pages: per_call(|used| used.pages),
-            measured: many.0,
+            measured: many,
         })
     }
 
-    /// What a service used of the database from its start to its end.
+    /// Measures a load on a service of its own, and what the service uses of the database from its
+    /// start to its end.
     fn run(
         self,
         environment: &mut Environment,
-        workload: &str,
-        (connections, in_flight): (usize, usize),
-        pace: Pace,
-        duration: Duration,
+        mix: Mix,
+        load: Load,
     ) -> anyhow::Result<(Measured, Use)> {
         let before = self.used(environment)?;
-        let settings = environment.task_settings(self.database);
-        let settings = settings.with("TASK_PURGE_INTERVAL_SECONDS", "86400");
-        // What a page touches that is not read says nothing of the table.
-        let settings = settings.with("TASK_PAGE_CACHE_BYTES", "0");
-        let dir = environment.dir.path();
-        let process = Process::start_service(settings, dir, &environment.runtime)?;
-        let work = Work::on(environment, &process, self.dataset, Workload::named(workload));
-        let load = Load { connections, in_flight, pace, warm_up: WARM_UP, duration };
-        let measured = work.measure(load)?;
+        let settings = environment
+            .task_settings(self.name)
+            .with("TASK_PURGE_INTERVAL_SECONDS", "86400")
+            // Cached pages are not read, so that they say nothing of the table.
+            .with("TASK_PAGE_CACHE_BYTES", "0");
+        let process = environment.start_service(&settings)?;
+        let population = self.dataset.population(Owners::Large);
+        let calls = TaskCalls { mix, population, tokens: environment.tokens(population) };
+        let measured = Clients::of_tasks(&process, &environment.postgres, calls).measure(load)?;
         drop(process);
         let after = self.used(environment)?;
         let used = Use {
@@ -132,19 +134,19 @@ impl Place<'_> {
         Ok((measured, used))
     }
 
-    /// What was used so far. PostgreSQL knows what a session did for certain when it has ended.
+    /// The use so far. PostgreSQL's counts are complete once a session has ended.
     fn used(self, environment: &Environment) -> anyhow::Result<Use> {
         let of_database = |what: &str, from: &str| {
-            let sql = format!("select {what} from {from} where datname = '{}'", self.database);
+            let sql = format!("select {what} from {from} where datname = '{}'", self.name);
             environment.postgres.query("postgres", &sql)
         };
         let start = Instant::now();
         while of_database("count(*)", "pg_stat_activity")? > 0 {
-            ensure!(start.elapsed() < PATIENCE, "sessions of a service outlive it");
+            ensure!(start.elapsed() < PATIENCE, "sessions outlive their service");
             sleep(Duration::from_millis(20));
         }
         let transactions = of_database("xact_commit", "pg_stat_database")?;
-        Ok(Use { transactions, pages: environment.postgres.query(self.database, PAGES)? })
+        Ok(Use { transactions, pages: environment.postgres.query(self.name, PAGES)? })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The verification of an access token by itself, as each call of task-service begins.
+//! The verification of an access token, with which each call of task-service begins.
 
 use std::{
     hint::black_box,
@@ -19,10 +19,10 @@ use test_support::TestKey;
 use super::{Finding, Study};
 use crate::environment::owner_id;
 
-/// How many different tokens are verified for the first time.
-const UNSEEN: u64 = 5_000;
-/// How often one is verified again.
-const SEEN: u32 = 1_000_000;
+/// Tokens that are verified once.
+const NEW: u64 = 5_000;
+/// Further verifications of one token.
+const CACHED: u32 = 1_000_000;
 
 pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
     let key = TestKey::generate("bench");
@@ -31,29 +31,29 @@ pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
     published.set(keys);
     let config: TokenConfig =
         CommandLine::new::<TokenConfig>(clap::Command::new("bench"), ["bench"]).settings_or_exit();
-    let verifier = Verifier::new(published, &config);
+    let verifier = Verifier::new(published, (&config).into());
     let headers = |number| -> anyhow::Result<HeaderMap> {
         let token = format!("Bearer {}", key.token(UserId(owner_id(number))));
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, token.try_into()?)]))
     };
-    let all = (0..UNSEEN).map(headers).collect::<anyhow::Result<Vec<_>>>()?;
+    let all = (0..NEW).map(headers).collect::<anyhow::Result<Vec<_>>>()?;
     let verify = |headers| {
         let caller = verifier.authenticate(black_box(headers), shared::time::now());
-        caller.map(black_box).map_err(|error| anyhow!(error.causes()))
+        caller.map(black_box).map_err(|error| anyhow!(error))
     };
     let start = Instant::now();
     for headers in &all {
         verify(headers)?;
     }
-    let unseen = start.elapsed() / u32::try_from(UNSEEN)?;
+    let new = start.elapsed() / u32::try_from(NEW)?;
     let last = &all[all.len() - 1];
     let start = Instant::now();
-    for _ in 0..SEEN {
+    for _ in 0..CACHED {
         verify(last)?;
     }
-    let seen = start.elapsed() / SEEN;
+    let cached = start.elapsed() / CACHED;
     let found = |what: &str, each: Duration| {
         Study::Verification.found(what, each.as_secs_f64() * 1e6, "µs")
     };
-    Ok(vec![found("a token that was seen before", seen), found("a new one", unseen)])
+    Ok(vec![found("cached token", cached), found("new token", new)])
 }

@@ -1,4 +1,4 @@
-//! Calls about tasks, each about another one. Every answer is checked.
+//! Clients of task-service. Each call is about a random task, and each response is checked.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -9,15 +9,15 @@ use proto::task::v1 as pb;
 
 use crate::{
     environment::{Population, Tokens, task_id},
-    load::{Call, Caller},
+    load::{Call, Client},
 };
 
-/// How many of a hundred calls are of each kind.
+/// The percentage of calls of each kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mix {
     pub(crate) get: u8,
     pub(crate) list: u8,
-    /// Of a page that nobody has asked for before, or long ago.
+    /// Lists with a random page size, which seldom hit the cache.
     pub(crate) list_unseen: u8,
     pub(crate) create: u8,
     pub(crate) update: u8,
@@ -32,7 +32,7 @@ impl Mix {
     pub(crate) const UPDATE: Self = Self { update: 100, ..Self::NONE };
     pub(crate) const MIXED: Self = Self { get: 70, list: 20, create: 7, update: 3, ..Self::NONE };
 
-    /// What the next call does.
+    /// The kind of the next call.
     pub(crate) fn any(self) -> Kind {
         let mut dice = fastrand::u8(..100);
         for (share, kind) in [
@@ -50,7 +50,6 @@ impl Mix {
     }
 }
 
-/// What a call does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Get,
@@ -60,26 +59,32 @@ pub(crate) enum Kind {
     Update,
 }
 
-/// How many tasks a page has, unless a caller asks for more or fewer.
+/// The default page size.
 pub(crate) const PAGE: usize = 50;
 
-/// Sizes of pages, on average the same: the one that is remembered of an owner seldom has this one.
+/// Page sizes with the same mean. The cached page of an owner seldom has the requested one.
 const UNSEEN_PAGES: RangeInclusive<i32> = 26..=75;
 
-/// Somebody who calls task-service, or what takes its place.
-pub(crate) struct TaskCaller {
-    mix: Mix,
-    population: Population,
-    tokens: Arc<Tokens>,
-    /// The owner whose tasks nobody else changes.
+/// Calls about tasks of a population.
+#[derive(Clone)]
+pub(crate) struct TaskCalls {
+    pub(crate) mix: Mix,
+    pub(crate) population: Population,
+    pub(crate) tokens: Arc<Tokens>,
+}
+
+/// A client of task-service, or of a service with the same API.
+pub(super) struct TaskClient {
+    calls: TaskCalls,
+    /// The owner whose tasks only this client changes.
     own: u64,
-    /// As they were last seen, so that their etags are known.
+    /// The owner's first page as last returned, for the etags.
     own_tasks: Vec<pb::Task>,
     count: usize,
     expected: Expected,
 }
 
-/// What the next answer should be.
+/// What the next response must be.
 enum Expected {
     Task { id: String },
     Page { tasks: usize },
@@ -88,36 +93,31 @@ enum Expected {
     Updated { index: usize },
 }
 
-impl TaskCaller {
-    /// One of those who call at once; `number` counts them.
-    pub(crate) fn new(
-        mix: Mix,
-        population: Population,
-        tokens: Arc<Tokens>,
-        number: usize,
-    ) -> Self {
-        let own = population.owner(number);
-        let own_tasks = Vec::new();
-        Self { mix, population, tokens, own, own_tasks, count: 0, expected: Expected::Created }
+impl TaskClient {
+    /// The client with this number, which decides whose tasks it changes.
+    pub(super) fn new(calls: TaskCalls, number: usize) -> Self {
+        let own = calls.population.owner(number);
+        Self { calls, own, own_tasks: Vec::new(), count: 0, expected: Expected::Created }
     }
 
     fn call(&self, path: &'static str, owner: u64, request: &impl Message) -> Call {
-        Call::grpc(path, Some(self.tokens.of(owner)), request)
+        Call::grpc(path, Some(self.calls.tokens.of(owner)), request)
     }
 }
 
 const GET: &str = "/tandem.task.v1.TaskService/GetTask";
-const LIST: &str = "/tandem.task.v1.TaskService/ListTasks";
+pub(super) const LIST: &str = "/tandem.task.v1.TaskService/ListTasks";
 const CREATE: &str = "/tandem.task.v1.TaskService/CreateTask";
 const UPDATE: &str = "/tandem.task.v1.TaskService/UpdateTask";
 
-impl Caller for TaskCaller {
+impl Client for TaskClient {
     fn next(&mut self) -> Call {
         self.count += 1;
-        let owner = self.population.any_owner();
-        match self.mix.any() {
+        let TaskCalls { mix, population, .. } = self.calls;
+        let owner = population.any_owner();
+        match mix.any() {
             Kind::Get => {
-                let id = task_id(self.population.any_task(owner)).to_string();
+                let id = task_id(population.any_task(owner)).to_string();
                 let request = pb::GetTaskRequest { task_id: id.clone() };
                 self.expected = Expected::Task { id };
                 self.call(GET, owner, &request)
@@ -147,32 +147,37 @@ impl Caller for TaskCaller {
         }
     }
 
-    fn check(&mut self, answer: Bytes) -> anyhow::Result<()> {
+    fn check(&mut self, response: Bytes) -> anyhow::Result<()> {
         match &self.expected {
             Expected::Task { id } => {
-                let task = pb::GetTaskResponse::decode(answer)?.task.context("there is no task")?;
-                ensure!(task.id == *id, "it is another task");
+                let task = pb::GetTaskResponse::decode(response)?.task.context("no task")?;
+                ensure!(task.id == *id, "the response is another task");
             }
             Expected::Page { tasks: expected } => {
-                // Counted and not decoded: on cores that are shared with the services, what callers
-                // do with an answer is not what is measured.
-                let tasks = pb::encoded::ListTasksResponse::decode(answer)?.tasks.len();
-                ensure!(tasks == *expected, "a page has {tasks} tasks");
+                // Tasks are counted and not decoded: the clients share their cores with the
+                // services, and should take little of them.
+                let tasks = pb::encoded::ListTasksResponse::decode(response)?.tasks.len();
+                ensure!(tasks == *expected, "the page has {tasks} tasks and not {expected}");
             }
             Expected::Created => {
-                let task = pb::CreateTaskResponse::decode(answer)?.task;
-                ensure!(!task.context("there is no task")?.id.is_empty(), "it has no id");
+                let task = pb::CreateTaskResponse::decode(response)?.task;
+                ensure!(!task.context("no task")?.id.is_empty(), "the task has no id");
             }
             Expected::OwnTasks => {
-                self.own_tasks = pb::ListTasksResponse::decode(answer)?.tasks;
-                ensure!(!self.own_tasks.is_empty(), "there are no tasks to change");
+                self.own_tasks = pb::ListTasksResponse::decode(response)?.tasks;
+                ensure!(!self.own_tasks.is_empty(), "the owner has no tasks to change");
             }
             Expected::Updated { index } => {
-                let task = pb::UpdateTaskResponse::decode(answer)?.task;
-                self.own_tasks[*index] = task.context("there is no task")?;
+                let task = pb::UpdateTaskResponse::decode(response)?.task;
+                self.own_tasks[*index] = task.context("no task")?;
             }
         }
         Ok(())
+    }
+
+    /// A failed update may have been applied, and then its etag is stale.
+    fn forget(&mut self) {
+        self.own_tasks.clear();
     }
 }
 
@@ -186,11 +191,11 @@ fn new_task(number: usize) -> pb::CreateTaskRequest {
     pb::CreateTaskRequest { task: Some(task), ..Default::default() }
 }
 
-/// A change of two fields, which is refused if somebody else was faster.
+/// An update of two fields, with an etag.
 fn change(task: &pb::Task, number: usize) -> pb::UpdateTaskRequest {
     let changed = pb::Task {
         id: task.id.clone(),
-        title: format!("Water the plants on the terrace, no. {number}"),
+        title: changed_title(number),
         is_complete: !task.is_complete,
         etag: task.etag.clone(),
         ..Default::default()
@@ -203,12 +208,17 @@ fn change(task: &pb::Task, number: usize) -> pb::UpdateTaskRequest {
     }
 }
 
-/// The title of a task that is created.
+/// The title of a new task.
 pub(crate) fn new_title(number: usize) -> String {
     format!("Repot the plants on the balcony, no. {number}")
 }
 
-/// Its description.
+/// The title of a changed task.
+pub(crate) fn changed_title(number: usize) -> String {
+    format!("Water the plants on the terrace, no. {number}")
+}
+
+/// The description of a new task.
 pub(crate) fn new_description() -> &'static str {
     "The ones that have outgrown their pots want one size more, fresh soil and a week in the \
      shade; water them the day before."

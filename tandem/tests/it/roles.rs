@@ -7,7 +7,7 @@ use proto::{
 };
 use shared::{
     config::{CommandLine, DatabaseConfig},
-    db, server,
+    db,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
 use test_support::{Service, TestDatabase};
@@ -134,7 +134,7 @@ async fn use_both(auth: &Service, tasks: &Service) -> Result<(), Status> {
 }
 
 async fn is_ready(service: &Service) -> bool {
-    server::is_ready(service.address()).await
+    tandem_server::is_ready(service.address()).await
 }
 
 /// Whoever asks as one of the services learns why they are not ready.

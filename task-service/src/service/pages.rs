@@ -8,11 +8,8 @@ use std::{
 
 use proto::task::v1 as pb;
 use quick_cache::{Weighter, sync::Cache};
-use shared::{
-    ids::UserId,
-    metrics::{IntCounter, Metrics},
-    page::PageSize,
-};
+use shared::{ids::UserId, page::PageSize};
+use tandem_server::metrics::{IntCounter, Metrics};
 
 use crate::store::tasks::Version;
 

@@ -10,7 +10,7 @@ pub(crate) async fn task_count(db: &PgPool, owner: UserId) -> Result<u32, Error>
         "select task_count
          from task.feeds
          where owner_id = $1",
-        owner as _,
+        owner.0,
     );
     let count = count.fetch_optional(db).await?.unwrap_or(0);
     Ok(count.try_into().expect("a constraint keeps it from being negative"))

@@ -32,7 +32,7 @@ pub(crate) async fn find(
             create_time
          from task.requests
          where owner_id = $1 and method = $2 and request_id = $3"#,
-        owner as _,
+        owner.0,
         request.method,
         request.id,
         forgotten,

@@ -131,7 +131,7 @@ pub(crate) async fn get(
             where owner_id = item.owner_id and id = item.id
             offset 0
          ) as task"#,
-        wanted.iter().map(|(owner, _)| *owner).collect::<Vec<_>>() as _,
+        &wanted.iter().map(|(owner, _)| owner.0).collect::<Vec<_>>(),
         wanted.iter().map(|(_, id)| *id).collect::<Vec<_>>() as _,
     );
     let mut outcomes: Vec<_> = wanted.iter().map(|_| Err(Error::TaskNotFound)).collect();

@@ -1,7 +1,6 @@
 //! The database away: what calls get, and how the service comes back.
 
 use proto::task::v1 as pb;
-use shared::server;
 use test_support::{Refusal, TestDatabase, TestIssuer, TestKey, eventually, refusal};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -22,7 +21,7 @@ async fn create_at_once(alice: &User, count: usize) -> Vec<pb::Task> {
 }
 
 async fn is_ready(app: &App) -> bool {
-    server::is_ready(app.service.address()).await
+    tandem_server::is_ready(app.service.address()).await
 }
 
 #[tokio::test]
@@ -94,7 +93,7 @@ async fn a_service_starts_while_its_database_is_away() {
     let token = key.token(shared::ids::UserId::generate());
     let client = client_of(&service, &[&format!("Bearer {token}")]);
     assert_each_refuses(&client, &database_unavailable(), "away").await;
-    assert!(!server::is_ready(service.address()).await);
+    assert!(!tandem_server::is_ready(service.address()).await);
     database.resume();
     let _service = service.ready().await;
     assert!(accepts(&client).await);

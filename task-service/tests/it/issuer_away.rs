@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::{ids::UserId, server};
+use shared::ids::UserId;
 use test_support::{Refusal, TestDatabase, TestIssuer, TestKey, eventually};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tonic::Code;
@@ -78,7 +78,7 @@ async fn a_bad_answer_never_makes_a_service_ready() {
     for (case, status, body) in bad_answers(&key) {
         issuer.answer(status, body);
         assert_each_refuses(&client, &keys_unavailable(), case).await;
-        assert!(!server::is_ready(service.address()).await, "{case}");
+        assert!(!tandem_server::is_ready(service.address()).await, "{case}");
     }
 }
 
@@ -89,7 +89,7 @@ async fn the_last_keys_go_on_while_the_issuer_is_down() {
     app.issuer.answer(StatusCode::SERVICE_UNAVAILABLE, "");
     eventually("a refresh has failed", async || app.issuer.fetches() > fetches + 1).await;
     assert!(accepts(&app.client(&app.key.token(UserId::generate()))).await);
-    assert!(server::is_ready(app.service.address()).await);
+    assert!(tandem_server::is_ready(app.service.address()).await);
 }
 
 #[tokio::test]
@@ -111,9 +111,10 @@ async fn keys_that_are_too_old_are_not_trusted_until_newer_ones_come() {
     app.issuer.answer(StatusCode::SERVICE_UNAVAILABLE, "");
     eventually("the keys are too old", async || !accepts(&client).await).await;
     assert_each_refuses(&client, &keys_unavailable(), "too old").await;
-    eventually("it is not ready", async || !server::is_ready(app.service.address()).await).await;
+    eventually("it is not ready", async || !tandem_server::is_ready(app.service.address()).await)
+        .await;
     app.issuer.publish(&[&app.key]);
-    eventually("it is ready", async || server::is_ready(app.service.address()).await).await;
+    eventually("it is ready", async || tandem_server::is_ready(app.service.address()).await).await;
     assert!(accepts(&client).await);
 }
 
@@ -126,7 +127,7 @@ async fn a_service_starts_while_its_issuer_is_away_and_gets_ready_when_it_comes(
     let client = client_of(&service, &[&format!("Bearer {}", key.token(UserId::generate()))]);
     eventually("it has asked", async || issuer.fetches() > 0).await;
     assert_each_refuses(&client, &keys_unavailable(), "away").await;
-    assert!(!server::is_ready(service.address()).await);
+    assert!(!tandem_server::is_ready(service.address()).await);
     issuer.publish(&[&key]);
     let _service = service.ready().await;
     assert!(accepts(&client).await);

@@ -126,7 +126,7 @@ impl Program {
 
     pub(crate) async fn eventually_ready(&self) {
         let address = self.address().await;
-        let ready = async || shared::server::is_ready(address).await;
+        let ready = async || tandem_server::is_ready(address).await;
         eventually("the program is ready", ready).await;
     }
 

@@ -170,7 +170,7 @@ async fn set_deletion(
             case when is_written then $6 else purge_time end as purge_time
          from numbered
          where id is not null"#,
-        items().map(|(call, ..)| call.owner).collect::<Vec<_>>() as _,
+        &items().map(|(call, ..)| call.owner.0).collect::<Vec<_>>(),
         &items().map(|(_, n, _)| n).collect::<Vec<_>>(),
         items().map(|(.., target)| target.id).collect::<Vec<_>>() as _,
         items().map(|(.., target)| target.etag).collect::<Vec<_>>() as _,

@@ -120,7 +120,7 @@ pub(crate) async fn first_pages(
             order by create_time desc, id desc
             limit item.size
          ) as task on true"#,
-        wanted.iter().map(|wanted| wanted.owner).collect::<Vec<_>>() as _,
+        &wanted.iter().map(|wanted| wanted.owner.0).collect::<Vec<_>>(),
         &wanted.iter().map(limit).collect::<Vec<_>>(),
         known().map(|known| known.map(|version| version.revision)).collect::<Vec<_>>() as _,
         known().map(|known| known.map(|version| version.server_start)).collect::<Vec<_>>() as _,

@@ -130,7 +130,7 @@ pub(crate) async fn insert(
          select is_fresh as "is_fresh!", has_others as "has_others!", revision
          from numbered
          order by number"#,
-        inserts.iter().map(|insert| insert.owner).collect::<Vec<_>>() as _,
+        &inserts.iter().map(|insert| insert.owner.0).collect::<Vec<_>>(),
         &sizes.collect::<Result<Vec<_>, _>>().expect("a call has few tasks"),
         requests().map(|request| request.map(|r| r.method)).collect::<Vec<_>>() as _,
         requests().map(|request| request.map(|r| r.id)).collect::<Vec<_>>() as _,

@@ -31,7 +31,7 @@ pub(crate) async fn list(
          from task.tasks
          where owner_id = ",
     );
-    query.push_bind(owner);
+    query.push_bind(owner.0);
     push_filter(&mut query, filter);
     if let Some(cursor) = cursor {
         query.push(" and ");

@@ -168,7 +168,7 @@ pub(crate) async fn update(
             purge_time
          from numbered
          where id is not null"#,
-        items().map(|(update, ..)| update.owner).collect::<Vec<_>>() as _,
+        &items().map(|(update, ..)| update.owner.0).collect::<Vec<_>>(),
         &items().map(|(_, call, ..)| call).collect::<Vec<_>>(),
         items().map(|(_, _, target, _)| target.id).collect::<Vec<_>>() as _,
         items().map(|(_, _, target, _)| target.etag).collect::<Vec<_>>() as _,

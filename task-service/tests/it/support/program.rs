@@ -52,7 +52,7 @@ impl<'a> Program<'a> {
 
     /// Waits until it is.
     pub(crate) async fn ready(&self) {
-        eventually("it is ready", async || shared::server::is_ready(self.address).await).await;
+        eventually("it is ready", async || tandem_server::is_ready(self.address).await).await;
     }
 
     /// A new channel to it, whenever it is there.

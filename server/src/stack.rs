@@ -1,0 +1,132 @@
+//! The layers of a call, outermost first, and the services behind them.
+//!
+//! A connection (`connection`) passes each request to the router that [`Stack::routes`] makes:
+//!
+//! 1. [`grpc_only`]: 415 for requests that are not gRPC, so that browsers cannot send forms
+//! 2. [`observe`]: request id, spans, metrics and the call's log line; it sees all that follows
+//! 3. [`shared::error::complete`]: tonic's own errors get our codes and reasons
+//! 4. [`deadline`]: the client's or the service's deadline, and an answer for a panic
+//!
+//! Health and reflection are behind these. The service has more, which [`Stack::service`] adds:
+//!
+//! 5. authentication (task-service only): before the body, so that a stranger cannot send one
+//! 6. [`body`]: the whole request within its size limit; incomplete requests are bounded
+//! 7. [`concurrency`]: the bound on calls in flight
+//! 8. tonic: decodes the request and calls the handler
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
+use shared::error;
+use tokio::sync::Semaphore;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::{
+    fair::WaitLimit,
+    layers::{body, concurrency, deadline, grpc_only, observe},
+    metrics::{CallMetrics, Metrics},
+    response_stream::ServerStreaming,
+};
+
+/// The largest request to health and reflection, in bytes.
+const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
+
+/// What the layers of all calls share, whichever worker answers them.
+#[derive(Clone)]
+pub struct Stack {
+    descriptor_set: &'static [u8],
+    metrics: Arc<CallMetrics>,
+    timeout: Duration,
+    incomplete: Arc<WaitLimit<SocketAddr>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Stack {
+    /// Every call ends after `timeout` at the latest. At most `max_calls` of the service are in
+    /// flight, and as many more may be incomplete; health and reflection do not count.
+    pub fn new(
+        descriptor_set: &'static [u8],
+        timeout: Duration,
+        max_calls: u32,
+        metrics: &Metrics,
+    ) -> Self {
+        let descriptor_sets = [
+            descriptor_set,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        let max_calls = max_calls as usize;
+        Self {
+            descriptor_set,
+            metrics: Arc::new(CallMetrics::new(metrics, &descriptor_sets)),
+            timeout,
+            incomplete: Arc::new(WaitLimit::new(max_calls)),
+            permits: Arc::new(Semaphore::new(max_calls)),
+        }
+    }
+
+    /// A service behind layers 6 and 7. `max_bytes` is the largest request message of a path.
+    pub fn service(
+        &self,
+        service: Routes,
+        max_bytes: impl Fn(&str) -> usize + Clone + Send + Sync + 'static,
+    ) -> Router {
+        let (incomplete, permits) = (self.incomplete.clone(), self.permits.clone());
+        // One function for both: each layer of axum's costs an allocation per call.
+        let admit = move |request: Request, next: Next| {
+            let (incomplete, permits) = (incomplete.clone(), permits.clone());
+            let max_bytes = max_bytes(request.uri().path());
+            async move {
+                match body::receive(&incomplete, max_bytes, request).await {
+                    Ok(request) => concurrency::limit(&permits, request, next).await,
+                    Err(rejection) => rejection,
+                }
+            }
+        };
+        service.into_axum_router().layer(middleware::from_fn(admit))
+    }
+
+    /// All routes behind layers 1 to 4: the service, health, and reflection (v1 and v1alpha).
+    pub fn routes(&self, service: Router, health: HealthServer<impl Health>) -> Router {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(self.descriptor_set)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        };
+        let built_in = "the descriptor sets are compiled in";
+        let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
+        let limit = MAX_COMMON_REQUEST_BYTES;
+        Routes::from(service)
+            .add_service(health.max_decoding_message_size(limit))
+            .add_service(v1.expect(built_in).max_decoding_message_size(limit))
+            .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
+            .into_axum_router()
+            .layer(middleware::from_fn_with_state(Arc::new(self.clone()), call))
+    }
+}
+
+/// Layers 1 to 4, in one function for the same reason.
+async fn call(State(stack): State<Arc<Stack>>, request: Request, next: Next) -> Response {
+    if let Err(rejection) = grpc_only::check(&request) {
+        return rejection;
+    }
+    let method = stack.metrics.method(request.uri().path());
+    let is_streaming = method.is_streaming;
+    let mut response = observe::call(method, request, async |request| {
+        let next = |request| next.run(request);
+        error::complete(deadline::apply(stack.timeout, request, next).await)
+    })
+    .await;
+    if is_streaming {
+        response.extensions_mut().insert(ServerStreaming);
+    }
+    response
+}

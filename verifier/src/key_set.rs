@@ -1,0 +1,170 @@
+//! A set of public keys (RFC 7517) and the checks that each passes before it verifies tokens.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwapOption, Guard};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
+use serde::{Deserialize, Serialize};
+
+/// The version of the next set.
+static NEXT_VERSION: AtomicU64 = AtomicU64::new(0);
+
+/// The most keys in a set.
+const MAX_KEYS: usize = 16;
+
+/// A P-256 public key as a JSON Web Key (RFC 7517), as far as verification needs it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the RFC's")]
+pub struct Jwk {
+    pub kty: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub use_: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ops: Option<Vec<String>>,
+}
+
+/// A JSON Web Key Set (RFC 7517, section 5).
+#[derive(Deserialize)]
+struct JwkSet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// The keys that verify access tokens, by `kid`.
+pub struct KeySet {
+    /// Unique in this process.
+    version: u64,
+    keys: HashMap<String, Key>,
+}
+
+struct Key {
+    /// The encoded coordinates, to compare keys.
+    coordinates: [String; 2],
+    decoding: DecodingKey,
+}
+
+/// The current key set; empty until the first is loaded.
+#[derive(Default)]
+pub struct Keys(ArcSwapOption<KeySet>);
+
+impl Keys {
+    /// Replaces the key set. A set with the same keys changes nothing, so that verified tokens stay
+    /// cached.
+    pub fn set(&self, keys: KeySet) {
+        if self.0.load().as_ref().is_none_or(|current| !current.has_keys_of(&keys)) {
+            self.0.store(Some(Arc::new(keys)));
+        }
+    }
+
+    /// Removes the key set: every token is rejected until the next.
+    pub fn clear(&self) {
+        self.0.store(None);
+    }
+
+    /// The current key set.
+    pub fn load(&self) -> Guard<Option<Arc<KeySet>>> {
+        self.0.load()
+    }
+}
+
+/// Why a key set is rejected as a whole.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum InvalidKeySet {
+    #[error("not a JSON Web Key Set: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0} keys, at most {MAX_KEYS} are accepted")]
+    TooManyKeys(usize),
+    #[error("two keys have the same kid")]
+    DuplicateKid,
+    #[error("no key in it verifies ES256 signatures")]
+    NoUsableKey,
+}
+
+impl KeySet {
+    /// Reads a JSON Web Key Set.
+    pub fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
+        let JwkSet { keys } = serde_json::from_slice(json)?;
+        if keys.len() > MAX_KEYS {
+            return Err(InvalidKeySet::TooManyKeys(keys.len()));
+        }
+        // Anyone can sign with a key that is published with its private part, `d`. Keys of unknown
+        // form are ignored (RFC 7517, section 5).
+        let public = keys.into_iter().filter(|key| key.get("d").is_none());
+        let known = public.filter_map(|key| serde_json::from_value(key).ok());
+        Self::from_jwks(&known.collect::<Vec<_>>())
+    }
+
+    /// Keeps the keys that verify ES256 signatures. An issuer may publish keys for other uses.
+    pub fn from_jwks(jwks: &[Jwk]) -> Result<Self, InvalidKeySet> {
+        let mut keys = HashMap::new();
+        for (kid, key) in jwks.iter().filter_map(usable) {
+            if keys.insert(kid, key).is_some() {
+                return Err(InvalidKeySet::DuplicateKid);
+            }
+        }
+        if keys.is_empty() {
+            return Err(InvalidKeySet::NoUsableKey);
+        }
+        Ok(Self { version: NEXT_VERSION.fetch_add(1, Ordering::Relaxed), keys })
+    }
+
+    /// The number of keys.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn get(&self, kid: &str) -> Option<&DecodingKey> {
+        self.keys.get(kid).map(|key| &key.decoding)
+    }
+
+    fn has_keys_of(&self, other: &Self) -> bool {
+        let is_there = |(kid, key): (&String, &Key)| {
+            self.keys.get(kid).is_some_and(|own| own.coordinates == key.coordinates)
+        };
+        self.keys.len() == other.keys.len() && other.keys.iter().all(is_there)
+    }
+}
+
+/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes and the intended use.
+fn usable(jwk: &Jwk) -> Option<(String, Key)> {
+    let may = |value: &Option<String>, only: &str| value.as_deref().is_none_or(|v| v == only);
+    let fits = jwk.kty == "EC"
+        && jwk.crv.as_deref() == Some("P-256")
+        && may(&jwk.alg, "ES256")
+        && may(&jwk.use_, "sig")
+        && jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+    if !fits {
+        return None;
+    }
+    let (x, y) = (coordinate(jwk.x.as_deref()?)?, coordinate(jwk.y.as_deref()?)?);
+    let kid = jwk.kid.clone().filter(|kid| !kid.is_empty())?;
+    let decoding = DecodingKey::from_ec_components(x, y).ok()?;
+    Some((kid, Key { coordinates: [x, y].map(str::to_owned), decoding }))
+}
+
+/// The encoded coordinate, if it is 32 bytes in base64url.
+fn coordinate(text: &str) -> Option<&str> {
+    (URL_SAFE_NO_PAD.decode(text).ok()?.len() == 32).then_some(text)
+}
