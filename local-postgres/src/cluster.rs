@@ -54,13 +54,14 @@ pub(crate) fn majors_in(home: &Path) -> Vec<u32> {
 }
 
 impl Cluster {
-    /// Creates the cluster unless it exists. If the creation is interrupted, the next call repeats it.
+    /// Creates the cluster unless it exists. If the creation is interrupted, the next call repeats
+    /// it.
     pub(crate) fn ensure(&self, sweeper: &Sweeper, cancelled: Cancelled) -> Result<(), Error> {
         if self.dir.exists() {
             return Ok(());
         }
         let unfinished = self.dir.with_extension("new");
-        // C.UTF-8 sorts like C, and converts the case of all letters. Some versions of macOS lack it.
+        // C.UTF-8 sorts like C, and converts the case of all letters. Some macOS versions lack it.
         let mut ended = self.initdb(&unfinished, "C.UTF-8", sweeper, cancelled);
         if let Err(Error::Failed { .. }) = ended {
             ended = self.initdb(&unfinished, "C", sweeper, cancelled);
@@ -86,8 +87,8 @@ impl Cluster {
         // No password, because no other user can reach the socket.
         command.extend(["-U", "postgres", "-A", "trust", "-E", "UTF8"].map(OsString::from));
         match self.durability {
-            // initdb syncs all files, which takes 0.3 s on an idle disk. PostgreSQL itself syncs only
-            // the files that it changes, so a power failure could lose the others.
+            // initdb syncs all files, which takes 0.3 s on an idle disk. PostgreSQL itself syncs
+            // only the files that it changes, so a power failure could lose the others.
             Durability::Durable => {}
             Durability::Throwaway => {
                 command.extend(["--no-sync", "--wal-segsize=1"].map(OsString::from));

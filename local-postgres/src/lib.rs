@@ -1,10 +1,10 @@
 //! A private PostgreSQL from installed binaries (15 or newer): durable for `cargo run`,
 //! throwaway for tests.
 //!
-//! The server listens on a Unix socket in a directory that only its user can enter. It needs no port
-//! and no password, and other users cannot reach it. When this process ends, even by `kill -9`, the
-//! server stops and the directory of a throwaway server is removed. The log is `pg-<major>.log`,
-//! beside the data.
+//! The server listens on a Unix socket in a directory that only its user can enter. It needs no
+//! port and no password, and other users cannot reach it. When this process ends, even by
+//! `kill -9`, the server stops and the directory of a throwaway server is removed. The log is
+//! `pg-<major>.log`, beside the data.
 //!
 //! Every function here blocks: call it through `spawn_blocking` from asynchronous code.
 
@@ -52,8 +52,8 @@ impl LocalPostgres {
         Self::durable_unless(dir, &|| false)
     }
 
-    /// Like [`Self::durable`], and stops what it has started once `cancelled` returns true. It calls
-    /// `cancelled` every few milliseconds.
+    /// Like [`Self::durable`], and stops what it has started once `cancelled` returns true. It
+    /// calls `cancelled` every few milliseconds.
     pub fn durable_unless(dir: &Path, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
         let dir = places::absolute(dir)?;
@@ -63,8 +63,8 @@ impl LocalPostgres {
     }
 
     /// Starts an empty server in a new directory, which is removed when the server stops. The
-    /// directory is in memory if that has enough free space. The server does not sync or vacuum, and
-    /// accepts 200 connections.
+    /// directory is in memory if that has enough free space. The server does not sync or vacuum,
+    /// and accepts 200 connections.
     pub fn throwaway() -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
         let installation = binaries::find(&run_as, Path::new(""), &[])?;
@@ -132,8 +132,8 @@ impl LocalPostgres {
         self.postmaster.as_mut().is_some_and(|postmaster| matches!(postmaster.try_wait(), Ok(None)))
     }
 
-    /// Stops the server and keeps its data until [`Self::resume`], also those of a throwaway server:
-    /// for tests of an outage. Returns an error if the server has crashed.
+    /// Stops the server and keeps its data until [`Self::resume`], also those of a throwaway
+    /// server: for tests of an outage. Returns an error if the server has crashed.
     pub fn halt(&mut self) -> Result<(), Error> {
         let Some(mut postmaster) = self.postmaster.take() else { return Ok(()) };
         let status =

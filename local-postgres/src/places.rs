@@ -138,8 +138,8 @@ pub(crate) fn lock(
 }
 
 /// A directory for the socket of a cluster, if the socket cannot be in the cluster: its path would
-/// be too long for the kernel, or not Unicode. The directory is created, is the same one every time,
-/// and must be removed after use.
+/// be too long for the kernel, or not Unicode. The directory is created, is the same one every
+/// time, and must be removed after use.
 pub(crate) fn short_socket_dir(run_as: &RunAs, cluster: &Path) -> Result<Option<PathBuf>, Error> {
     let socket = cluster.join(SOCKET);
     if socket.to_str().is_some_and(|path| path.len() <= MAX_SOCKET_PATH) {

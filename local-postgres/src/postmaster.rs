@@ -24,7 +24,7 @@ const STALE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Faster settings for data that need not survive a crash. `wal_level` requires `max_wal_senders`.
 const THROWAWAY: [&str; 8] = [
-    "dynamic_shared_memory_type=mmap", // in the data directory, so removed with it even after a crash
+    "dynamic_shared_memory_type=mmap", // in the data directory, so removed with it after a crash
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",

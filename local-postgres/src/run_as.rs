@@ -68,8 +68,8 @@ impl RunAs {
             .map_err(Error::io("change the owner of", dir))
     }
 
-    /// Checks that this user can enter `dir`, or its nearest ancestor that exists. A shell tries it,
-    /// because access depends on more than mode bits.
+    /// Checks that this user can enter `dir`, or its nearest ancestor that exists. A shell tries
+    /// it, because access depends on more than mode bits.
     pub(crate) fn check_reach(&self, dir: &Path) -> Result<(), Error> {
         let Some(user) = &self.switch_to else { return Ok(()) };
         let existing = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/"));

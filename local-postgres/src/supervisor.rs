@@ -1,4 +1,4 @@
-//! Child processes that end with this process, even after `kill -9`, and the removal of their files.
+//! Child processes that end with this process, even after `kill -9`, and removal of their files.
 //!
 //! Both rely on pipes, because the kernel closes this process's ends in every case. A parent-death
 //! signal comes when the *thread* that started the child ends, and macOS has none.
@@ -93,9 +93,9 @@ impl Drop for Watched {
     }
 }
 
-/// A process that outlives this one and all watched programs, then removes their files. It holds the
-/// lock of the directory until then, so that no server starts there too early. Dropping it waits
-/// until the files are removed, for at most [`SWEEP_WITHIN`].
+/// A process that outlives this one and all watched programs, then removes their files. It holds
+/// the lock of the directory until then, so that no server starts there too early. Dropping it
+/// waits until the files are removed, for at most [`SWEEP_WITHIN`].
 #[derive(Debug)]
 pub(crate) struct Sweeper {
     process: Child,

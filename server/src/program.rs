@@ -39,8 +39,8 @@ pub fn to_serve<S>(
 
 /// Prepares the process. Every program calls it first.
 ///
-/// A core dump would contain keys and passwords, so the process writes none. sqlx adds `PGOPTIONS` to
-/// every session and cannot leave it out, so the program restarts without that variable.
+/// A core dump would contain keys and passwords, so the process writes none. sqlx adds `PGOPTIONS`
+/// to every session and cannot leave it out, so the program restarts without that variable.
 pub fn prepare() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).expect("every process may lower its limits");
