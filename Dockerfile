@@ -1,29 +1,29 @@
 # syntax=docker/dockerfile:1
 
-# An image for each service, from one build:
+# Builds an image for each service:
 #   docker build --target auth-service --tag tandem/auth-service .
 #   docker build --target task-service --tag tandem/task-service .
 
-# The oldest that Cargo.toml allows. Its C compiler is all that is needed beside it.
+# The minimum version in Cargo.toml. Beside it, the build needs only the image's C compiler.
 ARG RUST_VERSION=1.94
 
 FROM rust:${RUST_VERSION}-slim-bookworm AS build
 WORKDIR /src
 COPY . .
-# What was downloaded and compiled stays with the builder, so that dependencies are compiled once.
-# One command for both, so that they are compiled with the same features.
+# The cache mounts keep downloads and compiled dependencies with the builder.
+# A single command for both services, so that dependencies are compiled with the same features.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --release --locked -p auth-service -p task-service \
     && install -D --target-directory=/out target/release/auth-service target/release/task-service
 
-# glibc, as in the build, and the certificates of public authorities; no shell, no package manager.
+# glibc as in the build, and the public root certificates; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
 ARG REVISION=unknown
 LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0" \
     org.opencontainers.image.revision="${REVISION}" \
     org.opencontainers.image.vendor="Tandem"
-# By number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can check that it is not root.
 USER 65532:65532
 ENV LOG_FORMAT=json
 

@@ -1,5 +1,5 @@
-"""A rolling restart of two task-services under load: a client that tries UNAVAILABLE again, as gRPC's
-retry policy does, sees no call fail, and every acknowledged task is there once."""
+"""A rolling restart of two task-services under load. With gRPC's retry policy for UNAVAILABLE, no
+call fails, and every acknowledged task exists exactly once."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def free_address():
 
 
 class Service:
-    """One of the built programs, ready for calls."""
+    """A running service that is ready for calls."""
 
     def __init__(self, name, **settings):
         self.path, self.prefix = f"target/debug/{name}-service", name.upper()
@@ -52,14 +52,15 @@ class Service:
     def start(self):
         self.process = subprocess.Popen([self.path], env=self.settings)
         deadline = time.time() + 20
-        while subprocess.run([self.path, "healthcheck"], env=self.settings, capture_output=True).returncode:
+        healthcheck = [self.path, "healthcheck"]
+        while subprocess.run(healthcheck, env=self.settings, capture_output=True).returncode:
             assert time.time() < deadline, f"{self.path} is not ready"
             time.sleep(0.05)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=30)
-        assert code == 0, f"{self.path} ends with {code}"
+        assert code == 0, f"{self.path} exits with {code}"
 
 
 def main():
@@ -125,7 +126,7 @@ def roll(auth, services):
             break
     assert not failures, failures[:3]
     assert len(acknowledged) > 100 and sorted(present) == sorted(acknowledged)
-    print(f"rolling restart: {len(acknowledged)} creates acknowledged, none failed, none lost, none twice")
+    print(f"rolling restart: {len(acknowledged)} tasks created, no failure, loss or duplicate")
 
 
 sys.exit(main())

@@ -1,13 +1,13 @@
-//! Compiles the protos with protox, so that a build needs no `protoc`.
+//! Compiles the protos with protox, so that a build requires no `protoc`.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-/// One descriptor set for each service, so that its reflection shows what it serves and no more.
+/// One descriptor set per service, so that its reflection lists only what it serves.
 const SERVICES: [(&str, &str); 2] =
     [("auth", "tandem/auth/v1/auth_service.proto"), ("task", "tandem/task/v1/task_service.proto")];
 const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
 
-#[expect(clippy::disallowed_methods, reason = "Cargo tells a build script through variables")]
+#[expect(clippy::disallowed_methods, reason = "Cargo configures build scripts by variables")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=tandem");
     println!("cargo:rerun-if-changed=third_party");
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let all = compile([SERVICES[0].1, SERVICES[1].1, ERROR_REASON])?.file_descriptor_set();
     tonic_prost_build::configure().compile_fds(all)?;
 
-    // The same server, but that it answers with tasks which are encoded already.
+    // The task server once more, with pre-encoded list responses.
     let encoded = out_dir.join("encoded");
     fs::create_dir_all(&encoded)?;
     tonic_prost_build::configure()

@@ -1,4 +1,4 @@
-//! Types that cannot hold a wrong value, and rules. No I/O, no clock.
+//! Types that cannot hold an invalid value, and rules. No I/O, no clock.
 
 pub(crate) mod client_address;
 pub(crate) mod key_schedule;

@@ -1,10 +1,10 @@
-//! Security events: one line in the log for each, with a stable name and never a secret.
+//! Security events: one log line each, with a stable name and without secrets.
 
 use shared::ids::{SessionId, UserId};
 
 use crate::domain::{key_schedule::RotationReason, session::Source};
 
-/// What has happened. The names in the log are stable: alerts are built on them.
+/// A security event. Its name in the log is stable: alerts depend on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Registered,
@@ -38,8 +38,7 @@ impl Event {
     }
 }
 
-/// Logs an event: whose account and which session it is about, as far as that is known, and where
-/// the call came from.
+/// Logs an event with the user and the session, if known, and the address of the caller.
 pub(crate) fn record(
     event: Event,
     user_id: Option<UserId>,
@@ -56,7 +55,7 @@ pub(crate) fn record(
     );
 }
 
-/// Logs that a key was made or became active sooner than planned.
+/// Logs that a key was created, or became active before its scheduled time.
 pub(crate) fn record_key_rotated(kid: &str, reason: RotationReason) {
     let reason = match reason {
         RotationReason::First => "first",
@@ -67,7 +66,7 @@ pub(crate) fn record_key_rotated(kid: &str, reason: RotationReason) {
     record_key("signing_key_rotated", kid, reason);
 }
 
-/// Logs that a key was revoked, which only a command does.
+/// Logs that the command `keys revoke` revoked a key.
 pub(crate) fn record_key_revoked(kid: &str) {
     record_key("signing_key_revoked", kid, "command");
 }

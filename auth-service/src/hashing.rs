@@ -1,5 +1,5 @@
-//! The work on passwords that takes long: done off the async runtime, a bounded number at once, and
-//! refused where it would wait too long. Nothing else calls bcrypt or rates a password.
+//! Hashes and rates passwords on threads outside the async runtime, with admission control: the
+//! queue is bounded, and so is the wait in it. No other module calls bcrypt or rates a password.
 
 use std::{net::IpAddr, sync::Arc, thread, time::Duration};
 
@@ -16,74 +16,76 @@ use crate::{
     throttle::Guess,
 };
 
-mod turns;
+mod queue;
 
-use turns::{Place, Turns};
+use queue::{Queue, Ticket};
 
-/// What a password turned out to be.
+/// The outcome of [`Hashing::verify`].
 pub(crate) enum Verified {
     Wrong,
     Right {
-        /// The same password at the cost that new hashes have, if the stored one has another.
+        /// A hash of the same password at the configured cost, if the stored hash has another.
         upgrade: Option<PasswordHash>,
     },
 }
 
-/// How many found no place, and how many waited for too long.
-struct Refused {
-    full: IntCounter,
-    late: IntCounter,
+/// Counts rejected calls by reason.
+struct Rejected {
+    queue_full: IntCounter,
+    waited_too_long: IntCounter,
 }
 
-/// Admits passwords to be hashed.
+/// Hashes and verifies passwords, a bounded number at the same time.
 pub(crate) struct Hashing {
-    turns: Arc<Turns>,
-    refused: Refused,
+    queue: Arc<Queue>,
+    rejected: Rejected,
     wait: Duration,
     cost: u32,
-    /// Verified in place of a hash that there is not, so that it takes the same time.
+    /// Verified when no hash is stored, so that the answer takes the same time.
     dummy: PasswordHash,
 }
 
 impl Hashing {
     pub(crate) fn new(config: &LoginConfig, metrics: &Metrics) -> Self {
         let threads = config.hashing_threads();
-        let places = threads + usize::from(config.hashing_queue);
-        let turns = Turns::new(threads, places);
-        let (admitted, running) = (turns.clone(), turns.clone());
+        let queue = Queue::new(threads, threads + usize::from(config.hashing_queue));
+        let (admitted, running) = (queue.clone(), queue.clone());
         metrics.sample(
-            ("tandem_auth_hashing_admitted", "Passwords that are hashed or wait for it."),
-            move || admitted.places(),
+            ("tandem_auth_hashing_admitted", "Passwords being hashed or waiting in the queue."),
+            move || admitted.admitted(),
         );
-        metrics.sample(
-            ("tandem_auth_hashing_running", "Passwords that are hashed at this moment."),
-            move || running.turns(),
-        );
+        metrics.sample(("tandem_auth_hashing_running", "Passwords being hashed."), move || {
+            running.running()
+        });
         let refused =
-            ("tandem_auth_hashing_refused_total", "Passwords that were refused unhashed.");
-        let [full, late] = metrics.counters(refused, "reason", ["queue_full", "waited_too_long"]);
+            ("tandem_auth_hashing_refused_total", "Passwords rejected without being hashed.");
+        let [queue_full, waited_too_long] =
+            metrics.counters(refused, "reason", ["queue_full", "waited_too_long"]);
         Self {
-            turns,
-            refused: Refused { full, late },
+            queue,
+            rejected: Rejected { queue_full, waited_too_long },
             wait: config.hashing_wait,
             cost: config.bcrypt_cost,
             dummy: dummy(config.bcrypt_cost),
         }
     }
 
-    /// Takes a place in the queue, before anything else is done for a password: those for whom
-    /// there is none should cost nothing, not even a connection to the database.
-    pub(crate) fn enter(&self, source: IpAddr) -> Result<Place, Error> {
-        self.turns.enter(client_address::source(source)).ok_or_else(|| self.is_full())
+    /// Admits a call to the queue. Call it before any other work for a password, so that a rejected
+    /// call costs nothing, not even a database connection.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] if the queue is full.
+    pub(crate) fn admit(&self, source: IpAddr) -> Result<Ticket, Error> {
+        self.queue.admit(client_address::source(source)).ok_or_else(|| self.queue_full())
     }
 
-    fn is_full(&self) -> Error {
-        self.refused.full.inc();
+    fn queue_full(&self) -> Error {
+        self.rejected.queue_full.inc();
         Error::Overloaded
     }
 
-    /// Hashes a password that somebody chooses, if it is good enough. Some take as long to rate as
-    /// to hash.
+    /// Hashes a new password that satisfies the rules. Rating it can take as long as hashing it, so
+    /// both happen in the queue.
     pub(crate) async fn hash_chosen(
         &self,
         source: IpAddr,
@@ -91,28 +93,29 @@ impl Hashing {
         username: &str,
     ) -> Result<Result<PasswordHash, Invalid>, Error> {
         let (username, cost) = (username.to_owned(), self.cost);
-        let place = self.enter(source)?;
-        self.run(place, move || match Password::choose(text, &username) {
+        let ticket = self.admit(source)?;
+        self.run(ticket, move || match Password::choose(text, &username) {
             Ok(password) => hash(&password, cost).map(Ok),
             Err(rule) => Ok(Err(rule)),
         })
         .await?
     }
 
-    /// Whether the password is the one that was hashed. Without a hash it never is, which takes as
-    /// long to find out. The guess counts once the work begins, even if nobody waits for its end.
+    /// Compares a password with the stored hash. Without a stored hash the answer is
+    /// [`Verified::Wrong`] after the same time. The guess counts as soon as hashing starts, even if
+    /// the caller goes away.
     pub(crate) async fn verify(
         &self,
-        place: Place,
+        ticket: Ticket,
         mut guess: Guess,
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<Verified, Error> {
         let (known, cost) = (stored.is_some(), self.cost);
         let old = stored.unwrap_or_else(|| self.dummy.clone());
-        self.run(place, move || {
-            guess.make();
-            // An error is a password too long for bcrypt: it was never accepted.
+        self.run(ticket, move || {
+            guess.count();
+            // An error means that the password is too long for bcrypt, so it was never accepted.
             let equal = bcrypt::non_truncating_verify(password.as_str(), old.as_str());
             if !(known && equal.unwrap_or(false)) {
                 return Ok(Verified::Wrong);
@@ -124,44 +127,45 @@ impl Hashing {
         .await?
     }
 
-    /// A caller that goes away while it waits is never run.
+    /// Runs `work` on a thread once a slot is free. A caller that goes away while it waits is
+    /// skipped.
     async fn run<T: Send + 'static>(
         &self,
-        place: Place,
+        ticket: Ticket,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = timeout(self.wait, place.turn()).await.map_err(|_| {
-            self.refused.late.inc();
+        let slot = timeout(self.wait, ticket.slot()).await.map_err(|_| {
+            self.rejected.waited_too_long.inc();
             Error::Overloaded
         })?;
-        let turn = turn.ok_or_else(|| self.is_full())?;
-        let (tell, told) = oneshot::channel();
-        // A thread of its own, which costs next to nothing beside a hash: it cannot be made one of
-        // the others again.
+        let slot = slot.ok_or_else(|| self.queue_full())?;
+        let (tx, rx) = oneshot::channel();
+        // Not a pooled thread: its lowered priority cannot be raised again.
         let hashing = thread::Builder::new().name("hashing".into()).spawn(move || {
-            let until_done = (turn, place);
-            give_way();
+            let held = (slot, ticket);
+            lower_priority();
             let outcome = work();
-            // First: whoever has the answer may come again at once.
-            drop(until_done);
-            let _ = tell.send(outcome);
+            // Before the answer: its receiver may enter the queue again at once.
+            drop(held);
+            let _ = tx.send(outcome);
         });
         hashing.map_err(|error| Error::Internal(error.into()))?;
-        told.await.map_err(|_| Error::Internal("hashing a password panicked".into()))
+        rx.await.map_err(|_| Error::Internal("the hashing thread panicked".into()))
     }
 }
 
-/// Lets all other threads go first: a hash takes a quarter of a second of a core, and a call that
-/// comes meanwhile a millisecond. Elsewhere than on Linux that would be said of the whole process.
-fn give_way() {
+/// Lowers this thread's priority below that of the runtime's threads: a hash takes a quarter of a
+/// second of a core, other calls a millisecond. Linux only: elsewhere `nice` affects the process.
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     {
-        // To the lowest priority, which nobody may refuse.
+        // Lowering the priority needs no permission.
         let _ = rustix::process::nice(19);
     }
 }
 
-/// A hash of no password. To make one of a password would take as long as all of the start.
+/// A well-formed hash that no password matches. Hashing a real password here would take as long as
+/// the rest of the start-up.
 fn dummy(cost: u32) -> PasswordHash {
     let zeros = ".".repeat(53);
     PasswordHash::stored(format!("$2b${cost:02}${zeros}")).expect("salt and hash have 53 letters")
@@ -170,5 +174,6 @@ fn dummy(cost: u32) -> PasswordHash {
 fn hash(password: &Password, cost: u32) -> Result<PasswordHash, Error> {
     let text = bcrypt::non_truncating_hash(password.as_str(), cost)
         .map_err(|error| Error::Internal(error.into()))?;
-    PasswordHash::stored(text).ok_or_else(|| Error::Internal("bcrypt made no bcrypt hash".into()))
+    PasswordHash::stored(text)
+        .ok_or_else(|| Error::Internal("bcrypt returned a malformed hash".into()))
 }

@@ -1,5 +1,5 @@
-//! The signing keys of this process: read from the database again and again, made there when it is
-//! time, and shown to those who verify.
+//! The signing keys of this process: read from the database at an interval, created there when due,
+//! and published to verifiers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,14 +30,14 @@ mod command;
 
 pub use command::{KeyCommand, run};
 
-/// How long to wait after the keys could not be read.
+/// The longest wait after a failed read.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
-/// How often tokens that name unknown keys may have the keys read again.
+/// The least time between two reads that tokens with an unknown key id cause.
 const UNKNOWN_KID_INTERVAL: Duration = Duration::from_millis(100);
-/// How often what is due is tried when other instances are faster.
+/// How often a change is tried while other instances change the keys first.
 const ATTEMPTS: usize = 5;
 
-/// What signs access tokens, and what verifies them.
+/// The keys that sign access tokens and verify them.
 pub(crate) struct SigningKeys {
     db: PgPool,
     root_key: RootKey,
@@ -46,18 +46,19 @@ pub(crate) struct SigningKeys {
     max_staleness: Duration,
     published: ArcSwapOption<Published>,
     verifying: Arc<Keys>,
-    /// When they were last tried to be read; held while reading, so that one does it at a time.
-    tried: Mutex<Option<Instant>>,
+    /// The time of the last attempt to read the keys. Locked during a read, so that reads do not
+    /// overlap.
+    last_attempt: Mutex<Option<Instant>>,
 }
 
-/// The keys as they were read last, in the order in which they become active.
+/// The published keys of the last read, each with its activation time, in that order.
 struct Published {
     read: Instant,
     keys: Vec<(Instant, SigningKey)>,
 }
 
 impl SigningKeys {
-    /// Keys that are not read yet.
+    /// No keys until the first [`refresh`](Self::refresh).
     pub(crate) fn new(db: PgPool, config: &Config) -> Self {
         Self {
             db,
@@ -67,22 +68,22 @@ impl SigningKeys {
             max_staleness: config.signing_keys.max_staleness(),
             published: ArcSwapOption::default(),
             verifying: Arc::default(),
-            tried: Mutex::default(),
+            last_attempt: Mutex::default(),
         }
     }
 
-    /// Does what is due, and reads the keys. The first instance to come to a new database makes
-    /// one.
+    /// Makes the changes that are due, and reads the keys. In a new database, the first instance
+    /// creates the first key.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        let mut tried = self.tried.lock().await;
-        self.read(&mut tried).await
+        let mut last_attempt = self.last_attempt.lock().await;
+        self.read(&mut last_attempt).await
     }
 
-    /// Refreshes the keys whenever it is time, until it is dropped.
+    /// Refreshes the keys at the configured interval, until the future is dropped.
     pub(crate) async fn follow(&self) {
         let mut failing = false;
         loop {
-            // Instances that start together should not look together for ever.
+            // Instances that start together spread their reads.
             let interval = jitter(self.refresh_interval);
             sleep(if failing { interval.min(RETRY_INTERVAL) } else { interval }).await;
             let refreshed = self.refresh().await;
@@ -95,38 +96,38 @@ impl SigningKeys {
         }
     }
 
-    /// Reads the keys because a token names one that is not known: another instance may have made
-    /// it a moment ago. However many such calls there are, one reads and all wait for it.
-    pub(crate) async fn follow_unknown(&self) {
+    /// Reads the keys because a token names an unknown one, which another instance may have just
+    /// created. Concurrent calls share one read.
+    pub(crate) async fn refresh_for_unknown_kid(&self) {
         let arrived = Instant::now();
-        let mut tried = self.tried.lock().await;
-        let Some(last) = tried.filter(|last| *last < arrived) else { return };
+        let mut last_attempt = self.last_attempt.lock().await;
+        let Some(last) = last_attempt.filter(|last| *last < arrived) else { return };
         sleep_until(last + UNKNOWN_KID_INTERVAL).await;
-        if let Err(error) = self.read(&mut tried).await {
+        if let Err(error) = self.read(&mut last_attempt).await {
             tracing::debug!(cause = error.causes(), "cannot read the signing keys");
         }
     }
 
-    /// Why tokens cannot be signed, if they cannot.
+    /// Whether tokens can be signed; if not, the reason for the readiness probe.
     pub(crate) fn check(&self) -> Result<(), Arc<str>> {
         let fresh = self.published.load().as_ref().is_some_and(|keys| self.is_fresh(keys));
         fresh.then_some(()).ok_or_else(|| "the signing keys cannot be read".into())
     }
 
-    /// The public keys, as they are published.
+    /// The published public keys.
     pub(crate) fn jwks(&self) -> Result<Vec<Jwk>, Error> {
         let published = self.published.load();
         let published = published.as_ref().ok_or(auth::Error::KeysUnavailable)?;
         Ok(published.keys.iter().map(|(_, key)| key.jwk().clone()).collect())
     }
 
-    /// The keys that verify what [`sign`](Self::sign) makes.
+    /// The keys that verify the tokens of [`sign`](Self::sign).
     pub(crate) fn verifying(&self) -> Arc<Keys> {
         self.verifying.clone()
     }
 
-    /// Signs an access token with the key that is active now, which needs no news from the
-    /// database; with none that may have retired too long ago for that.
+    /// Signs an access token with the active key, without a database call. Fails if the last read
+    /// is so old that the key may no longer be published when the token expires.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Error> {
         let published = self.published.load();
         let fresh = published.as_ref().filter(|keys| self.is_fresh(keys));
@@ -141,9 +142,9 @@ impl SigningKeys {
         keys.read.elapsed() <= self.max_staleness
     }
 
-    async fn read(&self, tried: &mut Option<Instant>) -> Result<(), Error> {
+    async fn read(&self, last_attempt: &mut Option<Instant>) -> Result<(), Error> {
         let now = Instant::now();
-        *tried = Some(now);
+        *last_attempt = Some(now);
         let (schedule, keys) = self.maintain().await?;
         let jwks: Vec<_> = keys.iter().map(|(_, key)| key.jwk().clone()).collect();
         let set = KeySet::from_jwks(&jwks).map_err(|error| Error::Internal(error.into()))?;
@@ -154,20 +155,20 @@ impl SigningKeys {
         let before = before.map(|published| published.kids()).unwrap_or_default();
         if !jwks.iter().map(|jwk| &jwk.kid).eq(&before) {
             let active = schedule.find(KeyState::Active).map(|key| &key.sealed.kid);
-            tracing::info!(active, published = jwks.len(), "these are the signing keys now");
+            tracing::info!(active, published = jwks.len(), "signing keys changed");
         }
         Ok(())
     }
 
-    /// Does what is due. Returns all keys, and those that are published, each with the time until
-    /// it becomes active.
+    /// Makes the changes that are due. Returns the schedule of all keys, and the published keys,
+    /// each with the time until it becomes active.
     async fn maintain(&self) -> Result<(Schedule, Vec<(Duration, SigningKey)>), Error> {
         for _ in 0..ATTEMPTS {
             let schedule = signing_keys::list(&self.db, self.policy).await?;
-            // First of all: whose root key does not fit changes nothing.
+            // Before any change: an instance with the wrong root key must change nothing.
             let keys = self.open(&schedule)?;
             if let Some(step) = schedule.due() {
-                self.take(&schedule, step).await?;
+                self.apply(&schedule, step).await?;
                 continue;
             }
             for (key, state) in schedule.keys() {
@@ -180,11 +181,11 @@ impl SigningKeys {
             }
             return Ok((schedule, keys));
         }
-        Err(Error::Conflict("other instances changed the signing keys again and again".into()))
+        Err(Error::Conflict("other instances keep changing the signing keys".into()))
     }
 
-    /// Takes a step, unless another instance is faster.
-    async fn take(&self, schedule: &Schedule, step: Step) -> Result<(), Error> {
+    /// Applies a step, unless another instance has applied it.
+    async fn apply(&self, schedule: &Schedule, step: Step) -> Result<(), Error> {
         match step {
             Step::Insert { lead, reason } => {
                 self.insert(schedule, lead, reason).await?;
@@ -198,7 +199,7 @@ impl SigningKeys {
         Ok(())
     }
 
-    /// Makes a key. Returns its kid, unless another instance was faster.
+    /// Creates a key and returns its id; `None` if another instance has created that key.
     async fn insert(
         &self,
         schedule: &Schedule,
@@ -221,7 +222,7 @@ impl SigningKeys {
                 Error::Internal(
                     format!(
                         "the root key does not open the signing key {} in the database: set \
-                         AUTH_ROOT_KEY or AUTH_ROOT_KEY_FILE to the one it was made with",
+                         AUTH_ROOT_KEY or AUTH_ROOT_KEY_FILE to the key that sealed it",
                         stored.sealed.kid
                     )
                     .into(),

@@ -1,14 +1,14 @@
-//! auth-service: registers people, checks their passwords, signs access tokens and publishes the
+//! auth-service: registers users, verifies their passwords, signs access tokens and publishes the
 //! keys that verify them.
 //!
 //! In reading order:
 //! - `config`: every setting
 //! - `service`: one function per RPC, `convert` between the wire and the domain, the keys over HTTP
-//! - `domain`: types that cannot hold a wrong value, and rules
-//! - `hashing`: bcrypt, off the runtime and bounded
-//! - `events`: what is logged of what matters to security
+//! - `domain`: types that cannot hold an invalid value, and rules
+//! - `hashing`: bcrypt on threads outside the runtime, behind a bounded fair queue
+//! - `events`: the security events in the log
 //! - `keys`: the signing keys of this process, and the commands that change them
-//! - `throttle`: how often somebody may try
+//! - `throttle`: rate limits on logins, password changes and registrations
 //! - `store`: the SQL, one file per table
 
 use std::sync::Arc;
@@ -49,9 +49,10 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("auth-service");
-    let (pools, probe) =
-        db::connect(&config.database, "auth-service", config.server.workers(), &[]);
+    let (workers, tolerance) = (config.server.workers(), config.token.leeway);
+    let (pools, probe) = db::connect(&config.database, "auth-service", workers, &[], tolerance);
     metrics.watch_pools(&pools);
+    metrics.watch_clock(probe.clock_offset());
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let auth = Auth::new(pools, keys.clone(), &config, &metrics);

@@ -36,13 +36,12 @@ pub(crate) mod jwks;
 mod register;
 mod tokens;
 
-/// What page tokens are for.
+/// The list that a page token belongs to.
 const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
 
-/// The state behind the service, as one worker has it.
+/// The state behind the service, with the database connections of one worker.
 #[derive(Clone)]
 pub(crate) struct Auth {
-    /// The worker's own.
     db: PgPool,
     pools: Pools,
     hashing: Arc<Hashing>,
@@ -56,7 +55,7 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    /// As the first worker has it.
+    /// The state for the first worker.
     pub(crate) fn new(
         pools: Pools,
         keys: Arc<SigningKeys>,
@@ -78,13 +77,13 @@ impl Auth {
         }
     }
 
-    /// The same with the connections of a worker.
+    /// The same state with the connections of another worker.
     pub(crate) fn of_worker(&self, worker: usize) -> Self {
         Self { db: self.pools.calls[worker].clone(), ..self.clone() }
     }
 
-    /// Begins a session of somebody who has proved their password, and gives its first tokens. If
-    /// their hash can be brought to today's cost, it is.
+    /// Begins a session for a user whose password was verified, and issues its first tokens. Stores
+    /// `upgrade`, if there is one.
     async fn begin_session(
         &self,
         session: &NewSession,
@@ -93,27 +92,27 @@ impl Auth {
     ) -> Result<pb::TokenPair, Error> {
         let now = time::now();
         let version = account.password_version;
-        let continued = sessions::insert(&self.db, session, version, self.sessions, now).await?;
+        let active = sessions::insert(&self.db, session, version, self.sessions, now).await?;
         if let Some(hash) = upgrade {
             users::upgrade_hash(&self.db, account, &hash).await?;
         }
-        self.tokens.issue(&continued, now)
+        self.tokens.issue(&active, now)
     }
 
-    /// Where a call comes from.
+    /// The address and user agent of the client.
     fn source<T>(&self, request: &Request<T>) -> Source {
         convert::source(request, &self.proxies)
     }
 
-    /// Who calls, by their token alone.
+    /// The caller, according to the access token alone.
     async fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
         if self.verifier.is_key_unknown(request.metadata().as_ref()) {
-            self.keys.follow_unknown().await;
+            self.keys.refresh_for_unknown_kid().await;
         }
         Ok(self.verifier.authenticate(request.metadata().as_ref(), now)?)
     }
 
-    /// Who calls in a session that goes on, and their account.
+    /// The caller and their account, if the session has not ended.
     async fn account<T>(
         &self,
         request: &Request<T>,
@@ -140,13 +139,13 @@ impl AuthService for Auth {
         let source = self.source(&request);
         let (username, password) = convert::credentials(request.into_inner())?;
         let guess = self.throttles.login(&username, &source)?;
-        let place = self.hashing.enter(source.ip_address)?;
+        let ticket = self.hashing.admit(source.ip_address)?;
         let found = match Username::parse(&username) {
             Ok(username) => users::find_by_username(&self.db, &username).await?,
             Err(_) => None,
         };
         let hash = found.as_ref().and_then(PasswordHash::of);
-        let verified = self.hashing.verify(place, guess, password, hash).await?;
+        let verified = self.hashing.verify(ticket, guess, password, hash).await?;
         let user_id = found.as_ref().map(|account| account.user.id);
         let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
             events::record(Event::LoginFailed, user_id, None, &source);
@@ -165,11 +164,11 @@ impl AuthService for Auth {
         let source = self.source(&request);
         let token = self.tokens.open(&request.get_ref().refresh_token)?;
         let now = time::now();
-        let continued = sessions::refresh(&self.db, token, self.sessions, now).await;
-        if let Err(Error::RefreshTokenReused) = continued {
+        let active = sessions::refresh(&self.db, token, self.sessions, now).await;
+        if let Err(Error::RefreshTokenReused) = active {
             events::record(Event::RefreshTokenReused, None, Some(token.session_id), &source);
         }
-        let tokens = Some(self.tokens.issue(&continued?, now)?);
+        let tokens = Some(self.tokens.issue(&active?, now)?);
         Ok(Response::new(pb::RefreshTokenResponse { tokens }))
     }
 
@@ -191,7 +190,7 @@ impl AuthService for Auth {
         let source = self.source(&request);
         let req = request.into_inner();
         let mut guess = self.throttles.user(caller.id, &source)?;
-        guess.choose();
+        guess.count_choice();
         let username = account.user.username.to_string();
         let address = source.ip_address;
         let new = self.hashing.hash_chosen(address, req.new_password, &username).await?;
@@ -199,8 +198,8 @@ impl AuthService for Auth {
         let record = |event| {
             events::record(event, Some(caller.id), Some(caller.session_id), &source);
         };
-        let (place, stored) = (self.hashing.enter(address)?, PasswordHash::of(&account));
-        if let Verified::Wrong = self.hashing.verify(place, guess, current, stored).await? {
+        let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(&account));
+        if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
             return Err(Error::CredentialsInvalid.into());
         }

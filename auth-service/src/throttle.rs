@@ -1,5 +1,5 @@
-//! Counts attempts to log in and to register, in the memory of this process. Each is reserved
-//! before the work begins, so that no number of calls at once gets around the limit.
+//! Rate limits on logins, password changes and registrations, in the memory of this process. An
+//! attempt is reserved before its work begins, so concurrent calls cannot exceed a limit.
 
 use std::{
     hash::Hash,
@@ -23,37 +23,37 @@ use crate::{
     events::{self, Event},
 };
 
-/// A source or name that is refused again and again is logged this often.
+/// The least time between two log lines about the same throttled key.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Whose password is guessed, and from where. A hash, since names may be of any length.
+/// The name whose password is guessed, and the source of the guess. The name is hashed because a
+/// client can send one of any length.
 type GuessKey = ([u8; SHA256_OUTPUT_LEN], IpAddr);
 
-/// The counts of all who try.
+/// The limits of this process.
 pub(crate) struct Throttles {
-    login_sources: Arc<Counts<Steady, IpAddr>>,
-    login_names: Arc<Counts<Doubling, GuessKey>>,
-    register_sources: Arc<Counts<Steady, IpAddr>>,
+    login_sources: Arc<Limiter<Steady, IpAddr>>,
+    login_names: Arc<Limiter<Doubling, GuessKey>>,
+    register_sources: Arc<Limiter<Steady, IpAddr>>,
 }
 
 impl Throttles {
     pub(crate) fn new(config: &ThrottleConfig, metrics: &Metrics) -> Self {
         let entries = config.entries as usize;
         let [login_source, login_name, register_source] = metrics.counters(
-            ("tandem_auth_throttle_refused_total", "Attempts that came too early."),
+            ("tandem_auth_throttle_refused_total", "Attempts rejected by a throttle."),
             "kind",
             ["login_source", "login_name", "register_source"],
         );
         let registrations = config.register_per_source();
         Self {
-            login_sources: Counts::new(config.login_per_source(), entries, login_source),
-            login_names: Counts::new(config.login_per_name(), entries, login_name),
-            register_sources: Counts::new(registrations, entries, register_source),
+            login_sources: Limiter::new(config.login_per_source(), entries, login_source),
+            login_names: Limiter::new(config.login_per_name(), entries, login_name),
+            register_sources: Limiter::new(registrations, entries, register_source),
         }
     }
 
-    /// Reserves a guess at the password of somebody who logs in under this name, which nobody need
-    /// have.
+    /// Reserves a guess at a password by a login under this name. The name need not exist.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]
@@ -61,7 +61,7 @@ impl Throttles {
         self.guess(&format!("name {}", typed_name.to_ascii_lowercase()), None, source)
     }
 
-    /// Reserves a guess at the password of a user who has an access token.
+    /// Reserves a guess at the password of this user by a caller with an access token.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]
@@ -69,18 +69,18 @@ impl Throttles {
         self.guess(&format!("user {user_id}"), Some(user_id), source)
     }
 
-    fn guess(&self, at: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
-        let refuse = |refused| throttled(Event::LoginThrottled, &refused, user_id, source);
+    fn guess(&self, key: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
+        let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, user_id, source);
         let address = client_address::source(source.ip_address);
-        let hash = digest(&SHA256, at.as_bytes());
+        let hash = digest(&SHA256, key.as_bytes());
         let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        // In this order: what is refused for its source is not remembered for its name.
-        let source = self.login_sources.reserve(address).map_err(refuse)?;
-        let name = self.login_names.reserve((hash, address)).map_err(refuse)?;
+        // The source first: a throttled source adds no entries for names.
+        let source = self.login_sources.reserve(address).map_err(reject)?;
+        let name = self.login_names.reserve((hash, address)).map_err(reject)?;
         Ok(Guess { source, name })
     }
 
-    /// Reserves a registration, unless it comes from this machine.
+    /// Reserves a registration; `None` if it comes from this machine, which is not limited.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]
@@ -88,74 +88,80 @@ impl Throttles {
         if source.ip_address.is_loopback() {
             return Ok(None);
         }
-        let refuse = |refused| throttled(Event::RegisterThrottled, &refused, None, source);
+        let reject = |excess| too_many_attempts(Event::RegisterThrottled, &excess, None, source);
         let address = client_address::source(source.ip_address);
-        let choice = self.login_sources.reserve(address).map_err(refuse)?;
-        let user = self.register_sources.reserve(address).map_err(refuse)?;
+        let choice = self.login_sources.reserve(address).map_err(reject)?;
+        let user = self.register_sources.reserve(address).map_err(reject)?;
         Ok(Some(Registration { choice, user }))
     }
 }
 
-fn throttled(event: Event, refused: &Refused, user_id: Option<UserId>, source: &Source) -> Error {
-    if refused.is_news {
+fn too_many_attempts(
+    event: Event,
+    excess: &Excess,
+    user_id: Option<UserId>,
+    source: &Source,
+) -> Error {
+    if excess.should_log {
         events::record(event, user_id, None, source);
     }
-    Error::TooManyAttempts { wait: refused.wait }
+    Error::TooManyAttempts { wait: excess.wait }
 }
 
-/// A registration, reserved: given back if it is dropped.
+/// A reserved registration. Dropping it releases what is not kept.
 pub(crate) struct Registration {
     choice: Reservation<Steady, IpAddr>,
     user: Reservation<Steady, IpAddr>,
 }
 
 impl Registration {
-    /// A password is chosen. To rate it may take longer than to hash it: from now on it counts like
-    /// a wrong one.
-    pub(crate) fn choose(&mut self) {
+    /// Counts the choice of a password as a wrong guess: rating a password can take longer than
+    /// hashing it.
+    pub(crate) fn count_choice(&mut self) {
         self.choice.keep();
     }
 
-    /// It was good, and a user may be made: from now on that counts instead.
-    pub(crate) fn keep(&mut self) {
-        self.choice.give_back();
+    /// Counts a new user instead of the choice of a password.
+    pub(crate) fn count_user(&mut self) {
+        self.choice.release();
         self.user.keep();
     }
 
-    /// There is no user, for no fault of the caller's.
-    pub(crate) fn give_back(&mut self) {
-        self.user.give_back();
+    /// Counts nothing: the registration failed through no fault of the caller.
+    pub(crate) fn release_user(&mut self) {
+        self.user.release();
     }
 }
 
-/// A guess at a password, reserved: given back if it is dropped before it is made.
+/// A reserved guess at a password. Dropping it releases what is not kept.
 pub(crate) struct Guess {
     source: Reservation<Steady, IpAddr>,
     name: Reservation<Doubling, GuessKey>,
 }
 
 impl Guess {
-    /// Beside the guess, another password is chosen: from now on it counts like a wrong one.
-    pub(crate) fn choose(&mut self) {
+    /// Counts the choice of another password, in the same call, as a wrong guess.
+    pub(crate) fn count_choice(&mut self) {
         self.source.keep();
     }
 
-    /// The guess is made: from now on it counts as wrong.
-    pub(crate) fn make(&mut self) {
+    /// Counts the guess as wrong until [`settle_right`](Self::settle_right).
+    pub(crate) fn count(&mut self) {
         self.source.keep();
         self.name.keep();
     }
 
-    /// It was right. The guesses at others from the same source go on to count: otherwise whoever
-    /// has an account could clear them.
+    /// Counts the guess as right. Earlier guesses at other names from this source still count.
+    /// Otherwise an attacker could clear them by logging in to an account of their own.
     pub(crate) fn settle_right(mut self) {
-        self.source.give_back();
+        self.source.release();
         self.name.forget();
     }
 }
 
-/// Counts by key, of which those that come once make way for those that come again and again.
-struct Counts<R: Rule, K> {
+/// Applies a rule to each key. At the limit of entries it evicts keys with one attempt before keys
+/// with several.
+struct Limiter<R: Rule, K> {
     rule: R,
     refused: IntCounter,
     entries: Mutex<Cache<K, Entry<R::Count>>>,
@@ -167,48 +173,48 @@ struct Entry<C> {
     logged: Option<Instant>,
 }
 
-/// Why somebody has to wait.
-struct Refused {
+/// An attempt above the limit.
+struct Excess {
     wait: Duration,
-    /// Whether it was not logged a moment ago.
-    is_news: bool,
+    /// Whether the last log line about the key is older than [`LOG_INTERVAL`].
+    should_log: bool,
 }
 
-impl<R: Rule, K: Copy + Eq + Hash> Counts<R, K> {
+impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
     fn new(rule: R, entries: usize, refused: IntCounter) -> Arc<Self> {
         Arc::new(Self { rule, refused, entries: Mutex::new(Cache::new(entries)) })
     }
 
-    fn reserve(self: &Arc<Self>, key: K) -> Result<Reservation<R, K>, Refused> {
+    fn reserve(self: &Arc<Self>, key: K) -> Result<Reservation<R, K>, Excess> {
         let now = Instant::now();
         let mut entries = self.lock();
         if let Some(mut entry) = entries.get_mut(&key) {
             if let Err(wait) = self.rule.reserve(&mut entry.count, now) {
-                let is_news = entry.logged.is_none_or(|at| now - at >= LOG_INTERVAL);
-                if is_news {
+                let should_log = entry.logged.is_none_or(|at| now - at >= LOG_INTERVAL);
+                if should_log {
                     entry.logged = Some(now);
                 }
                 self.refused.inc();
-                return Err(Refused { wait, is_news });
+                return Err(Excess { wait, should_log });
             }
         } else {
             let mut entry = Entry { count: R::Count::default(), logged: None };
             self.rule
                 .reserve(&mut entry.count, now)
-                .map_err(|wait| Refused { wait, is_news: true })?;
+                .map_err(|wait| Excess { wait, should_log: true })?;
             entries.insert(key, entry);
         }
-        Ok(Reservation { counts: self.clone(), key, is_kept: false })
+        Ok(Reservation { limiter: self.clone(), key, is_kept: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache<K, Entry<R::Count>>> {
-        self.entries.lock().expect("nobody panics while holding it")
+        self.entries.lock().expect("no thread panics while holding the lock")
     }
 }
 
-/// One attempt that is counted, and given back when this is dropped unless it is kept.
+/// A counted attempt. Dropping it takes the attempt back, unless it is kept.
 pub(crate) struct Reservation<R: Rule, K: Copy + Eq + Hash> {
-    counts: Arc<Counts<R, K>>,
+    limiter: Arc<Limiter<R, K>>,
     key: K,
     is_kept: bool,
 }
@@ -218,23 +224,23 @@ impl<R: Rule, K: Copy + Eq + Hash> Reservation<R, K> {
         self.is_kept = true;
     }
 
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.is_kept = false;
     }
 
     /// Forgets all attempts of this key.
     fn forget(&mut self) {
         self.is_kept = true;
-        self.counts.lock().remove(&self.key);
+        self.limiter.lock().remove(&self.key);
     }
 }
 
 impl<R: Rule, K: Copy + Eq + Hash> Drop for Reservation<R, K> {
     fn drop(&mut self) {
         if !self.is_kept
-            && let Some(mut entry) = self.counts.lock().get_mut(&self.key)
+            && let Some(mut entry) = self.limiter.lock().get_mut(&self.key)
         {
-            self.counts.rule.give_back(&mut entry.count);
+            self.limiter.rule.take_back(&mut entry.count);
         }
     }
 }
@@ -244,36 +250,36 @@ mod tests {
     use super::*;
 
     fn counter() -> IntCounter {
-        IntCounter::new("refused", "for a test").unwrap()
+        IntCounter::new("refused", "Rejected attempts.").unwrap()
     }
 
     const RULE: Steady = Steady { burst: 5, interval: Duration::from_hours(1) };
 
     #[test]
-    fn a_flood_of_others_neither_fills_the_memory_nor_clears_who_is_throttled() {
-        let counts = Counts::new(RULE, 1000, counter());
-        let use_up = || while counts.reserve(0).map(|mut kept| kept.keep()).is_ok() {};
+    fn a_flood_of_other_keys_stays_within_the_limit_of_entries_and_evicts_no_throttled_key() {
+        let limiter = Limiter::new(RULE, 1000, counter());
+        let use_up = || while limiter.reserve(0).map(|mut kept| kept.keep()).is_ok() {};
         use_up();
         for stranger in 1..200_000 {
-            let reserved = counts.reserve(stranger);
-            reserved.unwrap_or_else(|_| panic!("{stranger} has tried once")).keep();
+            let reserved = limiter.reserve(stranger);
+            reserved.unwrap_or_else(|_| panic!("the first attempt of {stranger} passes")).keep();
         }
-        assert!(counts.lock().len() <= 1000);
-        assert!(counts.reserve(0).is_err());
+        assert!(limiter.lock().len() <= 1000);
+        assert!(limiter.reserve(0).is_err());
     }
 
     #[test]
-    fn what_is_dropped_is_given_back_and_what_is_kept_is_not() {
-        let counts = Counts::new(RULE, 10, counter());
+    fn a_dropped_reservation_is_taken_back_and_a_kept_one_counts() {
+        let limiter = Limiter::new(RULE, 10, counter());
         for _ in 0..20 {
-            drop(counts.reserve(1));
+            drop(limiter.reserve(1));
         }
-        let mut kept: Vec<_> = (0..5).filter_map(|_| counts.reserve(1).ok()).collect();
+        let mut kept: Vec<_> = (0..5).filter_map(|_| limiter.reserve(1).ok()).collect();
         assert_eq!(kept.len(), 5);
-        assert!(counts.reserve(1).is_err_and(|refused| refused.is_news));
-        assert!(counts.reserve(1).is_err_and(|refused| !refused.is_news), "it was just logged");
+        assert!(limiter.reserve(1).is_err_and(|excess| excess.should_log));
+        assert!(limiter.reserve(1).is_err_and(|excess| !excess.should_log), "logged a moment ago");
         kept.iter_mut().for_each(Reservation::keep);
         drop(kept);
-        assert!(counts.reserve(1).is_err());
+        assert!(limiter.reserve(1).is_err());
     }
 }

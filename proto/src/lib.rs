@@ -1,19 +1,19 @@
-//! The types, clients and servers generated from the protos beside this crate, and one message that
-//! servers answer with in the place of another.
+//! Types, clients and servers generated from the protos of this crate, and a pre-encoded variant of
+//! one response.
 //!
 //! Use a version as `pb`: `use proto::task::v1 as pb;`.
 
 pub use tandem::{auth, error, task};
 
-// The modules lie as the packages do: generated code finds other packages by that.
+// Generated code refers to other packages by relative paths, so the modules mirror the packages.
 mod tandem {
-    /// `tandem.auth`: users, logins and the keys that verify access tokens.
+    /// `tandem.auth`: users, sessions and the keys that verify access tokens.
     pub mod auth {
         /// Version 1.
         pub mod v1 {
             tonic::include_proto!("tandem.auth.v1");
 
-            /// The encoded `FileDescriptorSet` of this package and all it imports, with comments.
+            /// The encoded `FileDescriptorSet` of this package and its imports, with comments.
             pub const FILE_DESCRIPTOR_SET: &[u8] =
                 tonic::include_file_descriptor_set!("auth_descriptor_set");
         }
@@ -25,30 +25,31 @@ mod tandem {
         pub mod v1 {
             tonic::include_proto!("tandem.task.v1");
 
-            /// The server of a service that keeps answers as they go over the wire.
+            /// A server of the same service whose list responses hold encoded tasks, so that a
+            /// cached page is sent without decoding it.
             pub mod encoded {
                 include!(concat!(env!("OUT_DIR"), "/encoded/tandem.task.v1.rs"));
 
-                /// A [`ListTasksResponse`](super::ListTasksResponse) whose tasks are encoded
-                /// already: on the wire it is the same.
+                /// The same message on the wire as
+                /// [`ListTasksResponse`](super::ListTasksResponse).
                 #[derive(Clone, PartialEq, prost::Message)]
                 pub struct ListTasksResponse {
-                    /// Each an encoded [`Task`](super::Task).
+                    /// Encoded [`Task`](super::Task)s.
                     #[prost(bytes = "bytes", repeated, tag = "1")]
                     pub tasks: Vec<prost::bytes::Bytes>,
-                    /// For the next page; empty on the last.
+                    /// The token for the next page; empty on the last page.
                     #[prost(string, tag = "2")]
                     pub next_page_token: String,
                 }
             }
 
-            /// The encoded `FileDescriptorSet` of this package and all it imports, with comments.
+            /// The encoded `FileDescriptorSet` of this package and its imports, with comments.
             pub const FILE_DESCRIPTOR_SET: &[u8] =
                 tonic::include_file_descriptor_set!("task_descriptor_set");
         }
     }
 
-    /// `tandem.error`: why a call failed.
+    /// `tandem.error`: the reasons of failed calls.
     pub mod error {
         /// Version 1.
         pub mod v1 {
@@ -57,7 +58,7 @@ mod tandem {
     }
 }
 
-/// Google's common types, as far as our protos use them.
+/// The common types of Google's APIs that the protos use.
 pub mod google {
     /// `google.type`.
     pub mod r#type {

@@ -2,11 +2,11 @@
 //! run in one process.
 
 use prometheus::{
-    IntCounterVec, Opts, Registry, TextEncoder,
+    Gauge, IntCounterVec, Opts, Registry, TextEncoder,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use shared::db::Pools;
+use shared::db::{ClockOffset, Pools};
 use sqlx::PgPool;
 
 use crate::telemetry;
@@ -70,7 +70,17 @@ impl Metrics {
         (name, help): (&str, &str),
         read: impl Fn() -> usize + Send + Sync + 'static,
     ) {
-        let gauge = IntGauge::new(name, help).expect("the name is valid");
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        self.sample_float((name, help), move || read() as f64);
+    }
+
+    /// A new gauge that `read` computes at each scrape, not a whole number.
+    pub fn sample_float(
+        &self,
+        (name, help): (&str, &str),
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        let gauge = Gauge::new(name, help).expect("the name is valid");
         self.register(Sampled { gauge, read });
     }
 
@@ -88,6 +98,14 @@ impl Metrics {
         self.sample(
             ("tandem_db_pool_max_connections", "Maximum number of connections to the database."),
             move || max.iter().map(|pool| pool.options().get_max_connections() as usize).sum(),
+        );
+    }
+
+    /// Exports the difference between this instance's clock and the database's.
+    pub fn watch_clock(&self, offset: ClockOffset) {
+        self.sample_float(
+            ("tandem_db_clock_offset_seconds", "Clock of the instance minus the database's."),
+            move || offset.seconds(),
         );
     }
 
@@ -110,17 +128,17 @@ impl Metrics {
 
 /// A gauge that is computed at each scrape.
 struct Sampled<F> {
-    gauge: IntGauge,
+    gauge: Gauge,
     read: F,
 }
 
-impl<F: Fn() -> usize + Send + Sync> Collector for Sampled<F> {
+impl<F: Fn() -> f64 + Send + Sync> Collector for Sampled<F> {
     fn desc(&self) -> Vec<&Desc> {
         self.gauge.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.gauge.set((self.read)().try_into().unwrap_or(i64::MAX));
+        self.gauge.set((self.read)());
         self.gauge.collect()
     }
 }

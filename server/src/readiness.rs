@@ -109,7 +109,7 @@ impl Readiness {
         let mut attempts = 0_u32;
         loop {
             match attempt().await {
-                Err(error @ Error::DatabaseUnavailable(_)) => {
+                Err(error @ (Error::DatabaseUnavailable(_) | Error::DatabaseReadOnly(_))) => {
                     if attempts.is_multiple_of(ATTEMPTS_PER_LINE) {
                         let cause = error.causes();
                         tracing::warn!(cause, "database unavailable, retrying; check DATABASE_URL");

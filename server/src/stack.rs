@@ -115,7 +115,7 @@ impl Stack {
 
 /// Layers 1 to 4, in one function for the same reason.
 async fn call(State(stack): State<Arc<Stack>>, request: Request, next: Next) -> Response {
-    if let Err(rejection) = grpc_only::check(&request) {
+    if let Some(rejection) = grpc_only::rejection(&request) {
         return rejection;
     }
     let method = stack.metrics.method(request.uri().path());

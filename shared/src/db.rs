@@ -1,8 +1,11 @@
-//! The connection pool, the migrations, and what the database must be like before it is used.
+//! The connection pools, the migrations, and the checks of a database before it is used.
 
 use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use sqlx::{
@@ -12,51 +15,60 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::{config::DatabaseConfig, error::Error};
+use crate::{config::DatabaseConfig, error::Error, time::now};
 
-/// Every migration there is, of both services, embedded at compile time.
-static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("../migrations") };
+mod outage;
+mod session;
 
-/// A connection that was unused for longer is asked whether it still lives before a call gets it.
-/// Busy ones are not: that would cost each call a round trip.
+use outage::LastOutage;
+use session::Settings;
+
+/// Every migration of both services, embedded at compile time. The table is qualified, since
+/// sessions have no `public` in their search path.
+static MIGRATOR: Migrator = Migrator {
+    ignore_missing: true,
+    table_name: std::borrow::Cow::Borrowed("public._sqlx_migrations"),
+    ..sqlx::migrate!("../migrations")
+};
+
+/// A connection that was idle for longer is pinged before a call gets it. A busy connection is not:
+/// the ping would cost each call a round trip.
 const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// How long the database may take to answer the readiness check.
+/// The time-out of a readiness check.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The smallest clock difference that makes a service not ready.
+const MIN_CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// Why a service is not ready while its database is unavailable.
 pub const UNREACHABLE: &str = "the database cannot be reached";
 
-/// The connections of a service, made when they are first needed, so that it starts while its
-/// database is away.
+/// The connections of a service, opened when they are first needed, so that the service starts
+/// while its database is unavailable.
 #[derive(Clone, Debug)]
 pub struct Pools {
     /// For the calls of each worker: a connection stays on one core.
     pub calls: Arc<[PgPool]>,
-    /// For what goes on beside the calls: one connection.
+    /// For background work: one connection.
     pub background: PgPool,
 }
 
-/// The pools for so many workers, and a probe that watches the database for them. `planning` are
-/// settings of PostgreSQL, by which it plans the pools' statements.
+/// The pools of a service with this many workers, and the probe that watches their database.
+/// `planning` are settings of PostgreSQL's planner for the sessions of the pools. The service is
+/// not ready while its clock differs from the database's by more than `clock_tolerance`.
 #[must_use]
 pub fn connect(
     config: &DatabaseConfig,
     application_name: &str,
     workers: usize,
     planning: &[(&'static str, &str)],
+    clock_tolerance: Duration,
 ) -> (Pools, Probe) {
-    let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let mut settings = vec![
-        ("statement_timeout", milliseconds(config.statement_timeout)),
-        ("lock_timeout", milliseconds(config.lock_timeout)),
-        ("idle_in_transaction_session_timeout", milliseconds(config.idle_in_transaction_timeout)),
-        ("synchronous_commit", "on".to_owned()),
-    ];
-    settings.extend(planning.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let settings = Settings::of_calls(config, planning);
     let connect = config.place.url().connect_options().application_name(application_name);
-    let connect = connect.options(settings.iter().cloned());
-    let probe = Probe::new(connect.clone(), settings);
+    let connect = settings.apply_to(connect);
+    let probe = Probe::new(connect.clone(), settings, clock_tolerance);
     let pool = |max_connections| {
         let outage = probe.last_outage.clone();
         PgPoolOptions::new()
@@ -74,23 +86,28 @@ pub fn connect(
             })
             .connect_lazy_with(connect.clone())
     };
-    let workers = u32::try_from(workers).expect("there are few");
+    let workers = u32::try_from(workers).expect("there are few workers");
     let share = |worker| (config.max_connections + worker) / workers;
     let calls = (0..workers).map(|worker| pool(share(worker).max(1))).collect();
     (Pools { calls, background: pool(1) }, probe)
 }
 
-/// Brings the database to the newest schema. Instances that do so at once wait for each other; a
-/// database that is newer than this program is left as it is.
+/// Migrates the database to the newest schema. Concurrent instances wait for each other. A database
+/// with a newer schema stays as it is.
+///
+/// # Errors
+/// The database is unavailable, read-only or not in UTF-8; a migration fails.
 pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
-    // A pool would only say that its time was out.
-    let mut connection = PgConnection::connect_with(&config.place.url().connect_options()).await?;
+    let settings = Settings::of_migrations();
+    let connect = settings.apply_to(config.place.url().connect_options());
+    // A pool would report only its time-out.
+    let mut connection = PgConnection::connect_with(&connect).await?;
+    session::check_server(&mut connection).await?;
     if !is_migrated(&mut connection).await? {
-        tracing::info!("bringing the database to the newest schema");
+        session::check_writable(&mut connection).await?;
+        tracing::info!("migrating the database to the newest schema");
     }
     connection.close().await?;
-    // Without the time-outs of calls: a migration may take long.
-    let connect = config.place.url().connect_options();
     let options = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
     let pool = options.connect_with(connect).await?;
     let migrated = MIGRATOR.run(&pool).await;
@@ -98,30 +115,63 @@ pub async fn migrate(config: &DatabaseConfig) -> Result<(), Error> {
     Ok(migrated?)
 }
 
-/// Watches the database over a connection of its own, so that a busy pool does not look like a
-/// database that is away.
+/// Watches the database over its own connection, so that a busy pool does not look like an
+/// unavailable database.
 pub struct Probe {
     connect: PgConnectOptions,
-    /// What every session should have, in PostgreSQL's own units.
-    settings: Vec<(&'static str, String)>,
+    settings: Settings,
     connection: Mutex<Option<PgConnection>>,
     last_outage: LastOutage,
+    clock_tolerance: Duration,
+    clock_offset: ClockOffset,
+}
+
+/// This instance's clock minus the database's, as last measured. A clone is the same.
+#[derive(Clone, Debug, Default)]
+pub struct ClockOffset(Arc<AtomicI64>);
+
+impl ClockOffset {
+    /// The difference in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        Duration::from_micros(self.micros().unsigned_abs()).as_secs_f64()
+            * if self.micros() < 0 { -1.0 } else { 1.0 }
+    }
+
+    fn micros(&self) -> i64 {
+        self.0.load(Relaxed)
+    }
 }
 
 impl Probe {
-    fn new(connect: PgConnectOptions, settings: Vec<(&'static str, String)>) -> Self {
-        let (connection, last_outage) = (Mutex::default(), LastOutage::default());
-        Self { connect, settings, connection, last_outage }
+    fn new(connect: PgConnectOptions, settings: Settings, clock_tolerance: Duration) -> Self {
+        Self {
+            connect,
+            settings,
+            connection: Mutex::default(),
+            last_outage: LastOutage::default(),
+            clock_tolerance: clock_tolerance.max(MIN_CLOCK_TOLERANCE),
+            clock_offset: ClockOffset::default(),
+        }
     }
 
-    /// Whether the database answers and has every migration that this program knows; if not, what
-    /// is missing.
+    /// The clock's difference, measured at each [`check`](Self::check).
+    #[must_use]
+    pub fn clock_offset(&self) -> ClockOffset {
+        self.clock_offset.clone()
+    }
+
+    /// Whether the database answers, has every migration that this program knows, and agrees with
+    /// this instance's clock.
+    ///
+    /// # Errors
+    /// What is missing and what to do about it.
     pub async fn check(&self) -> Result<(), Arc<str>> {
         let mut connection = self.connection.lock().await;
         let reason = match timeout(PROBE_TIMEOUT, self.reuse_or_connect(connection.take())).await {
             Ok(Ok(alive)) => {
                 *connection = Some(alive);
-                return Ok(());
+                return self.check_clock();
             }
             Ok(Err(Error::Internal(reason))) => return Err(reason.to_string().into()),
             Ok(Err(_)) => UNREACHABLE,
@@ -131,42 +181,57 @@ impl Probe {
         Err(reason.into())
     }
 
+    /// A lost connection gets a second attempt: it may be the only one that was lost.
     async fn reuse_or_connect(
         &self,
         connection: Option<PgConnection>,
     ) -> Result<PgConnection, Error> {
-        if let Some(mut connection) = connection {
-            connection.ping().await?;
+        if let Some(mut connection) = connection
+            && self.ping(&mut connection).await.is_ok()
+        {
             return Ok(connection);
         }
         let mut connection = PgConnection::connect_with(&self.connect).await?;
+        session::check_server(&mut connection).await?;
         if !is_migrated(&mut connection).await? {
             return Err(Error::Internal("the database schema is too old: run `migrate`".into()));
         }
-        let lacking = lacking(&mut connection, &self.settings).await?.join(", ");
-        if !lacking.is_empty() {
-            tracing::warn!(
-                settings = lacking,
-                "sessions lack settings, as behind a pooler that drops them: give them to the role"
-            );
+        if let Err(read_only) = session::check_writable(&mut connection).await {
+            tracing::warn!(cause = read_only.causes(), "the database takes no writes");
         }
+        self.settings.warn_if_dropped(&mut connection).await?;
+        self.ping(&mut connection).await?;
         Ok(connection)
     }
-}
 
-/// When the database was last found away: the pool's connections from before are broken, whether
-/// or not they know it, and a call should not be the one to find out.
-#[derive(Clone, Default)]
-struct LastOutage(Arc<std::sync::Mutex<Option<Instant>>>);
-
-impl LastOutage {
-    fn is_now(&self) {
-        *self.0.lock().expect("nobody panics while holding it") = Some(Instant::now());
+    /// Measures the clock's difference; a restarted server outdates the connections of the pools.
+    async fn ping(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let before = now();
+        let server = sqlx::query!(
+            r#"select
+                clock_timestamp() as "now!",
+                pg_postmaster_start_time() as "start!""#
+        );
+        let server = server.fetch_one(connection).await?;
+        let after = now();
+        // The database read its clock between the two.
+        let nearest = server.now.clamp(before, after);
+        let offset = (nearest - server.now).num_microseconds().unwrap_or(i64::MAX);
+        self.clock_offset.0.store(offset, Relaxed);
+        self.last_outage.observe_start(server.start);
+        Ok(())
     }
 
-    fn was_within(&self, past: Duration) -> bool {
-        let last = *self.0.lock().expect("nobody panics while holding it");
-        last.is_some_and(|outage| outage.elapsed() < past)
+    fn check_clock(&self) -> Result<(), Arc<str>> {
+        let offset = Duration::from_micros(self.clock_offset.micros().unsigned_abs());
+        if offset <= self.clock_tolerance {
+            return Ok(());
+        }
+        let tolerance = self.clock_tolerance.as_secs();
+        Err(format!(
+            "the clock differs from the database's by more than {tolerance} s: synchronize both"
+        )
+        .into())
     }
 }
 
@@ -175,7 +240,7 @@ async fn is_migrated(connection: &mut PgConnection) -> Result<bool, Error> {
         Ok(applied) => Ok(MIGRATOR
             .iter()
             .all(|known| applied.iter().any(|done| done.version == known.version))),
-        // The table of migrations is not there: none was ever applied.
+        // undefined_table: no migration was ever applied.
         Err(MigrateError::Execute(sqlx::Error::Database(error)))
             if error.code().as_deref() == Some("42P01") =>
         {
@@ -185,24 +250,7 @@ async fn is_migrated(connection: &mut PgConnection) -> Result<bool, Error> {
     }
 }
 
-/// Those of the settings that the session has otherwise, as `alter role … set` takes them.
-async fn lacking(
-    connection: &mut PgConnection,
-    settings: &[(&'static str, String)],
-) -> Result<Vec<String>, Error> {
-    let (names, values): (Vec<_>, Vec<_>) = settings.iter().cloned().unzip();
-    let lacking = sqlx::query_scalar!(
-        r#"select wanted.name || ' = ' || quote_literal(wanted.value) as "setting!"
-         from unnest($1::text[], $2::text[]) as wanted (name, value)
-         join pg_settings as found using (name)
-         where found.setting <> wanted.value"#,
-        &names as _,
-        &values,
-    );
-    Ok(lacking.fetch_all(connection).await?)
-}
-
-/// Whether `error` is the violation of the constraint or unique index of this name.
+/// Whether `error` is a violation of the constraint or unique index with this name.
 #[must_use]
 pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some(constraint))

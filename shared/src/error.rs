@@ -70,6 +70,8 @@ pub enum Error {
     DeadlineExceeded(#[source] Source),
     #[error("the database is unavailable; try again")]
     DatabaseUnavailable(#[source] Source),
+    #[error("the database is read-only now; try again")]
+    DatabaseReadOnly(#[source] Source),
     #[error("the service has no such method")]
     MethodNotFound,
     #[error("internal error")]
@@ -97,7 +99,7 @@ impl Error {
             | Self::MessageTooLarge
             | Self::TaskQuotaExceeded { .. } => Code::ResourceExhausted,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
-            Self::DatabaseUnavailable(_) => Code::Unavailable,
+            Self::DatabaseUnavailable(_) | Self::DatabaseReadOnly(_) => Code::Unavailable,
             Self::MethodNotFound => Code::Unimplemented,
             Self::Internal(_) => Code::Internal,
             Self::InBatch { error, .. } => error.code(),
@@ -129,7 +131,9 @@ impl Error {
             Self::Overloaded => ErrorReason::Overloaded,
             Self::MessageTooLarge => ErrorReason::MessageTooLarge,
             Self::DeadlineExceeded(_) => ErrorReason::DeadlineExceeded,
-            Self::DatabaseUnavailable(_) => ErrorReason::DatabaseUnavailable,
+            Self::DatabaseUnavailable(_) | Self::DatabaseReadOnly(_) => {
+                ErrorReason::DatabaseUnavailable
+            }
             Self::MethodNotFound => ErrorReason::MethodNotFound,
             Self::Internal(_) => ErrorReason::Internal,
             Self::InBatch { error, .. } => error.reason(),
@@ -155,6 +159,7 @@ impl Error {
             Self::TooManyAttempts { wait } => Some(*wait),
             Self::Overloaded
             | Self::DatabaseUnavailable(_)
+            | Self::DatabaseReadOnly(_)
             | Self::AccessToken(TokenError::KeysUnavailable) => Some(Duration::from_secs(1)),
             _ => None,
         }
@@ -186,7 +191,10 @@ impl Error {
         tracing::Span::current().record("reason", reason);
         match self {
             Self::Internal(_) => tracing::error!(cause = self.causes(), "call failed"),
-            Self::DatabaseUnavailable(_) | Self::DeadlineExceeded(_) | Self::Conflict(_) => {
+            Self::DatabaseUnavailable(_)
+            | Self::DatabaseReadOnly(_)
+            | Self::DeadlineExceeded(_)
+            | Self::Conflict(_) => {
                 tracing::warn!(cause = self.causes(), "call failed");
             }
             // In the call's own line, so that a flood of bad tokens does not double the log.

@@ -1,4 +1,4 @@
-//! Pages (AIP-158): their size, where one ends, and the token that says so.
+//! Pages (AIP-158): their size, their end, and their tokens.
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,12 +9,12 @@ use crate::{
     ids::UserId,
 };
 
-/// Of HMAC-SHA256.
+/// The length of an HMAC-SHA256.
 const TAG_BYTES: usize = 32;
 /// A page ends before its items are larger than this.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
-/// How many items a page may hold.
+/// The most items of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(i32);
 
@@ -22,7 +22,7 @@ impl PageSize {
     const DEFAULT: i32 = 50;
     const MAX: i32 = 200;
 
-    /// Reads `page_size`: 0 is the default of 50, more than 200 is 200, negative is refused.
+    /// Reads `page_size`: 0 means the default of 50, values above 200 are coerced, negative ones rejected.
     pub fn parse(size: i32) -> Result<Self, Invalid> {
         match size {
             ..0 => Err("must not be negative".into()),
@@ -37,9 +37,9 @@ impl PageSize {
     }
 }
 
-/// Cuts a page from what was read for it, which is one item more if there is another page; and says
-/// whether there is. Large items, by `bytes`, make a page shorter, but never empty: an answer
-/// should stay well below the 4 MiB that gRPC clients accept.
+/// Cuts a page from its items and the first item of the next page, if any, and returns whether there
+/// is a next page. Large items, by `bytes`, shorten a page to one item at least: a response should
+/// stay well below the 4 MiB that gRPC clients accept.
 pub fn cut<T>(mut items: Vec<T>, size: PageSize, bytes: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
     let mut total = 0;
     let fits = items.iter().take(size.get()).take_while(|item| {
@@ -56,7 +56,7 @@ pub fn cut<T>(mut items: Vec<T>, size: PageSize, bytes: impl Fn(&T) -> usize) ->
 pub struct PageTokenKey(hmac::Key);
 
 impl PageTokenKey {
-    /// Any 32 random bytes that all replicas know.
+    /// 32 random bytes, the same for all replicas.
     pub fn new(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }

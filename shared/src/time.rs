@@ -1,11 +1,10 @@
-//! The clock, and times as protobuf has them. Everything else takes `now` as an argument.
-
-pub use tandem_verifier::jitter;
+//! The clock, and protobuf timestamps. All other code takes `now` as an argument.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-/// The time in microseconds, truncated: what PostgreSQL stores, so that what was written reads back
-/// equal.
+pub use tandem_verifier::jitter;
+
+/// The current time, truncated to microseconds: PostgreSQL stores these, and would round.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
     #[expect(clippy::disallowed_methods, reason = "the one place that truncates")]

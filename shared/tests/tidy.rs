@@ -142,7 +142,11 @@ fn a_status_code_is_named_only_by_the_error() {
     let mut elsewhere = production_outside(&["shared/src/error", "verifier/src/error.rs"]);
     for source in &mut elsewhere {
         // HTTP's status codes and exit codes are others.
-        source.text = source.text.replace("StatusCode::", "").replace("ExitCode::", "");
+        source.text = source
+            .text
+            .replace("StatusCode::", "")
+            .replace("ExitCode::", "")
+            .replace("GrpcCode::", "");
     }
     let words = ["tonic::Code", "Code::", "Status::new", "Status::internal", "Status::with_"];
     forbid("status codes belong to shared/src/error.rs", &elsewhere, &words);

@@ -56,9 +56,12 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::new("task-service");
-    let workers = config.server.workers();
-    let (pools, probe) = db::connect(&config.database, "task-service", workers, &store::PLANNING);
+    let (workers, tolerance) = (config.server.workers(), config.token.leeway);
+    let planning = &store::PLANNING;
+    let (pools, probe) =
+        db::connect(&config.database, "task-service", workers, planning, tolerance);
     metrics.watch_pools(&pools);
+    metrics.watch_clock(probe.clock_offset());
     let issuer = Arc::new(issuer::client(&config.issuer, &metrics));
     let (readiness, health) = Readiness::new(SERVICE_NAME).await;
     let background = pools.background.clone();

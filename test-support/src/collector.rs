@@ -1,4 +1,4 @@
-//! A collector of traces: a stand-in for whatever takes OTLP over gRPC.
+//! A stand-in for a trace collector with OTLP over gRPC.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use axum::{
 use tokio::{net::TcpListener, task::AbortHandle};
 use tonic::Status;
 
-/// Takes whatever comes.
+/// Accepts and stores every message.
 pub struct TestCollector {
     url: String,
     messages: Messages,
@@ -20,27 +20,27 @@ pub struct TestCollector {
 type Messages = Arc<Mutex<Vec<Bytes>>>;
 
 impl TestCollector {
-    /// One that was sent nothing yet.
+    /// Starts a collector without messages.
     pub async fn start() -> Self {
         let messages = Messages::default();
-        let router = Router::new().fallback(take).with_state(messages.clone());
+        let router = Router::new().fallback(store).with_state(messages.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, messages, server: server.abort_handle() }
     }
 
-    /// Where traces can be sent.
+    /// The endpoint for traces.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Whether it was sent this, in whatever place.
+    /// Whether a message contains these bytes.
     #[must_use]
     pub fn has(&self, bytes: impl AsRef<[u8]>) -> bool {
         let bytes = bytes.as_ref();
-        let messages = self.messages.lock().expect("nobody panics while holding it");
+        let messages = self.messages.lock().expect("no thread panics while holding the lock");
         messages.iter().any(|message| message.windows(bytes.len()).any(|part| part == bytes))
     }
 }
@@ -51,7 +51,7 @@ impl Drop for TestCollector {
     }
 }
 
-async fn take(State(messages): State<Messages>, message: Bytes) -> axum::http::Response<Body> {
-    messages.lock().expect("nobody panics while holding it").push(message);
+async fn store(State(messages): State<Messages>, message: Bytes) -> axum::http::Response<Body> {
+    messages.lock().expect("no thread panics while holding the lock").push(message);
     Status::ok("").into_http()
 }

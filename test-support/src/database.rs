@@ -1,4 +1,4 @@
-//! A database for each test, with the newest schema and nothing in it.
+//! An empty database with the newest schema for each test.
 
 use std::{
     env, fmt, process,
@@ -18,12 +18,11 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::{runtime, sync::OnceCell, task::spawn_blocking};
 use url::Url;
 
-/// Where the databases of this process's tests are.
+/// The server with the databases of this process's tests.
 enum Server {
-    /// `DATABASE_URL` names it: each test migrates a database of its own and drops it.
+    /// The server of `DATABASE_URL`. Each test creates and migrates a database, and drops it.
     Given { url: String },
-    /// A private server, which ends with this process: each test clones a template, which takes a
-    /// hundredth of a second.
+    /// A private server that ends with this process. Each test clones a template in about 10 ms.
     Private { server: Box<Mutex<LocalPostgres>> },
 }
 
@@ -31,7 +30,7 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 
 const TEMPLATE: &str = "template_tandem";
 
-/// A database that one test has for itself.
+/// A database that belongs to one test.
 pub struct TestDatabase {
     url: String,
     origin: Origin,
@@ -44,7 +43,7 @@ enum Origin {
 }
 
 impl TestDatabase {
-    /// A new database on the server that the tests of this process share.
+    /// Creates a database on the server that the tests of this process share.
     pub async fn create() -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -71,8 +70,8 @@ impl TestDatabase {
         }
     }
 
-    /// A new database on a server of its own, which can be [halted](Self::halt). It takes half a
-    /// second: for tests of outages.
+    /// Creates a database on a server of its own, which can be [halted](Self::halt). This takes
+    /// half a second.
     pub async fn create_on_own_server() -> Self {
         let server = start_private().await;
         let url = server.url("postgres");
@@ -86,12 +85,12 @@ impl TestDatabase {
         &self.url
     }
 
-    /// A pool for a test that looks into the database.
+    /// A connection pool for the test itself.
     pub async fn pool(&self) -> PgPool {
         PgPool::connect(&self.url).await.expect("the test's database is there")
     }
 
-    /// Runs statements as they are: for sabotage.
+    /// Runs SQL statements.
     pub async fn execute(&self, sql: impl Into<String>) {
         execute(&self.url, sql.into()).await;
     }
@@ -101,7 +100,7 @@ impl TestDatabase {
         self.own_server().halt().expect("the server stops");
     }
 
-    /// Starts the database's own server again.
+    /// Restarts the database's own server.
     pub fn resume(&self) {
         self.own_server().resume().expect("the server starts");
     }
@@ -109,7 +108,7 @@ impl TestDatabase {
     fn own_server(&self) -> MutexGuard<'_, LocalPostgres> {
         match &self.origin {
             Origin::OwnServer(server) => lock(server),
-            Origin::Given { .. } | Origin::Cloned => panic!("it shares its server"),
+            Origin::Given { .. } | Origin::Cloned => panic!("the server is shared"),
         }
     }
 }
@@ -149,7 +148,7 @@ impl Server {
 }
 
 fn lock(server: &Mutex<LocalPostgres>) -> MutexGuard<'_, LocalPostgres> {
-    server.lock().expect("nobody panics while holding it")
+    server.lock().expect("no thread panics while holding the lock")
 }
 
 async fn start_private() -> LocalPostgres {

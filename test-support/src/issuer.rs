@@ -1,5 +1,4 @@
-//! An issuer of access tokens whose keys and claims a test chooses: a stand-in for any issuer that
-//! publishes a key set.
+//! A stand-in for an issuer of access tokens, whose keys and claims the test chooses.
 
 use std::sync::{
     Arc, Mutex,
@@ -11,8 +10,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use axum::{
-    Router,
-    extract::State,
+    Router, extract,
     http::{HeaderMap, StatusCode},
     routing::get,
 };
@@ -25,7 +23,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// A P-256 key pair under a name.
+/// A P-256 key pair with a key id.
 pub struct TestKey {
     kid: String,
     pair: EcdsaKeyPair,
@@ -50,13 +48,13 @@ impl TestKey {
         })
     }
 
-    /// The header of a good token.
+    /// The header of a valid token.
     #[must_use]
     pub fn header(&self) -> Value {
         json!({ "alg": "ES256", "typ": "at+jwt", "kid": self.kid })
     }
 
-    /// Signs whatever it is given, right or wrong.
+    /// Signs any header and claims, valid or not.
     #[must_use]
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
@@ -66,14 +64,14 @@ impl TestKey {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// A good token.
+    /// A valid token.
     #[must_use]
     pub fn token(&self, user: UserId) -> String {
         self.sign(&self.header(), &claims(user))
     }
 }
 
-/// The claims of a token that was made now and is good by the services' default settings.
+/// The claims of a token issued now that is valid under the services' default settings.
 #[must_use]
 pub fn claims(user: UserId) -> Value {
     let now = shared::time::now().timestamp();
@@ -84,26 +82,26 @@ pub fn claims(user: UserId) -> Value {
     })
 }
 
-/// Publishes a key set over HTTP and counts how often it is fetched.
+/// Publishes a key set over HTTP and counts the fetches.
 pub struct TestIssuer {
     url: String,
-    state: Arc<Published>,
+    state: Arc<State>,
     server: AbortHandle,
 }
 
-struct Published {
+struct State {
     answer: Mutex<(StatusCode, String)>,
     fetches: AtomicUsize,
-    /// Of the last fetch.
+    /// The headers of the last fetch.
     headers: Mutex<HeaderMap>,
-    /// Held while nobody gets an answer.
+    /// Write-locked while answers are held back.
     hold: Arc<RwLock<()>>,
 }
 
 impl TestIssuer {
     /// Publishes the public halves of these keys.
     pub async fn start(keys: &[&TestKey]) -> Self {
-        let state = Arc::new(Published {
+        let state = Arc::new(State {
             answer: Mutex::new((StatusCode::OK, key_set(keys))),
             fetches: AtomicUsize::new(0),
             headers: Mutex::default(),
@@ -111,31 +109,32 @@ impl TestIssuer {
         });
         let router = Router::new().route("/jwks.json", get(publish)).with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let url = format!("http://{}/jwks.json", listener.local_addr().expect("it is bound"));
+        let url =
+            format!("http://{}/jwks.json", listener.local_addr().expect("the listener is bound"));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, state, server: server.abort_handle() }
     }
 
-    /// Where the key set is.
+    /// The URL of the key set.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How often it was asked for.
+    /// The number of fetches.
     #[must_use]
     pub fn fetches(&self) -> usize {
         self.state.fetches.load(Ordering::SeqCst)
     }
 
-    /// What the last to ask for it sent as this header, if anything.
+    /// A header of the last fetch, if it was sent.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        let headers = self.state.headers.lock().expect("nobody panics while holding it");
+        let headers = self.state.headers.lock().expect("no thread panics while holding the lock");
         headers.get(name)?.to_str().ok().map(str::to_owned)
     }
 
-    /// Keeps everybody waiting for their answer until the guard is dropped.
+    /// Holds back answers until the guard is dropped.
     pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
         self.state.hold.clone().write_owned().await
     }
@@ -145,9 +144,10 @@ impl TestIssuer {
         self.answer(StatusCode::OK, key_set(keys));
     }
 
-    /// Answers whatever it is given from now on, right or wrong.
+    /// Answers with this from now on, valid or not.
     pub fn answer(&self, status: StatusCode, body: impl Into<String>) {
-        *self.state.answer.lock().expect("nobody panics while holding it") = (status, body.into());
+        *self.state.answer.lock().expect("no thread panics while holding the lock") =
+            (status, body.into());
     }
 }
 
@@ -162,9 +162,12 @@ fn key_set(keys: &[&TestKey]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-async fn publish(State(state): State<Arc<Published>>, headers: HeaderMap) -> (StatusCode, String) {
-    *state.headers.lock().expect("nobody panics while holding it") = headers;
+async fn publish(
+    extract::State(state): extract::State<Arc<State>>,
+    headers: HeaderMap,
+) -> (StatusCode, String) {
+    *state.headers.lock().expect("no thread panics while holding the lock") = headers;
     state.fetches.fetch_add(1, Ordering::SeqCst);
     let _answering = state.hold.read().await;
-    state.answer.lock().expect("nobody panics while holding it").clone()
+    state.answer.lock().expect("no thread panics while holding the lock").clone()
 }

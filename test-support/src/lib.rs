@@ -1,6 +1,6 @@
-//! What the tests of both services need: a database for each test, a service on a port of its own,
-//! an issuer whose keys the test holds, a collector of traces, and errors that read well in an
-//! assertion.
+//! Support for the tests of both services: a database for each test, a service in this process or
+//! its real program, an issuer whose keys the test holds, a trace collector, and errors that read
+//! well in an assertion.
 
 mod authority;
 mod collector;
@@ -8,6 +8,8 @@ mod core_dumps;
 mod database;
 mod issuer;
 mod ops;
+mod program;
+mod request;
 mod service;
 mod status;
 
@@ -16,5 +18,7 @@ pub use collector::TestCollector;
 pub use core_dumps::assert_no_core_dumps;
 pub use database::TestDatabase;
 pub use issuer::{TestIssuer, TestKey, claims};
+pub use program::{Ended, Program, run};
+pub use request::{bearer, with_authorization, with_token};
 pub use service::{Service, eventually};
 pub use status::{Refusal, refusal};

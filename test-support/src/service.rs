@@ -1,4 +1,4 @@
-//! A service on a port of its own, in this process, over real sockets.
+//! A service in this process, on a real socket.
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
 
@@ -12,8 +12,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Channel, Endpoint};
 
-/// The longest that a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest wait for an expected event.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service that runs until this is dropped.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl Service {
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let calls = TcpListener::bind(address).await.expect("the port is free");
-        let ops = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
-        let address = calls.local_addr().expect("it is bound");
-        let ops_address = ops.local_addr().expect("it is bound");
+        let ops = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = calls.local_addr().expect("the listener is bound");
+        let ops_address = ops.local_addr().expect("the listener is bound");
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(run(Listeners { calls, ops }, shutdown.clone()));
         Self { address, ops_address, shutdown: shutdown.drop_guard(), ended }
@@ -52,53 +52,79 @@ impl Service {
 
     /// Waits until the service is ready for calls.
     pub async fn ready(self) -> Self {
-        eventually("the service is ready", async || tandem_server::is_ready(self.address).await)
-            .await;
+        self.eventually_ready().await;
         self
     }
 
-    /// Where it listens.
+    /// Whether the service is ready for calls.
+    pub async fn is_ready(&self) -> bool {
+        tandem_server::is_ready(self.address).await
+    }
+
+    /// Waits until the service is ready for calls.
+    pub async fn eventually_ready(&self) {
+        eventually("the service is ready", async || self.is_ready().await).await;
+    }
+
+    /// Waits until the service is not ready for calls.
+    pub async fn eventually_not_ready(&self) {
+        eventually("the service is not ready", async || !self.is_ready().await).await;
+    }
+
+    /// The address for calls.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it answers probes and metrics.
+    /// The address of the operations port.
     #[must_use]
     pub fn ops_address(&self) -> SocketAddr {
         self.ops_address
     }
 
-    /// `http://` and where it listens.
+    /// The URL for calls.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A connection, which is made when it is first used and made again when it breaks.
+    /// A connection, which opens on first use and reopens when it breaks.
     #[must_use]
     pub fn channel(&self) -> Channel {
-        Endpoint::from_shared(self.url()).expect("an address is a URL").connect_lazy()
+        channel(self.address)
     }
 
-    /// Asks the service to end, and waits for it.
+    /// Shuts the service down and waits for its end.
     pub async fn stop(self) -> Result<(), Error> {
-        drop(self.shutdown);
-        timeout(PATIENCE, self.ended).await.expect("it ends in time").expect("it does not panic")
+        let Self { shutdown, ended, .. } = self;
+        drop(shutdown);
+        joined(ended).await
     }
 
-    /// Waits for it to end by itself.
+    /// Waits for the service to end by itself.
     pub async fn ended(self) -> Result<(), Error> {
-        timeout(PATIENCE, self.ended).await.expect("it ends in time").expect("it does not panic")
+        joined(self.ended).await
     }
 }
 
-/// Waits until something holds that must come to hold soon, and fails the test if it does not.
+async fn joined(ended: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+    let ended = timeout(PATIENCE, ended).await.expect("the service ends in time");
+    ended.expect("the service does not panic")
+}
+
+/// A connection, which opens on first use and reopens when it breaks.
+pub(crate) fn channel(address: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+    endpoint.expect("an address is a URL").connect_lazy()
+}
+
+/// Waits until `holds` returns true, and fails the test after the longest wait.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("timed out waiting until {what}"));
 }

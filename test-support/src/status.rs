@@ -1,4 +1,4 @@
-//! Errors as a client sees them, in a form that reads well in an assertion.
+//! The error of a rejected call, in a form that reads well in an assertion.
 
 use std::{collections::HashMap, fmt::Debug};
 
@@ -6,7 +6,7 @@ use shared::error::DOMAIN;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// What a failed call says.
+/// The error of a rejected call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status code.
@@ -15,14 +15,14 @@ pub struct Refusal {
     pub reason: String,
     /// The fields that `BadRequest` names, in order.
     pub fields: Vec<String>,
-    /// Whether `RetryInfo` says when to try again.
+    /// Whether a `RetryInfo` is present.
     pub can_retry: bool,
-    /// What the `ErrorInfo` says beside the reason.
+    /// The metadata of the `ErrorInfo`.
     pub metadata: HashMap<String, String>,
 }
 
 impl Refusal {
-    /// One with a code and a reason, and nothing else.
+    /// An error with a code and a reason only.
     #[must_use]
     pub fn new(code: Code, reason: &str) -> Self {
         Self {
@@ -34,13 +34,13 @@ impl Refusal {
         }
     }
 
-    /// One that says when to try again.
+    /// An error with a `RetryInfo`.
     #[must_use]
     pub fn retryable(code: Code, reason: &str) -> Self {
         Self { can_retry: true, ..Self::new(code, reason) }
     }
 
-    /// The same with this in the metadata of its `ErrorInfo`.
+    /// Adds metadata to the `ErrorInfo`.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.metadata.insert(key.to_owned(), value.to_owned());
@@ -55,13 +55,13 @@ impl Refusal {
     }
 }
 
-/// How a call was refused, after checking what every refusal must have.
+/// The error of a call, after checking the parts that every error must have.
 pub fn refusal<T: Debug>(answer: Result<T, Status>) -> Refusal {
-    let status = answer.expect_err("the call must be refused");
+    let status = answer.expect_err("the call must be rejected");
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, DOMAIN);
-    assert!(!status.message().is_empty(), "a person gets no message: {status:?}");
+    assert!(!status.message().is_empty(), "the message is empty: {status:?}");
     assert!(
         status.message().len() + status.details().len() < 4096,
         "message and details are too large: {status:?}"

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwapOption, Guard};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,8 @@ impl KeySet {
     }
 }
 
-/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes and the intended use.
+/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes, the intended use, and that the
+/// point is on the curve.
 fn usable(jwk: &Jwk) -> Option<(String, Key)> {
     let may = |value: &Option<String>, only: &str| value.as_deref().is_none_or(|v| v == only);
     let fits = jwk.kty == "EC"
@@ -158,13 +160,16 @@ fn usable(jwk: &Jwk) -> Option<(String, Key)> {
     if !fits {
         return None;
     }
-    let (x, y) = (coordinate(jwk.x.as_deref()?)?, coordinate(jwk.y.as_deref()?)?);
+    let (x, y) = (jwk.x.as_deref()?, jwk.y.as_deref()?);
     let kid = jwk.kid.clone().filter(|kid| !kid.is_empty())?;
+    // An uncompressed point (SEC 1, section 2.3.3), which must be on the curve.
+    let point = [&[4], &*coordinate(x)?, &*coordinate(y)?].concat();
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
     let decoding = DecodingKey::from_ec_components(x, y).ok()?;
     Some((kid, Key { coordinates: [x, y].map(str::to_owned), decoding }))
 }
 
-/// The encoded coordinate, if it is 32 bytes in base64url.
-fn coordinate(text: &str) -> Option<&str> {
-    (URL_SAFE_NO_PAD.decode(text).ok()?.len() == 32).then_some(text)
+/// The coordinate, if it is 32 bytes in base64url.
+fn coordinate(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == 32)
 }

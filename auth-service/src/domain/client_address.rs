@@ -1,4 +1,4 @@
-//! Where a call comes from, behind proxies that are trusted to say so.
+//! The client's address, behind trusted proxies.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv6Net};
 
-/// The proxies whose `x-forwarded-for` is believed.
+/// The proxies whose `x-forwarded-for` header is trusted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 
@@ -19,7 +19,7 @@ impl FromStr for TrustedProxies {
         let network = |part: &str| {
             let address = part.parse::<IpAddr>().map(IpNet::from);
             address.or_else(|_| part.parse::<IpNet>()).map_err(|_| {
-                format!("{part:?} is no address and no network, such as 10.0.0.7 or 10.0.0.0/8")
+                format!("{part:?} is not an address or a network, such as 10.0.0.7 or 10.0.0.0/8")
             })
         };
         parts.map(network).collect::<Result<_, _>>().map(Self)
@@ -27,18 +27,18 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// The client behind `peer`: the last address that a trusted proxy has noted and that is not
-    /// itself one. Nobody else is believed, and a note that makes no sense ends the search at the
-    /// hop that made it.
+    /// The client behind `peer`: the last forwarded address that is not a trusted proxy itself.
+    /// An address forwarded by an untrusted peer is ignored. An entry that is not an address ends
+    /// the search at the proxy that added it.
     pub(crate) fn client<'a>(
         &self,
         peer: IpAddr,
         forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
     ) -> IpAddr {
         let mut client = peer.to_canonical();
-        let mut notes = forwarded_for.flat_map(|header| header.split(',')).rev();
+        let mut hops = forwarded_for.flat_map(|header| header.split(',')).rev();
         while self.contains(client) {
-            let Some(address) = notes.next().and_then(|note| address(note.trim())) else { break };
+            let Some(address) = hops.next().and_then(|hop| address(hop.trim())) else { break };
             client = address.to_canonical();
         }
         client
@@ -49,16 +49,17 @@ impl TrustedProxies {
     }
 }
 
-/// Some proxies note the port too, or write an IPv6 address in brackets as if they did.
-fn address(note: &str) -> Option<IpAddr> {
-    let with_port = || note.parse().map(|address: SocketAddr| address.ip()).ok();
+/// Parses an entry of `x-forwarded-for`. Some proxies add the port, or put an IPv6 address without
+/// a port in brackets.
+fn address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse().map(|address: SocketAddr| address.ip()).ok();
     let bracketed =
-        || Some(note.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into());
-    note.parse().ok().or_else(with_port).or_else(bracketed)
+        || Some(hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.into());
+    hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
-/// What counts as one source: an IPv4 address, or the /64 of an IPv6 address, all of which one
-/// subscriber has.
+/// The source that limits apply to: an IPv4 address, or the /64 of an IPv6 address, since one
+/// subscriber has a whole /64.
 pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_last_address_that_a_trusted_proxy_noted() {
+    fn the_client_is_the_last_address_that_a_trusted_proxy_forwards() {
         for (trusted, peer, headers, expected) in [
             ("", "1.1.1.1", &["2.2.2.2"][..], "1.1.1.1"),
             ("10.0.0.1", "1.1.1.1", &["2.2.2.2"], "1.1.1.1"),
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn a_malformed_network_is_rejected() {
         for bad in ["localhost", "10.0.0.0/33", "10.0.0.1;10.0.0.2"] {
             assert!(bad.parse::<TrustedProxies>().is_err(), "{bad}");
         }

@@ -1,5 +1,5 @@
-//! The life of signing keys: next, active, retired, gone. A state is never stored: it follows from
-//! the keys' times, so that all who read the same rows at the same time agree.
+//! The life cycle of signing keys: next, active, retired, gone. States are not stored but derived
+//! from the keys' times, so that instances that read the same rows agree.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use chrono::{DateTime, Utc};
 
 use super::signing_key::SealedSigningKey;
 
-/// The most keys that are published at once; verifiers refuse a set with more.
+/// The most published keys; verifiers reject a larger set.
 pub(crate) const MAX_PUBLISHED: usize = 16;
 
-/// How often keys change, and how long they are published before and after they sign.
+/// How often keys rotate, and how long each is published before and after it signs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyPolicy {
     /// How long a key signs.
     pub(crate) rotation: Duration,
-    /// How long it is published before.
+    /// How long a key is published before it signs.
     pub(crate) lead: Duration,
-    /// How long it is published after the last token that it signed was to expire.
+    /// How long a key is published after its last token has expired.
     pub(crate) grace: Duration,
-    /// How long the tokens last that this instance makes.
+    /// The lifetime of the tokens that this instance signs.
     pub(crate) token_lifetime: Duration,
 }
 
@@ -33,29 +33,29 @@ pub(crate) struct StoredKey {
     pub(crate) revoke_time: Option<DateTime<Utc>>,
 }
 
-/// What a key is good for at a time.
+/// The state of a key at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyState {
-    /// Published, and does not sign yet.
+    /// Published but not signing yet.
     Next,
-    /// Signs.
+    /// Signing.
     Active,
-    /// Published for the tokens that it signed, until they have expired.
+    /// Published until the last token that it signed has expired.
     Retired,
-    /// No token of it is good any more.
+    /// No longer published: all of its tokens have expired.
     Gone,
-    /// Refused, whatever it has signed.
+    /// No longer published: its tokens are rejected.
     Revoked,
 }
 
 impl KeyState {
-    /// Whether verifiers should know it.
+    /// Whether verifiers receive the key.
     pub(crate) fn is_published(self) -> bool {
         matches!(self, Self::Next | Self::Active | Self::Retired)
     }
 }
 
-/// Why a key was made or became active.
+/// Why a key was created or activated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RotationReason {
     First,
@@ -64,16 +64,16 @@ pub(crate) enum RotationReason {
     Revocation,
 }
 
-/// What should be done about the keys now.
+/// A change to the keys that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Make a key that becomes active when so much time has passed.
+    /// Create a key that becomes active after `lead`.
     Insert { lead: Duration, reason: RotationReason },
-    /// Let the next key become active when so much time has passed since it was made.
+    /// Activate the next key `lead` after its creation.
     Promote { kid: String, lead: Duration, reason: RotationReason },
 }
 
-/// All keys at a time of the database's clock.
+/// All keys at a time on the database's clock.
 pub(crate) struct Schedule {
     keys: Vec<StoredKey>,
     now: DateTime<Utc>,
@@ -81,13 +81,13 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The keys in any order.
+    /// Takes the keys in any order.
     pub(crate) fn new(mut keys: Vec<StoredKey>, now: DateTime<Utc>, policy: KeyPolicy) -> Self {
         keys.sort_by_key(|key| (key.activate_time, key.number));
         Self { keys, now, policy }
     }
 
-    /// Each key and its state, in the order in which they become active.
+    /// Each key and its state, in the order of activation.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&StoredKey, KeyState)> {
         self.keys.iter().enumerate().map(|(i, key)| (key, self.state(i)))
     }
@@ -97,27 +97,27 @@ impl Schedule {
         self.keys().find(|(_, other)| *other == state).map(|(key, _)| key)
     }
 
-    /// How long it is until a key becomes active; nothing if it has.
+    /// The time until a key becomes active; zero if it has.
     pub(crate) fn until_active(&self, key: &StoredKey) -> Duration {
         (key.activate_time - self.now).to_std().unwrap_or_default()
     }
 
-    /// When the last token of a key has expired, once it is known which key follows it.
+    /// The time at which the last token of a key has expired, if the key has a successor.
     pub(crate) fn expire_time(&self, kid: &str) -> Option<DateTime<Utc>> {
         self.expire_time_at(self.keys.iter().position(|key| key.sealed.kid == kid)?)
     }
 
-    /// The number of the key that is made next.
+    /// The number for a new key.
     pub(crate) fn next_number(&self) -> i64 {
         self.keys.iter().map(|key| key.number).max().unwrap_or_default() + 1
     }
 
-    /// Whether one more may be published.
+    /// Whether another key can be published.
     pub(crate) fn has_room(&self) -> bool {
         self.keys().filter(|(_, state)| state.is_published()).count() < MAX_PUBLISHED
     }
 
-    /// What should be done now, if anything.
+    /// The change that is due now, if any.
     pub(crate) fn due(&self) -> Option<Step> {
         let Some(active) = self.find(KeyState::Active) else {
             return Some(self.replace_active());
@@ -128,7 +128,7 @@ impl Schedule {
         (due && self.has_room()).then_some(Step::Insert { lead, reason: RotationReason::Age })
     }
 
-    /// What fills the place of the active key, at once: nothing signs until then.
+    /// Replaces the active key without a lead: no key signs until then.
     fn replace_active(&self) -> Step {
         let lead = Duration::ZERO;
         let reason =
@@ -154,8 +154,8 @@ impl Schedule {
         }
     }
 
-    /// The key that takes over. One that was revoked after it did so has taken over: what retired
-    /// never becomes active again.
+    /// The key that takes over from this one. A key that was revoked after its activation still
+    /// counts: a retired key never becomes active again.
     fn successor(&self, i: usize) -> Option<&StoredKey> {
         let signs = |key: &&StoredKey| key.revoke_time.is_none_or(|time| time > key.activate_time);
         self.keys[i + 1..].iter().find(signs)
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// The states of keys with these times of activation and revocation.
+    /// The states of keys with these activation and revocation times.
     fn states(keys: &[(i64, Option<i64>)], now: i64) -> Vec<KeyState> {
         schedule(keys, now).keys().map(|(_, state)| state).collect()
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_retired_never_becomes_active_again() {
+    fn a_retired_key_never_becomes_active_again() {
         use KeyState::{Active, Next, Retired, Revoked};
         assert_eq!(states(&[(0, None), (1000, Some(1010))], 1020), [Retired, Revoked]);
         assert_eq!(states(&[(0, None), (1000, Some(990))], 1020), [Active, Revoked]);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_key_is_made_in_time_and_once() {
+    fn the_next_key_is_created_once_and_in_time() {
         let first = Step::Insert { lead: Duration::ZERO, reason: RotationReason::First };
         let age = Step::Insert { lead: POLICY.lead, reason: RotationReason::Age };
         let replace = Step::Insert { lead: Duration::ZERO, reason: RotationReason::Revocation };
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_keys_are_published_than_verifiers_accept() {
+    fn at_most_as_many_keys_are_published_as_verifiers_accept() {
         let keys: Vec<_> = (0..16).map(|i| (i, None)).collect();
         let full = schedule(&keys, 15);
         assert!(!full.has_room() && full.due().is_none());
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn at_any_time_one_key_signs_at_most_and_its_tokens_outlive_no_published_key(
+        fn at_most_one_key_signs_and_each_key_is_published_until_its_tokens_expire(
             keys in prop::collection::vec((0..3000_i64, prop::option::of(0..3000_i64)), 0..8),
             now in 0..3000_i64,
         ) {
@@ -265,8 +265,8 @@ mod tests {
             for (key, state) in schedule.keys() {
                 let retires = schedule.expire_time(&key.sealed.kid);
                 let signed_until = retires.map(|time| time - POLICY.grace - POLICY.token_lifetime);
-                // Whoever signed with it until it retired, or signs now, finds it published until
-                // the token has expired.
+                // A key that signs, or signed until it retired, stays published until its last
+                // token has expired.
                 let needed = key.activate_time <= at(now)
                     && signed_until.is_none_or(|time| at(now) < time + POLICY.token_lifetime);
                 let published = state.is_published() || state == KeyState::Revoked;

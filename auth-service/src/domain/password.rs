@@ -1,4 +1,4 @@
-//! Passwords, as they are chosen, and the hashes that are kept of them.
+//! Passwords, the rules for new ones, and stored password hashes.
 
 use std::{fmt, str::FromStr as _};
 
@@ -12,21 +12,21 @@ use super::user::Account;
 /// bcrypt reads 72 bytes, the last of them a terminator.
 const MAX_BYTES: usize = 71;
 const MIN_CHARS: usize = 8;
-/// A stored hash that would take longer to verify than a new one may take is refused.
+/// The highest cost of a stored hash that is verified, equal to the highest configurable cost.
 const MAX_COST: u32 = 15;
 
-/// A password that somebody typed. It is never printed, and wiped when it is dropped.
+/// A password in plain text. Never printed, and wiped on drop.
 pub(crate) struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Anything: whether it is right is for the hash to say.
+    /// A password to verify. Any text is accepted.
     pub(crate) fn typed(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// A password to be kept: at least 8 characters, at most 71 bytes, no NUL, and hard to guess
-    /// for somebody who knows the username. It may take a second to say: zxcvbn tries every way to
-    /// read digits and signs as letters.
+    /// A new password: at least 8 characters, at most 71 bytes, no NUL, and hard to guess for an
+    /// attacker who knows the username. Takes up to a second: zxcvbn tries every way to read digits
+    /// and signs as letters.
     pub(crate) fn choose(text: String, username: &str) -> Result<Self, Invalid> {
         let password = Self::typed(text);
         let text = password.as_str();
@@ -41,7 +41,7 @@ impl Password {
         }
         let username: String = username.chars().take(MAX_BYTES).collect();
         if zxcvbn(text, &[&username]).score() < Score::Three {
-            return Err("is easy to guess; a few unrelated words make a good one".into());
+            return Err("is easy to guess; use a few unrelated words".into());
         }
         Ok(password)
     }
@@ -57,7 +57,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is kept of a password: a bcrypt hash that can be verified at a bearable cost.
+/// A well-formed bcrypt hash of a cost from 4 to 15.
 #[derive(Clone)]
 pub(crate) struct PasswordHash {
     text: String,
@@ -65,12 +65,12 @@ pub(crate) struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// The hash that is kept of somebody's password; `None` if it is damaged or its cost is absurd.
+    /// The stored hash of an account; `None` if it is malformed or its cost is out of range.
     pub(crate) fn of(account: &Account) -> Option<Self> {
         Self::stored(account.password_hash.clone())
     }
 
-    /// Accepts a hash; `None` if it is damaged or its cost is absurd.
+    /// Parses a stored hash; `None` if it is malformed or its cost is out of range.
     pub(crate) fn stored(text: String) -> Option<Self> {
         let cost = HashParts::from_str(&text).ok()?.get_cost();
         (4..=MAX_COST).contains(&cost).then_some(Self { text, cost })
@@ -80,7 +80,7 @@ impl PasswordHash {
         &self.text
     }
 
-    /// How expensive it is to verify: each step doubles the time.
+    /// The bcrypt cost. Each step doubles the time to verify.
     pub(crate) fn cost(&self) -> u32 {
         self.cost
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chosen_password_follows_each_rule() {
+    fn a_new_password_satisfies_each_rule() {
         let longest = "quiet otter sails north by the light of seven paper lanterns tonight ok";
         assert_eq!(longest.len(), MAX_BYTES);
         for good in
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_absurd_stored_hash_is_refused() {
+    fn a_stored_hash_that_is_malformed_or_out_of_range_is_rejected() {
         let rest = "L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
         for version in ["2a", "2b", "2y"] {
             assert!(PasswordHash::stored(format!("${version}$12${rest}")).is_some());
@@ -140,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_rules_panic(text in any::<String>(), username in any::<String>()) {
+        fn arbitrary_text_does_not_panic(text in any::<String>(), username in any::<String>()) {
             let _ = Password::choose(text.clone(), &username);
             let _ = PasswordHash::stored(text);
         }

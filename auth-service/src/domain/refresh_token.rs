@@ -1,4 +1,4 @@
-//! Refresh tokens: a session and a generation, authenticated by a key that is not in the database.
+//! Refresh tokens: a session id and a generation, authenticated by a key outside the database.
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -8,13 +8,13 @@ use uuid::Uuid;
 use super::root_key::RootKey;
 
 const PURPOSE: &str = "tandem: refresh tokens, v1";
-/// A session's id and a generation.
+/// The size of a session id and a generation.
 const PAYLOAD_BYTES: usize = 16 + 8;
 
-/// Writes and reads refresh tokens.
+/// Seals and opens refresh tokens.
 pub(crate) struct RefreshTokens(hmac::Key);
 
-/// What a refresh token says: which session it continues, and from which step.
+/// The content of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RefreshToken {
     pub(crate) session_id: SessionId,
@@ -26,7 +26,7 @@ impl RefreshTokens {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &*root_key.derive(PURPOSE)))
     }
 
-    /// The text that a client keeps. The same token always has the same.
+    /// The text for the client. The same token always has the same text.
     pub(crate) fn seal(&self, token: RefreshToken) -> String {
         let mut text = Vec::with_capacity(PAYLOAD_BYTES + 32);
         text.extend_from_slice(token.session_id.0.as_bytes());
@@ -36,7 +36,7 @@ impl RefreshTokens {
         URL_SAFE_NO_PAD.encode(text)
     }
 
-    /// Reads what [`seal`](Self::seal) wrote; `None` for any other text.
+    /// Opens the text of [`seal`](Self::seal); `None` for any other text.
     pub(crate) fn open(&self, text: &str) -> Option<RefreshToken> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (payload, tag) = bytes.split_at_checked(PAYLOAD_BYTES)?;
@@ -57,12 +57,12 @@ mod tests {
 
     fn tokens(byte: char) -> RefreshTokens {
         let root_key = byte.to_string().repeat(42) + "A=";
-        RefreshTokens::new(&root_key.parse().expect("it is 32 bytes in base64"))
+        RefreshTokens::new(&root_key.parse().expect("the key is 32 bytes in base64"))
     }
 
     proptest! {
         #[test]
-        fn a_token_opens_as_it_was_sealed_and_no_other_opens(
+        fn a_sealed_token_opens_and_a_changed_one_does_not(
             id: [u8; 16],
             generation in 0..i64::MAX,
             byte in 0_usize..56,
@@ -73,13 +73,13 @@ mod tests {
             let text = tokens('A').seal(token);
             prop_assert_eq!(tokens('A').open(&text), Some(token));
             prop_assert_eq!(tokens('B').open(&text), None);
-            let mut changed = URL_SAFE_NO_PAD.decode(&text).expect("it is base64");
+            let mut changed = URL_SAFE_NO_PAD.decode(&text).expect("the token is base64");
             changed[byte] ^= 1_u8 << bit;
             prop_assert_eq!(tokens('A').open(&URL_SAFE_NO_PAD.encode(changed)), None);
         }
 
         #[test]
-        fn no_text_makes_opening_panic(text in any::<String>()) {
+        fn arbitrary_text_does_not_open(text in any::<String>()) {
             prop_assert_eq!(tokens('A').open(&text), None);
         }
     }

@@ -1,4 +1,4 @@
-//! The secret that protects the others, and what is derived from it.
+//! The root key, which seals secrets and derives the other keys.
 
 use std::{fmt, str::FromStr};
 
@@ -9,13 +9,13 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-/// 32 random bytes from outside the database. It is never printed, and wiped when it is dropped.
+/// 32 random bytes that are never in the database. Never printed, and wiped on drop.
 #[derive(Clone)]
 pub(crate) struct RootKey(Zeroizing<[u8; 32]>);
 
 impl RootKey {
-    /// Encrypts a secret for the database (AES-256-GCM). `name` is authenticated with it: what was
-    /// sealed under one name does not open under another.
+    /// Encrypts a secret for the database (AES-256-GCM). The secret opens under the same `name`
+    /// only.
     pub(crate) fn seal(&self, name: &str, secret: &[u8]) -> Vec<u8> {
         let mut sealed = secret.to_vec();
         let nonce = self
@@ -26,7 +26,8 @@ impl RootKey {
         sealed
     }
 
-    /// Decrypts what [`seal`](Self::seal) made; `None` if it was changed or this is another key.
+    /// Decrypts the output of [`seal`](Self::seal); `None` if the data, the name or the root key
+    /// differs.
     pub(crate) fn open(&self, name: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -37,8 +38,7 @@ impl RootKey {
         Some(secret)
     }
 
-    /// A key for one purpose, of which nobody learns another by knowing it (RFC 5869; the purpose
-    /// is `info`).
+    /// Derives the key for one purpose, which reveals no other key (RFC 5869; `purpose` is `info`).
     pub(crate) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         Salt::new(HKDF_SHA256, &[])
@@ -63,7 +63,7 @@ impl FromStr for RootKey {
         let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
         bytes
             .map(|bytes| Self(Zeroizing::new(bytes)))
-            .ok_or("expected 32 bytes in base64: make them with `openssl rand -base64 32`")
+            .ok_or("expected 32 bytes in base64: generate them with `openssl rand -base64 32`")
     }
 }
 
@@ -73,7 +73,7 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// A root key that was read from the file whose path was parsed.
+/// A root key read from a file; parses the file's path.
 #[derive(Clone, Debug)]
 pub(crate) struct RootKeyFile(pub(crate) RootKey);
 
@@ -82,7 +82,7 @@ impl FromStr for RootKeyFile {
 
     fn from_str(path: &str) -> Result<Self, Self::Err> {
         let text = Zeroizing::new(shared::config::read_value(path)?);
-        text.parse().map(Self).map_err(|rule: &str| format!("its content is wrong: {rule}"))
+        text.parse().map(Self).map_err(|rule: &str| format!("invalid content: {rule}"))
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_with_the_same_key_and_name_only() {
+    fn a_sealed_secret_opens_with_the_same_key_and_name_only() {
         let sealed = root_key(1).seal("a", b"secret");
         assert_eq!(root_key(1).open("a", &sealed).unwrap().as_slice(), b"secret");
         assert!(root_key(2).open("a", &sealed).is_none());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_key_is_exactly_32_bytes_and_never_printed() {
+    fn a_root_key_has_exactly_32_bytes_and_is_never_printed() {
         let text = STANDARD.encode([7; 32]);
         assert!(format!("{text}\n").parse::<RootKey>().is_ok(), "a file ends in a newline");
         assert_eq!(format!("{:?}", text.parse::<RootKey>().unwrap()), "RootKey");

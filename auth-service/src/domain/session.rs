@@ -1,4 +1,4 @@
-//! Sessions: logins that refresh tokens continue.
+//! Sessions: one per login, extended by refresh tokens.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,10 +10,10 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// The most characters of a user agent that are kept.
+/// The longest user agent that is stored, in characters.
 const MAX_USER_AGENT: usize = 200;
 
-/// One login, as its owner sees it.
+/// A session, as shown to its user.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -25,39 +25,39 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The place behind it in a list.
+    /// The position after this session in a list.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor { create_time: self.create_time, id: self.id.0 }
     }
 
-    /// About how many bytes it takes in an answer.
+    /// The approximate size of the session in a response, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.user_agent.0.len() + self.ip_address.len()
     }
 }
 
-/// The place behind a session in a list, the newest first.
+/// A position in a list of sessions, newest first.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Cursor {
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub(crate) create_time: DateTime<Utc>,
-    /// It breaks ties.
+    /// Breaks ties.
     pub(crate) id: Uuid,
 }
 
 impl Cursor {
-    /// The place before all sessions.
+    /// The position before all sessions.
     pub(crate) const START: Self = Self { create_time: DateTime::<Utc>::MAX_UTC, id: Uuid::max() };
 }
 
-/// Where a call comes from.
+/// The client of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) user_agent: UserAgent,
     pub(crate) ip_address: IpAddr,
 }
 
-/// A session that begins now.
+/// A session to insert.
 pub(crate) struct NewSession {
     pub(crate) id: SessionId,
     pub(crate) user_id: UserId,
@@ -65,41 +65,41 @@ pub(crate) struct NewSession {
 }
 
 impl NewSession {
-    /// Of this user, who logs in from there.
+    /// A session of `user_id`, begun by a login from `source`.
     pub(crate) fn begin(user_id: UserId, source: Source) -> Self {
         Self { id: SessionId::generate(), user_id, source }
     }
 }
 
-/// A session that was refreshed, or has just begun.
-pub(crate) struct Continued {
+/// A session that has just begun or was just refreshed: the input for its next tokens.
+pub(crate) struct ActiveSession {
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
-    /// Of the refresh token that is current now.
+    /// The generation of the current refresh token.
     pub(crate) generation: i64,
     pub(crate) expire_time: DateTime<Utc>,
 }
 
-/// How long sessions last and how many a user may have.
+/// The limits of sessions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionPolicy {
-    /// Without a refresh.
+    /// The longest time without a refresh.
     pub(crate) idle: Duration,
-    /// In any case.
+    /// The longest time since the login.
     pub(crate) absolute: Duration,
-    /// For how long a refresh token that was just replaced gives the same next one again.
+    /// The reuse window: how long a replaced refresh token still yields its successor.
     pub(crate) reuse: Duration,
-    /// More end those that were not refreshed for the longest time.
+    /// At the limit, a login ends the least recently refreshed session.
     pub(crate) max_per_user: u32,
 }
 
-/// What a client calls itself: printable and short, for a person to recognise.
+/// The client's user agent: printable and short, for the user to recognise.
 #[derive(Clone, Debug, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct UserAgent(String);
 
 impl UserAgent {
-    /// Keeps what can be printed of it.
+    /// Keeps the printable ASCII characters.
     pub(crate) fn printable(text: &str) -> Self {
         let printable = text.chars().filter(|c| *c == ' ' || c.is_ascii_graphic());
         Self(printable.take(MAX_USER_AGENT).collect())
@@ -112,8 +112,8 @@ impl From<UserAgent> for String {
     }
 }
 
-/// Reads the id of a session: a lower-case hyphenated UUID.
+/// Parses a session id: a lower-case UUID with hyphens.
 pub(crate) fn parse_id(text: &str) -> Result<SessionId, Invalid> {
     let id = Uuid::try_parse(text).ok().map(SessionId).filter(|id| id.to_string() == text);
-    id.ok_or_else(|| "must be the id of a session: a lower-case UUID with hyphens".into())
+    id.ok_or_else(|| "must be a session id: a lower-case UUID with hyphens".into())
 }

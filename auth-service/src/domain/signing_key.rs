@@ -1,4 +1,4 @@
-//! The key pair that signs access tokens.
+//! Key pairs that sign access tokens.
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use super::root_key::RootKey;
 
-/// A P-256 key pair, ready to sign. It is never printed.
+/// A P-256 key pair, ready to sign. Never printed.
 pub(crate) struct SigningKey {
     jwk: Jwk,
     encoding_key: EncodingKey,
 }
 
-/// A key pair as the database keeps it: of no use without the root key.
+/// A key pair as stored in the database: useless without the root key.
 pub(crate) struct SealedSigningKey {
     /// The public key's RFC 7638 thumbprint.
     pub(crate) kid: String,
@@ -27,17 +27,17 @@ pub(crate) struct SealedSigningKey {
 }
 
 impl SigningKey {
-    /// Makes a new key pair, to be stored.
+    /// Generates a key pair for the database.
     pub(crate) fn generate(root_key: &RootKey) -> SealedSigningKey {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new())
             .expect("the system has randomness");
-        let key = Self::from_pkcs8(document.as_ref()).expect("it was just generated");
+        let key = Self::from_pkcs8(document.as_ref()).expect("a generated key is valid");
         let private_key = root_key.seal(key.kid(), document.as_ref());
         SealedSigningKey { kid: key.kid().to_owned(), private_key }
     }
 
-    /// Opens a stored key pair; `None` if the root key is not the one that sealed it.
+    /// Opens a stored key pair; `None` if another root key sealed it.
     pub(crate) fn open(sealed: &SealedSigningKey, root_key: &RootKey) -> Option<Self> {
         let pkcs8 = root_key.open(&sealed.kid, &sealed.private_key)?;
         Self::from_pkcs8(&pkcs8).filter(|key| key.kid() == sealed.kid)
@@ -75,7 +75,7 @@ impl SigningKey {
         header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid.clone_from(&self.jwk.kid);
         jsonwebtoken::encode(&header, claims, &self.encoding_key)
-            .expect("claims are plain JSON and the key signs ES256")
+            .expect("claims serialize to JSON and the key signs ES256")
     }
 
     fn kid(&self) -> &str {
@@ -92,7 +92,7 @@ mod tests {
         let root_key = |text: &str| -> RootKey { (text.repeat(42) + "A=").parse().unwrap() };
         let (ours, theirs) = (root_key("A"), root_key("B"));
         let sealed = SigningKey::generate(&ours);
-        let key = SigningKey::open(&sealed, &ours).expect("it opens");
+        let key = SigningKey::open(&sealed, &ours).unwrap();
         assert_eq!(key.jwk().kid.as_deref(), Some(sealed.kid.as_str()));
         assert!(SigningKey::open(&sealed, &theirs).is_none());
         let renamed = SealedSigningKey { kid: "other".to_owned(), ..sealed };

@@ -1,24 +1,24 @@
-//! How often somebody may try: pure rules that count attempts before their outcome is known. What
-//! turns out not to count is given back.
+//! Rate limits as pure rules. An attempt counts before its outcome is known, and is taken back if
+//! it turns out not to count.
 
 use std::time::{Duration, Instant};
 
-/// A rule of how often one may try.
+/// A rate limit on the attempts of one key.
 pub(crate) trait Rule {
-    /// What is remembered of somebody's attempts. The default is that there were none.
+    /// The attempts of a key. The default is none.
     type Count: Default;
 
-    /// Counts an attempt, unless it comes too early: then nothing changes.
+    /// Counts an attempt within the limit. Above the limit, the count stays as it is.
     ///
     /// # Errors
-    /// How long to wait.
+    /// The time to wait until the next attempt is within the limit.
     fn reserve(&self, count: &mut Self::Count, now: Instant) -> Result<(), Duration>;
 
-    /// Takes back an attempt that was counted.
-    fn give_back(&self, count: &mut Self::Count);
+    /// Takes back a counted attempt.
+    fn take_back(&self, count: &mut Self::Count);
 }
 
-/// So many at once, and then one in each interval (GCRA).
+/// A burst of attempts, then one per interval (GCRA).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steady {
     pub(crate) burst: u32,
@@ -26,36 +26,36 @@ pub(crate) struct Steady {
 }
 
 impl Rule for Steady {
-    /// When all attempts will be forgotten.
+    /// The time at which the whole burst is available again.
     type Count = Option<Instant>;
 
     fn reserve(&self, count: &mut Self::Count, now: Instant) -> Result<(), Duration> {
-        let forgotten = count.map_or(now, |time| time.max(now));
-        let wait = (forgotten - now).saturating_sub(self.interval * (self.burst - 1));
+        let recovered = count.map_or(now, |time| time.max(now));
+        let wait = (recovered - now).saturating_sub(self.interval * (self.burst - 1));
         if !wait.is_zero() {
             return Err(wait);
         }
-        *count = Some(forgotten + self.interval);
+        *count = Some(recovered + self.interval);
         Ok(())
     }
 
-    fn give_back(&self, count: &mut Self::Count) {
+    fn take_back(&self, count: &mut Self::Count) {
         *count = count.and_then(|time| time.checked_sub(self.interval));
     }
 }
 
-/// So many, and then each after twice the time that the last one had to wait. One is forgotten
-/// whenever the longest wait has passed without another.
+/// Exponential backoff: a number of free attempts, then a wait that doubles with each attempt. One
+/// attempt is forgotten for each `max_wait` without another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubling {
     pub(crate) free: u32,
     pub(crate) max_wait: Duration,
 }
 
-/// What the first one waits that waits.
+/// The wait after the last free attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// The attempts that count, and when the last one was made.
+/// The number of counted attempts, and the time of the last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Attempts {
     number: u32,
@@ -77,13 +77,13 @@ impl Rule for Doubling {
         Ok(())
     }
 
-    fn give_back(&self, count: &mut Attempts) {
+    fn take_back(&self, count: &mut Attempts) {
         count.number = count.number.saturating_sub(1);
     }
 }
 
 impl Doubling {
-    /// How long after so many attempts the next one has to wait.
+    /// The wait after this many attempts.
     fn wait(&self, attempts: u32) -> Duration {
         let Some(doublings) = attempts.checked_sub(self.free) else { return Duration::ZERO };
         let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_pass_at_once_and_then_one_in_ten_seconds() {
+    fn a_burst_of_twenty_passes_and_then_one_every_ten_seconds() {
         let (begin, mut count) = (Instant::now(), None);
         for _ in 0..20 {
             assert_eq!(STEADY.reserve(&mut count, begin), Ok(()));
@@ -114,12 +114,12 @@ mod tests {
         assert_eq!(STEADY.reserve(&mut count, begin + seconds(9)), Err(seconds(1)));
         assert_eq!(STEADY.reserve(&mut count, begin + seconds(10)), Ok(()));
         assert_eq!(STEADY.reserve(&mut count, begin + seconds(10)), Err(seconds(10)));
-        STEADY.give_back(&mut count);
+        STEADY.take_back(&mut count);
         assert_eq!(STEADY.reserve(&mut count, begin + seconds(10)), Ok(()));
     }
 
     #[test]
-    fn five_pass_and_then_each_waits_twice_as_long_up_to_a_quarter_of_an_hour() {
+    fn five_pass_and_then_the_wait_doubles_up_to_a_quarter_of_an_hour() {
         let (mut now, mut count) = (Instant::now(), Attempts::default());
         for _ in 0..5 {
             assert_eq!(DOUBLING.reserve(&mut count, now), Ok(()));
@@ -129,19 +129,19 @@ mod tests {
             now += seconds(wait);
             assert_eq!(DOUBLING.reserve(&mut count, now), Ok(()), "after {wait} s");
         }
-        // Three hours later all is forgotten but two.
+        // Over three hours later, all attempts but two are forgotten.
         now += seconds(900 * 13);
         for _ in 0..3 {
             assert_eq!(DOUBLING.reserve(&mut count, now), Ok(()));
         }
     }
 
-    /// What happens to an attempt after so many milliseconds.
+    /// Attempts: the milliseconds before each, and whether it counts.
     fn attempts() -> impl Strategy<Value = Vec<(u64, bool)>> {
         prop::collection::vec((prop_oneof![0..50_u64, 0..40_000_u64], any::<bool>()), 1..200)
     }
 
-    /// The times of the attempts that pass and count.
+    /// The times of the attempts that pass the rule and count.
     fn counted<R: Rule>(rule: &R, attempts: Vec<(u64, bool)>) -> Vec<Instant> {
         let (mut now, mut count, mut counted) = (Instant::now(), R::Count::default(), Vec::new());
         for (pause, counts) in attempts {
@@ -150,7 +150,7 @@ mod tests {
                 if counts {
                     counted.push(now);
                 } else {
-                    rule.give_back(&mut count);
+                    rule.take_back(&mut count);
                 }
             }
         }
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn in_no_time_do_more_pass_than_the_burst_and_one_an_interval(attempts in attempts()) {
+        fn in_any_period_at_most_the_burst_and_one_per_interval_pass(attempts in attempts()) {
             let counted = counted(&STEADY, attempts);
             for (i, first) in counted.iter().enumerate() {
                 for (number, last) in counted[i..].iter().enumerate() {
@@ -170,8 +170,8 @@ mod tests {
         }
 
         #[test]
-        fn whoever_has_used_up_what_is_free_waits_before_each_that_counts(attempts in attempts()) {
-            // No pause is so long that anything would be forgotten.
+        fn after_the_free_attempts_each_counted_attempt_waits(attempts in attempts()) {
+            // No pause is long enough for an attempt to be forgotten.
             let counted = counted(&DOUBLING, attempts);
             for (i, pair) in counted.windows(2).enumerate() {
                 let before = u32::try_from(i).unwrap() + 1;
@@ -180,7 +180,7 @@ mod tests {
         }
 
         #[test]
-        fn who_waits_as_long_as_told_passes(attempts in attempts()) {
+        fn an_attempt_after_the_returned_wait_passes(attempts in attempts()) {
             let (mut now, mut steady, mut doubling) = (Instant::now(), None, Attempts::default());
             for (pause, _) in attempts {
                 now += Duration::from_millis(pause);

@@ -1,11 +1,11 @@
-//! Users and what they may be called.
+//! Users and the rules for usernames.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use shared::{error::Invalid, ids::UserId};
 
-/// Names that a reader could take for the operator's.
+/// Names that could be mistaken for the operator.
 const RESERVED: [&str; 16] = [
     "abuse",
     "admin",
@@ -25,7 +25,7 @@ const RESERVED: [&str; 16] = [
     "webmaster",
 ];
 
-/// A person with an account.
+/// A registered user.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
@@ -35,19 +35,19 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Somebody who registers now.
+    /// A user who registers at `now`.
     pub(crate) fn new(username: Username, now: DateTime<Utc>) -> Self {
         Self { id: UserId::generate(), username, create_time: now, update_time: now }
     }
 }
 
-/// A user and what proves who they are, as it is stored.
+/// A user with their stored credentials.
 #[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) user: User,
-    /// What should be a bcrypt hash.
+    /// A bcrypt hash, not validated yet.
     pub(crate) password_hash: String,
-    /// Counts their passwords; another hash of the same password does not count.
+    /// Increases with each new password, not with a new hash of the same one.
     pub(crate) password_version: i32,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Account {
 pub(crate) struct Username(String);
 
 impl Username {
-    /// Lower-cases what it is given. Only ASCII is allowed, so that no two names look alike.
+    /// Parses a name in any case. Only ASCII is allowed, so that no two names look alike.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let name = text.to_ascii_lowercase();
         if !(3..=32).contains(&name.chars().count()) {
@@ -65,7 +65,7 @@ impl Username {
         }
         let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
         if !name.chars().all(allowed) {
-            return Err("may have letters a to z, digits, '.', '_' and '-' only".into());
+            return Err("must contain only letters a to z, digits, '.', '_' and '-'".into());
         }
         let ends = [name.chars().next(), name.chars().next_back()];
         if !ends.into_iter().flatten().all(|c| c.is_ascii_alphanumeric()) {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_username_follows_each_rule() {
+    fn a_username_satisfies_each_rule() {
         for good in ["ada", "a.b", "ada-1815", "x_y", "0ab", "Ada", &"a".repeat(32)] {
             assert!(Username::parse(good).is_ok(), "{good}");
         }
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_canonical(text in "\\PC{0,40}|[A-Za-z0-9._-]{1,34}") {
+        fn a_parsed_username_is_canonical(text in "\\PC{0,40}|[A-Za-z0-9._-]{1,34}") {
             if let Ok(username) = Username::parse(&text) {
                 let name = username.to_string();
                 prop_assert_eq!(&name, &text.to_lowercase());

@@ -1,4 +1,4 @@
-//! What a person does to the signing keys: `auth-service keys list`, `rotate` and `revoke`.
+//! The operator's commands on signing keys: `auth-service keys list`, `rotate` and `revoke`.
 
 use std::fmt::Write as _;
 
@@ -13,33 +13,35 @@ use crate::{
     store::signing_keys,
 };
 
-/// What to do with the signing keys.
+/// A command on the signing keys.
 #[derive(Clone, Debug)]
 pub enum KeyCommand {
-    /// Show them.
+    /// Lists the keys.
     List,
-    /// Publish the next one, which becomes active after the lead, or now.
+    /// Publishes the next key, which becomes active after the lead time.
     Rotate {
-        /// As soon as all instances publish it, without waiting until verifiers had the time to
-        /// fetch it.
+        /// Activates the key as soon as all instances publish it, even if verifiers have not
+        /// fetched it yet.
         now: bool,
     },
-    /// Have one refused, whatever it has signed.
+    /// Revokes a key: verifiers reject every token that it signed.
     Revoke {
-        /// Which one.
+        /// The id of the key.
         kid: String,
-        /// Although the root key opens none of the keys: the one that does is lost.
+        /// Revokes the key even if the root key opens none of the keys, because the right root key
+        /// is lost.
         lost_root_key: bool,
     },
 }
 
-/// Carries out a command. Returns what to tell the person. Running instances notice when they look
-/// the next time.
+/// Runs a command. Returns the table of keys to print. Running instances pick up the change when
+/// they next read the keys.
 ///
 /// # Errors
-/// What is in the way, and what to do about it.
+/// The message says what prevents the command and what the operator can do.
 pub async fn run(config: &Config, command: KeyCommand) -> Result<String, Error> {
-    let (pools, probe) = db::connect(&config.database, "auth-service keys", 1, &[]);
+    let tolerance = config.token.leeway;
+    let (pools, probe) = db::connect(&config.database, "auth-service keys", 1, &[], tolerance);
     probe.check().await.map_err(|reason| Error::Internal(reason.to_string().into()))?;
     let keys = SigningKeys::new(pools.background, config);
     match command {
@@ -57,49 +59,49 @@ pub async fn run(config: &Config, command: KeyCommand) -> Result<String, Error> 
 impl SigningKeys {
     async fn rotate(&self, now: bool) -> Result<(), Error> {
         let (schedule, _) = self.maintain().await?;
-        // Whichever instance a verifier asks knows the key then.
+        // After two intervals every instance has read the key and publishes it.
         let lead = if now { 2 * self.refresh_interval } else { self.policy.lead };
         let reason = RotationReason::Command;
         match schedule.find(KeyState::Next) {
             Some(next) if now => {
                 let kid = next.sealed.kid.clone();
-                self.take(&schedule, Step::Promote { kid, lead, reason }).await
+                self.apply(&schedule, Step::Promote { kid, lead, reason }).await
             }
-            Some(next) => refused(format!(
-                "the next key, {}, is published already and becomes active at {}; `--now` makes \
-                 it active now",
+            Some(next) => reject(format!(
+                "the next key, {}, is already published and becomes active at {}; use `--now` to \
+                 activate it now",
                 next.sealed.kid,
                 time(next.activate_time)
             )),
-            None if !schedule.has_room() => refused(
-                "as many keys are published as verifiers accept; try again when one has expired",
-            ),
+            None if !schedule.has_room() => {
+                reject("verifiers accept no more published keys; try again after one has expired")
+            }
             None => match self.insert(&schedule, lead, reason).await? {
                 Some(_) => Ok(()),
-                None => refused("another instance has just made a key; see `keys list`"),
+                None => reject("another instance has just created a key; run `keys list`"),
             },
         }
     }
 
-    /// Whether the key opens does not matter: this is the way out when one in the database does
-    /// not. Where none does, the root key is more likely a mistake.
+    /// Revokes a key even if the root key does not open it, so that a foreign key in the database
+    /// can be removed. If the root key opens none of the keys, it is more likely wrong.
     async fn revoke(&self, kid: &str, lost_root_key: bool) -> Result<(), Error> {
         if !lost_root_key && self.opens_none(&signing_keys::list(&self.db, self.policy).await?) {
-            return refused(
+            return reject(
                 "the root key opens none of the signing keys in the database: set AUTH_ROOT_KEY or \
-                 AUTH_ROOT_KEY_FILE to the one they were made with; if it is lost, revoke each \
-                 with `--lost-root-key`",
+                 AUTH_ROOT_KEY_FILE to the key that sealed them; if that key is lost, revoke each \
+                 signing key with `--lost-root-key`",
             );
         }
         if !signing_keys::revoke(&self.db, kid).await? {
-            return refused("there is no such key, or it is revoked; `keys list` shows all");
+            return reject("the key does not exist or is already revoked; run `keys list`");
         }
         events::record_key_revoked(kid);
         if self.opens_none(&signing_keys::list(&self.db, self.policy).await?) {
-            // The others have to be given up, too, before there can be a new one.
+            // No key can be created until the operator has revoked the others too.
             return Ok(());
         }
-        // If it was the active one, another takes its place.
+        // If the key was active, this activates or creates its successor.
         self.maintain().await.map(drop)
     }
 
@@ -111,8 +113,8 @@ impl SigningKeys {
     }
 }
 
-fn refused(why: impl Into<String>) -> Result<(), Error> {
-    Err(Error::Internal(why.into().into()))
+fn reject(message: impl Into<String>) -> Result<(), Error> {
+    Err(Error::Internal(message.into().into()))
 }
 
 fn table(schedule: &Schedule) -> String {

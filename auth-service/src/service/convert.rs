@@ -1,4 +1,4 @@
-//! Between the wire's types and the domain's.
+//! Conversions between wire types and domain types.
 
 use std::net::Ipv6Addr;
 
@@ -20,7 +20,7 @@ use crate::domain::{
     user::{User, Username},
 };
 
-/// The name and the password's hash of somebody who wants to register, and the id of the request.
+/// The name and password hash of a registration, and the request id.
 pub(super) fn registration(
     request: &pb::RegisterRequest,
     password: Result<PasswordHash, Invalid>,
@@ -35,7 +35,8 @@ pub(super) fn registration(
     }
 }
 
-/// What somebody typed to log in. A name that nobody can have is no mistake but a wrong name.
+/// The name and password of a login. A malformed name is not an invalid field: it fails like any
+/// unknown name.
 pub(super) fn credentials(
     request: pb::LoginRequest,
 ) -> Result<(String, Password), FieldViolations> {
@@ -51,7 +52,7 @@ fn not_empty(text: String) -> Result<String, Invalid> {
     if text.is_empty() { Err("must not be empty".into()) } else { Ok(text) }
 }
 
-/// The password of somebody who wants to change theirs, and the hash of the one to come.
+/// The current password and the hash of the new one.
 pub(super) fn password_change(
     current: String,
     new: Result<PasswordHash, Invalid>,
@@ -63,7 +64,7 @@ pub(super) fn password_change(
     Ok((Password::typed(current), new))
 }
 
-/// Where a call comes from.
+/// The address and user agent of the client.
 pub(super) fn source<T>(request: &Request<T>, proxies: &TrustedProxies) -> Source {
     let peer = request.remote_addr().map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| peer.ip());
     let forwarded_for = request.metadata().get_all("x-forwarded-for").into_iter();
@@ -75,19 +76,19 @@ pub(super) fn source<T>(request: &Request<T>, proxies: &TrustedProxies) -> Sourc
     }
 }
 
-/// The id in a request for one session.
+/// The session id of a request.
 pub(super) fn session_id(text: &str) -> Result<SessionId, FieldViolations> {
     let mut bad = FieldViolations::new();
     bad.check("session_id", session::parse_id(text)).ok_or(bad)
 }
 
-/// The size of the page that is asked for.
+/// The requested page size.
 pub(super) fn page_size(size: i32) -> Result<PageSize, FieldViolations> {
     let mut bad = FieldViolations::new();
     bad.check("page_size", PageSize::parse(size)).ok_or(bad)
 }
 
-/// A session as `caller` sees it.
+/// Converts a session, marking the one of `caller`.
 pub(super) fn session(session: Session, caller: &Caller) -> pb::Session {
     pb::Session {
         id: session.id.to_string(),
@@ -111,7 +112,7 @@ impl From<User> for pb::User {
     }
 }
 
-/// A public key.
+/// Converts a public key.
 pub(super) fn json_web_key(jwk: Jwk) -> pb::JsonWebKey {
     pb::JsonWebKey {
         kty: jwk.kty,

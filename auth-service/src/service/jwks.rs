@@ -1,4 +1,4 @@
-//! The public keys as JSON over HTTP, where every JWT library looks for them (RFC 7517, section 5).
+//! The public keys as a JSON Web Key Set over HTTP, for JWT libraries (RFC 7517, section 5).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,11 +16,11 @@ use serde_json::json;
 
 use crate::keys::SigningKeys;
 
-/// How long a cache may keep the set: a key that is revoked is trusted for as much longer.
+/// The longest that an HTTP cache may keep the set. A revoked key stays trusted for as long.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-/// Adds `/.well-known/jwks.json`. A key is published `lead` before it signs, and no cache keeps the
-/// set for longer.
+/// Adds `/.well-known/jwks.json`. Caches keep the set for at most `lead`, so they know each key
+/// before it signs.
 pub(crate) fn add_to(router: Router, keys: Arc<SigningKeys>, lead: Duration) -> Router {
     let cache = format!("public, max-age={}", MAX_AGE.min(lead).as_secs());
     router.route("/.well-known/jwks.json", get(jwks).with_state((keys, cache.into())))

@@ -1,4 +1,4 @@
-//! Registration, which may be repeated.
+//! Registration, idempotent by `request_id`.
 
 use proto::auth::v1 as pb;
 use shared::{error::Error, time};
@@ -18,60 +18,62 @@ use crate::{
 };
 
 impl Auth {
-    /// Creates a user, unless the same request did so before: then finds them.
+    /// Creates a user. If the same request has created one before, returns that one.
     pub(super) async fn register_once(
         &self,
         req: pb::RegisterRequest,
         source: &Source,
     ) -> Result<User, Error> {
         let mut reserved = self.throttles.register(source)?;
-        reserved.iter_mut().for_each(Registration::choose);
+        reserved.iter_mut().for_each(Registration::count_choice);
         let address = source.ip_address;
         let hash = self.hashing.hash_chosen(address, req.password.clone(), &req.username).await?;
         let (username, hash, request_id) = convert::registration(&req, hash)?;
         let user = User::new(username, time::now());
-        // Before the statement: a caller who goes away now may have registered.
-        reserved.iter_mut().for_each(Registration::keep);
+        // Before the statement: if the caller goes away now, the user may still be created.
+        reserved.iter_mut().for_each(Registration::count_user);
         match users::insert(&self.db, &user, &hash, request_id).await {
             Ok(()) => {
                 events::record(Event::Registered, Some(user.id), None, source);
                 Ok(user)
             }
-            Err(away @ Error::DatabaseUnavailable(_)) => {
-                reserved.iter_mut().for_each(Registration::give_back);
-                Err(away)
+            Err(unavailable @ Error::DatabaseUnavailable(_)) => {
+                reserved.iter_mut().for_each(Registration::release_user);
+                Err(unavailable)
             }
-            Err(refused) => {
-                self.registered_before(&user, req.password, request_id, source, refused).await
+            Err(error) => {
+                self.registered_before(&user, req.password, request_id, source, error).await
             }
         }
     }
 
-    /// The user whom the same request registered before; otherwise why it was `refused`, or that
-    /// its id was used for another.
+    /// The user that the same request registered before.
+    ///
+    /// # Errors
+    /// `error`, the reason why no user was created, unless the request id belongs to another
+    /// request: then [`Error::RequestIdReused`].
     async fn registered_before(
         &self,
         user: &User,
         password: String,
         request_id: Option<Uuid>,
         source: &Source,
-        refused: Error,
+        error: Error,
     ) -> Result<User, Error> {
-        let (Error::UsernameTaken | Error::RequestIdReused, Some(id)) = (&refused, request_id)
-        else {
-            return Err(refused);
+        let (Error::UsernameTaken | Error::RequestIdReused, Some(id)) = (&error, request_id) else {
+            return Err(error);
         };
         let Some(before) = users::find_by_register_request(&self.db, id).await? else {
-            return Err(refused);
+            return Err(error);
         };
         let guess = self.throttles.login(&user.username.to_string(), source)?;
-        let place = self.hashing.enter(source.ip_address)?;
+        let ticket = self.hashing.admit(source.ip_address)?;
         let password = Password::typed(password);
-        // Another name never fits, and takes as long to find out: a guess counts for the name that
-        // was typed, and to know another account's password clears none of those.
+        // A different name never matches, after the same time. The guess counts for the name in
+        // this request, so the password of another account does not clear that name's guesses.
         let is_same = before.user.username == user.username;
         let stored = is_same.then(|| PasswordHash::of(&before)).flatten();
-        match self.hashing.verify(place, guess, password, stored).await? {
+        match self.hashing.verify(ticket, guess, password, stored).await? {
             Verified::Right { .. } => Ok(before.user),
             Verified::Wrong => Err(Error::RequestIdReused),
         }

@@ -1,4 +1,4 @@
-//! The tokens of a session: what a login and a refresh give.
+//! Issues the token pair that Login and RefreshToken return.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::{
     config::Config,
     domain::{
         refresh_token::{RefreshToken, RefreshTokens},
-        session::Continued,
+        session::ActiveSession,
     },
     keys::SigningKeys,
 };
 
-/// Makes access tokens and refresh tokens.
+/// Issues access tokens and refresh tokens.
 pub(super) struct Tokens {
     keys: Arc<SigningKeys>,
     refresh: RefreshTokens,
@@ -36,19 +36,19 @@ impl Tokens {
             refresh: RefreshTokens::new(config.root_key.get()),
             config: config.token.clone(),
             access_token_lifetime: chrono::Duration::from_std(config.login.access_token_lifetime)
-                .expect("it is at most 15 minutes"),
+                .expect("the configuration limits it to 15 minutes"),
         }
     }
 
-    /// Reads a refresh token.
+    /// Authenticates a refresh token.
     pub(super) fn open(&self, refresh_token: &str) -> Result<RefreshToken, Error> {
         self.refresh.open(refresh_token).ok_or(Error::RefreshTokenInvalid)
     }
 
-    /// The pair that is current for a session.
+    /// Issues an access token and the current refresh token of a session.
     pub(super) fn issue(
         &self,
-        session: &Continued,
+        session: &ActiveSession,
         now: DateTime<Utc>,
     ) -> Result<pb::TokenPair, Error> {
         let issued_at = now.timestamp();

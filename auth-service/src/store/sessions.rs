@@ -1,5 +1,4 @@
-//! `auth.sessions`: one row per login. A session that is ended is deleted, so that its tokens find
-//! nothing.
+//! `auth.sessions`: one row per login. Ending a session deletes its row.
 
 use chrono::{DateTime, Utc};
 use shared::{
@@ -10,27 +9,26 @@ use sqlx::PgPool;
 
 use crate::domain::{
     refresh_token::RefreshToken,
-    session::{Continued, Cursor, NewSession, Session, SessionPolicy, UserAgent},
+    session::{ActiveSession, Cursor, NewSession, Session, SessionPolicy, UserAgent},
 };
 
-/// Of the first refresh token of a session. There is none before it.
+/// The generation of a session's first refresh token. Its `previous_generation`, 0, has no token.
 const FIRST_GENERATION: i64 = 1;
-/// How often a refresh is tried again when another one of the same session was faster.
+/// How often a refresh is tried while concurrent refreshes of the session change its row.
 const ATTEMPTS: usize = 3;
 
-/// Begins a session of a user who has proved the password of this version. Their sessions that have
-/// expired are forgotten, and those that were not refreshed for the longest time where there would
-/// be too many.
+/// Begins a session for a user whose password of this version was verified. Deletes the user's
+/// expired sessions and, above the limit, the least recently refreshed ones.
 ///
 /// # Errors
-/// [`Error::CredentialsInvalid`] if the password was changed meanwhile.
+/// [`Error::CredentialsInvalid`] if the password has changed since.
 pub(crate) async fn insert(
     db: &PgPool,
     session: &NewSession,
     password_version: i32,
     policy: SessionPolicy,
     now: DateTime<Utc>,
-) -> Result<Continued, Error> {
+) -> Result<ActiveSession, Error> {
     let expire_time = now + policy.idle.min(policy.absolute);
     let inserted = sqlx::query!(
         "with forgotten as (
@@ -72,34 +70,34 @@ pub(crate) async fn insert(
         return Err(Error::CredentialsInvalid);
     }
     let (user_id, session_id) = (session.user_id, session.id);
-    Ok(Continued { user_id, session_id, generation: FIRST_GENERATION, expire_time })
+    Ok(ActiveSession { user_id, session_id, generation: FIRST_GENERATION, expire_time })
 }
 
-/// Takes a session one step further, or ends it if its token was replaced before.
+/// Refreshes a session, or ends it if its token was reused.
 ///
 /// # Errors
 /// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`], [`Error::RefreshTokenReused`];
-/// [`Error::Conflict`] if others were faster again and again.
+/// [`Error::Conflict`] if concurrent refreshes keep changing the session.
 pub(crate) async fn refresh(
     db: &PgPool,
     token: RefreshToken,
     policy: SessionPolicy,
     now: DateTime<Utc>,
-) -> Result<Continued, Error> {
+) -> Result<ActiveSession, Error> {
     for _ in 0..ATTEMPTS {
-        if let Some(continued) = try_refresh(db, token, policy, now).await? {
-            return Ok(continued);
+        if let Some(active) = try_refresh(db, token, policy, now).await? {
+            return Ok(active);
         }
     }
-    Err(Error::Conflict("other refreshes of the session were faster".into()))
+    Err(Error::Conflict("concurrent refreshes changed the session".into()))
 }
 
-/// With the token's generation `g`, under the lock of the row:
-/// 1. `g` is current: the next becomes current.
-/// 2. `g` is the one before, and was replaced a moment ago: the current one again.
-/// 3. `g` is the one before, and was replaced longer ago: the answer was lost. The next becomes
-///    current, and the one that was lost never becomes the one before.
-/// 4. Any other: somebody has a copy. The session ends.
+/// Compares the token's generation with the row, under the row's lock:
+/// 1. Current: the next generation becomes current.
+/// 2. Previous, and replaced within the reuse window: the current generation stays current.
+/// 3. Previous, and replaced before the window: the client never received the current token. The
+///    next generation becomes current, and the lost one never becomes the previous one.
+/// 4. Any other: a copy of the token was used. The session ends.
 ///
 /// `None` if the row changed between the statement's snapshot and its lock.
 async fn try_refresh(
@@ -107,7 +105,7 @@ async fn try_refresh(
     token: RefreshToken,
     policy: SessionPolicy,
     now: DateTime<Utc>,
-) -> Result<Option<Continued>, Error> {
+) -> Result<Option<ActiveSession>, Error> {
     let row = sqlx::query!(
         r#"with refreshed as (
              update auth.sessions as s
@@ -155,7 +153,7 @@ async fn try_refresh(
     match row.generation.zip(row.expire_time) {
         Some((generation, expire_time)) => {
             let (user_id, session_id) = (row.user_id.into(), token.session_id);
-            Ok(Some(Continued { user_id, session_id, generation, expire_time }))
+            Ok(Some(ActiveSession { user_id, session_id, generation, expire_time }))
         }
         None if row.is_reused => Err(Error::RefreshTokenReused),
         None if row.is_expired => Err(Error::RefreshTokenExpired),
@@ -164,7 +162,7 @@ async fn try_refresh(
     }
 }
 
-/// The user's sessions behind `cursor`, the newest first, at most `limit`.
+/// Lists at most `limit` of the user's sessions after `cursor`, newest first.
 pub(crate) async fn list(
     db: &PgPool,
     user_id: UserId,
@@ -195,7 +193,7 @@ pub(crate) async fn list(
     Ok(rows.fetch_all(db).await?)
 }
 
-/// Ends one of the user's sessions, if [`list`] shows it. Returns whether it does.
+/// Ends a session of the user. Returns false if [`list`] does not show it.
 pub(crate) async fn delete(
     db: &PgPool,
     user_id: UserId,
@@ -216,7 +214,7 @@ pub(crate) async fn delete(
     Ok(deleted.rows_affected() > 0)
 }
 
-/// Ends all of the user's sessions that [`list`] shows but `kept`, and returns how many.
+/// Ends all sessions of the user that [`list`] shows, except `kept`. Returns their number.
 pub(crate) async fn delete_others(
     db: &PgPool,
     user_id: UserId,

@@ -1,5 +1,5 @@
-//! `auth.signing_keys`: the key pairs that sign access tokens, sealed. Times are those of the
-//! database's clock, which all instances share.
+//! `auth.signing_keys`: the sealed key pairs that sign access tokens. All times come from the
+//! database's clock, which the instances share.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::domain::{
     signing_key::SealedSigningKey,
 };
 
-/// All keys, and what time it is.
+/// All keys, and the database's current time.
 pub(crate) async fn list(db: &PgPool, policy: KeyPolicy) -> Result<Schedule, Error> {
     let rows = sqlx::query!(
         r#"select
@@ -28,7 +28,7 @@ pub(crate) async fn list(db: &PgPool, policy: KeyPolicy) -> Result<Schedule, Err
     )
     .fetch_all(db)
     .await?;
-    // Without keys it does not matter what time it is.
+    // The time does not matter without keys.
     let now = rows.first().map_or(DateTime::<Utc>::UNIX_EPOCH, |row| row.now);
     let keys = rows.into_iter().map(|row| StoredKey {
         sealed: SealedSigningKey { kid: row.kid, private_key: row.sealed_private_key },
@@ -41,8 +41,7 @@ pub(crate) async fn list(db: &PgPool, policy: KeyPolicy) -> Result<Schedule, Err
     Ok(Schedule::new(keys.collect(), now, policy))
 }
 
-/// Keeps a new key, which becomes active after `lead`, unless there is one of this number: then
-/// nothing changes. Returns whether it is kept.
+/// Inserts a key that becomes active after `lead`. Returns false if a key with this number exists.
 pub(crate) async fn insert(
     db: &PgPool,
     key: &SealedSigningKey,
@@ -67,8 +66,8 @@ pub(crate) async fn insert(
     Ok(inserted.rows_affected() > 0)
 }
 
-/// Lets a key that is to become active do so `lead` after it was made, or now if that is over.
-/// Returns whether it was to later.
+/// Activates a key earlier: `lead` after its creation, but not in the past. Returns false if it
+/// would not become active earlier.
 pub(crate) async fn promote(db: &PgPool, kid: &str, lead: Duration) -> Result<bool, Error> {
     let promoted = sqlx::query!(
         "update auth.signing_keys
@@ -84,7 +83,7 @@ pub(crate) async fn promote(db: &PgPool, kid: &str, lead: Duration) -> Result<bo
     Ok(promoted.rows_affected() > 0)
 }
 
-/// Notes that the keys sign tokens that last so long, before any is signed.
+/// Raises the recorded token lifetime of the keys, before they sign tokens that last so long.
 pub(crate) async fn raise_token_lifetime(db: &PgPool, lifetime: Duration) -> Result<(), Error> {
     sqlx::query!(
         "update auth.signing_keys
@@ -97,7 +96,7 @@ pub(crate) async fn raise_token_lifetime(db: &PgPool, lifetime: Duration) -> Res
     Ok(())
 }
 
-/// Revokes a key and forgets its private half. Returns whether it was not revoked before.
+/// Revokes a key and deletes its private half. Returns false if it does not exist or is revoked.
 pub(crate) async fn revoke(db: &PgPool, kid: &str) -> Result<bool, Error> {
     let revoked = sqlx::query!(
         "update auth.signing_keys
@@ -110,7 +109,7 @@ pub(crate) async fn revoke(db: &PgPool, kid: &str) -> Result<bool, Error> {
     Ok(revoked.rows_affected() > 0)
 }
 
-/// Forgets a key.
+/// Deletes a key.
 pub(crate) async fn delete(db: &PgPool, kid: &str) -> Result<(), Error> {
     sqlx::query!(
         "delete from auth.signing_keys

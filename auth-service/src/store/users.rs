@@ -1,4 +1,4 @@
-//! `auth.users`: people and the hashes of their passwords.
+//! `auth.users`: users and their password hashes.
 
 use chrono::{DateTime, Utc};
 use shared::{auth::Caller, db, error::Error, ids::UserId};
@@ -10,11 +10,11 @@ use crate::domain::{
     user::{Account, User, Username},
 };
 
-/// Keeps a new user, whom the request of this id registers.
+/// Inserts a user with the id of the request that registers them.
 ///
 /// # Errors
-/// [`Error::UsernameTaken`] if somebody has the name, [`Error::RequestIdReused`] if the request has
-/// registered somebody; if both hold, either.
+/// [`Error::UsernameTaken`] if the name is taken, [`Error::RequestIdReused`] if the request has
+/// registered a user; if both apply, either.
 pub(crate) async fn insert(
     db: &PgPool,
     user: &User,
@@ -47,7 +47,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The account that the request of this id registered.
+/// Finds the account that the request with this id registered.
 pub(crate) async fn find_by_register_request(
     db: &PgPool,
     request_id: Uuid,
@@ -68,7 +68,7 @@ pub(crate) async fn find_by_register_request(
     Ok(row.fetch_optional(db).await?.map(Account::from))
 }
 
-/// The account of this id, if this session of theirs goes on.
+/// Finds the caller's account, if the caller's session has not ended.
 pub(crate) async fn find_by_session(
     db: &PgPool,
     caller: &Caller,
@@ -93,7 +93,7 @@ pub(crate) async fn find_by_session(
     Ok(row.fetch_optional(db).await?.map(Account::from))
 }
 
-/// The account of this name.
+/// Finds the account with this name.
 pub(crate) async fn find_by_username(
     db: &PgPool,
     username: &Username,
@@ -114,7 +114,7 @@ pub(crate) async fn find_by_username(
     Ok(row.fetch_optional(db).await?.map(Account::from))
 }
 
-/// Keeps another hash of the same password, unless the password was changed meanwhile.
+/// Replaces the hash of the same password, unless the password has changed since.
 pub(crate) async fn upgrade_hash(
     db: &PgPool,
     account: &Account,
@@ -133,10 +133,10 @@ pub(crate) async fn upgrade_hash(
     Ok(())
 }
 
-/// Replaces the caller's password and ends their sessions but the one that calls.
+/// Replaces the caller's password and ends their other sessions.
 ///
 /// # Errors
-/// [`Error::Conflict`] if the password is no longer the one of this version.
+/// [`Error::Conflict`] if the password no longer has this version.
 pub(crate) async fn change_password(
     db: &PgPool,
     caller: &Caller,
@@ -172,7 +172,7 @@ pub(crate) async fn change_password(
     .fetch_one(db)
     .await?;
     if changed == 0 {
-        return Err(Error::Conflict("the password was changed by another call".into()));
+        return Err(Error::Conflict("another call changed the password".into()));
     }
     Ok(())
 }

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use test_support::{Refusal, TestDatabase, eventually, refusal};
+use test_support::{Ended, Refusal, TestDatabase, eventually, refusal};
 use tonic::Code;
 
-use crate::support::{
-    App, Ended, OTHER_ROOT_KEY, TokenParts, database, empty_database, run, settings,
-};
+use crate::support::{App, OTHER_ROOT_KEY, TokenParts, database, empty_database, run, settings};
 
 /// Runs a command that succeeds, and returns the rows of its table: kid, state and times.
 async fn rows(database: &TestDatabase, args: &[&str]) -> Vec<Vec<String>> {

@@ -1,37 +1,67 @@
 //! The tests of auth-service: the real server on a real socket, a database for each test.
 
-mod change_password;
+mod registration {
+    mod register;
+    mod request_id;
+}
+
+mod passwords {
+    mod change;
+    mod cost;
+    mod login;
+}
+
+mod sessions {
+    mod list_and_revoke;
+    mod refresh;
+    mod refresh_model;
+}
+
+mod access_tokens {
+    mod claims;
+    mod verification;
+}
+
+mod keys {
+    mod at_rest;
+    mod published;
+    mod rotation;
+}
+
+mod throttling {
+    mod attempts;
+    mod hashing_queue;
+}
+
+mod faults {
+    mod database_errors;
+    mod database_outage;
+    mod kills;
+}
+
+mod connections {
+    mod limits;
+    mod slow_peers;
+    mod tls;
+}
+
+mod wire {
+    mod deadlines;
+    mod messages;
+    mod reflection;
+}
+
+mod operations {
+    mod drain;
+    mod health;
+    mod log;
+    mod metrics;
+    mod probes;
+    mod trace;
+}
+
 mod configuration;
 mod core_dumps;
-mod crash;
-mod current_user;
-mod drain;
-mod faults;
-mod gate;
-mod health;
 mod key_commands;
-mod key_rotation;
-mod keys;
-mod keys_at_rest;
-mod listener;
-mod log;
-mod login;
-mod metrics;
-mod ops;
-mod outage;
-mod overload;
-mod patience;
 mod program;
-mod reflection;
-mod refresh;
-mod refresh_model;
-mod register;
-mod register_again;
-mod sessions;
-mod strength;
 mod support;
-mod throttle;
-mod tls;
-mod token;
-mod trace;
-mod wire;

@@ -5,7 +5,7 @@ use std::{fs, net::TcpListener, sync::Arc};
 use test_support::TestDatabase;
 
 use crate::support::{
-    Program, ROOT_KEY, database, empty_database, healthcheck, migrate, run, settings,
+    ROOT_KEY, database, empty_database, healthcheck, migrate, run, settings, start,
 };
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn migrate_may_be_run_at_once_and_again() {
     for ended in [one, two, again] {
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
     }
-    let program = Program::start(&settings(&database));
+    let program = start(&settings(&database));
     program.eventually_ready().await;
 }
 
@@ -32,7 +32,7 @@ async fn migrate_fails_when_the_database_is_away() {
 #[tokio::test]
 async fn serve_migrates_by_itself() {
     let database = empty_database().await;
-    let program = Program::start(&settings(&database));
+    let program = start(&settings(&database));
     program.eventually_ready().await;
 }
 
@@ -41,7 +41,7 @@ async fn where_serve_may_not_migrate_it_says_who_does_and_waits() {
     let database = empty_database().await;
     let mut variables = settings(&database);
     variables.push(("DATABASE_MIGRATE_ON_START", "false"));
-    let program = Program::start(&variables);
+    let program = start(&variables);
     program.eventually_logs("run `migrate`").await;
     let ended = healthcheck(program.ops_address().await).await;
     assert_eq!(ended.code, Some(1));
@@ -53,7 +53,7 @@ async fn where_serve_may_not_migrate_it_says_who_does_and_waits() {
 #[tokio::test]
 async fn healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
     let database = database().await;
-    let mut program = Program::start(&settings(&database));
+    let mut program = start(&settings(&database));
     program.eventually_ready().await;
     let address = program.ops_address().await;
     let ended = healthcheck(address).await;
@@ -68,7 +68,7 @@ async fn healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
 #[tokio::test]
 async fn sigterm_ends_the_program_well() {
     let database = database().await;
-    let mut program = Program::start(&settings(&database));
+    let mut program = start(&settings(&database));
     program.eventually_ready().await;
     assert_eq!(program.terminate().await, Some(0));
     program.eventually_logs("auth-service has ended").await;
@@ -78,7 +78,7 @@ async fn sigterm_ends_the_program_well() {
 async fn sigterm_ends_a_program_that_waits_for_its_database() {
     let database = Arc::new(TestDatabase::create_on_own_server().await);
     database.halt();
-    let mut program = Program::start(&settings(&database));
+    let mut program = start(&settings(&database));
     program.eventually_logs("the database is away").await;
     assert_eq!(program.terminate().await, Some(0));
 }
@@ -100,7 +100,7 @@ async fn an_address_that_is_in_use_is_named_with_its_variable() {
 #[tokio::test]
 async fn a_root_key_from_a_file_is_the_same_as_from_its_variable() {
     let database = database().await;
-    let mut program = Program::start(&settings(&database));
+    let mut program = start(&settings(&database));
     program.eventually_ready().await;
     program.terminate().await;
 
@@ -109,7 +109,7 @@ async fn a_root_key_from_a_file_is_the_same_as_from_its_variable() {
     let mut variables = settings(&database);
     variables.retain(|(name, _)| *name != "AUTH_ROOT_KEY");
     variables.push(("AUTH_ROOT_KEY_FILE", file.to_str().unwrap()));
-    let program = Program::start(&variables);
+    let program = start(&variables);
     program.eventually_ready().await;
     fs::remove_file(&file).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The harness: a running auth-service with a database of its own, and a client.
+//! The harness: a running auth-service with a database of its own, and its clients.
 
 use std::sync::Arc;
 
@@ -6,25 +6,30 @@ use auth_service::Config;
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
 use shared::{config::CommandLine, error::Error};
 use sqlx::AssertSqlSafe;
-use test_support::{Service, TestDatabase, eventually};
+use test_support::{Service, TestDatabase, with_token};
 use tokio::task::JoinHandle;
 use tonic::{Response, Status, transport::Channel};
 
 mod login;
 mod program;
+mod request;
 mod sabotage;
 mod token;
 
 pub(crate) use login::Login;
-pub(crate) use program::{Ended, Program, healthcheck, migrate, run, settings};
-pub(crate) use token::{TokenParts, bearer, with_authorization, with_token};
+pub(crate) use program::{healthcheck, migrate, run, serve, settings, start};
+pub(crate) use request::{
+    credentials, credentials_invalid, database_unavailable, forwarded, overloaded, registration,
+    too_many_attempts, unauthenticated,
+};
+pub(crate) use token::TokenParts;
 
-/// A password that every rule accepts.
+/// A password that satisfies every rule.
 pub(crate) const PASSWORD: &str = "quiet-otter-sails-north";
 pub(crate) const ROOT_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 pub(crate) const OTHER_ROOT_KEY: &str = "b3RoZXItcm9vdC1rZXktb3RoZXItcm9vdC1rZXktMTI=";
 
-/// What a call comes to.
+/// The result of a call.
 pub(crate) type Answer<T> = Result<Response<T>, Status>;
 
 /// A running auth-service.
@@ -34,27 +39,27 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// With a database of its own, ready for calls.
+    /// Starts a service with a database of its own, and waits until it is ready.
     pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
 
-    /// With a database of its own and with these flags, ready for calls.
+    /// Like [`start`](Self::start), with these flags.
     pub(crate) async fn with(flags: &[&str]) -> Self {
         Self::on(&database().await, flags).await
     }
 
-    /// With a database that can be halted, ready for calls.
+    /// Like [`with`](Self::with), with a database that can be halted.
     pub(crate) async fn with_own_server(flags: &[&str]) -> Self {
         Self::on(&Arc::new(TestDatabase::create_on_own_server().await), flags).await
     }
 
-    /// On this database and with these flags, ready for calls.
+    /// Starts a service on this database with these flags, and waits until it is ready.
     pub(crate) async fn on(database: &Arc<TestDatabase>, flags: &[&str]) -> Self {
         Self::launch(database, flags).await.ready().await
     }
 
-    /// On this database and with these flags, ready or not.
+    /// Starts a service on this database with these flags.
     pub(crate) async fn launch(database: &Arc<TestDatabase>, flags: &[&str]) -> Self {
         let config = config(database, flags);
         let run = |listener, shutdown| auth_service::run(config, listener, shutdown);
@@ -65,19 +70,7 @@ impl App {
         Self { service: self.service.ready().await, ..self }
     }
 
-    pub(crate) async fn is_ready(&self) -> bool {
-        tandem_server::is_ready(self.service.address()).await
-    }
-
-    pub(crate) async fn eventually_not_ready(&self) {
-        eventually("the service is not ready", async || !self.is_ready().await).await;
-    }
-
-    pub(crate) async fn eventually_ready(&self) {
-        eventually("the service is ready", async || self.is_ready().await).await;
-    }
-
-    /// Stops it and waits for its end.
+    /// Shuts the service down and waits for its end.
     pub(crate) async fn stop(self) -> Result<(), Error> {
         self.service.stop().await
     }
@@ -86,9 +79,9 @@ impl App {
         AuthServiceClient::new(self.service.channel())
     }
 
-    /// Registers somebody with [`PASSWORD`].
+    /// Registers a user with [`PASSWORD`].
     pub(crate) async fn register(&self, username: &str) -> pb::User {
-        let answer = self.try_register(username, PASSWORD).await.expect("the user is registered");
+        let answer = self.try_register(username, PASSWORD).await.expect("registration succeeds");
         answer.into_inner().user.expect("a user is returned")
     }
 
@@ -97,21 +90,15 @@ impl App {
         username: &str,
         password: &str,
     ) -> Answer<pb::RegisterResponse> {
-        let request = pb::RegisterRequest {
-            username: username.into(),
-            password: password.into(),
-            ..Default::default()
-        };
-        self.client().register(request).await
+        self.client().register(registration(username, password)).await
     }
 
-    /// Logs somebody in with [`PASSWORD`] and returns the access token.
+    /// Logs a user in with [`PASSWORD`] and returns the access token.
     pub(crate) async fn log_in(&self, username: &str) -> String {
-        let answer = self.try_log_in(username, PASSWORD).await.expect("the user is logged in");
-        answer.into_inner().tokens.expect("tokens are returned").access_token
+        self.begin_session(username).await.tokens.access_token
     }
 
-    /// Registers somebody, logs them in and returns the access token.
+    /// Registers a user, logs them in and returns the access token.
     pub(crate) async fn new_token(&self, username: &str) -> String {
         self.register(username).await;
         self.log_in(username).await
@@ -122,28 +109,21 @@ impl App {
         username: &str,
         password: &str,
     ) -> Answer<pb::LoginResponse> {
-        let request = pb::LoginRequest { username: username.into(), password: password.into() };
-        self.client().login(request).await
+        self.client().login(credentials(username, password)).await
     }
 
-    /// Begins to log in somebody with [`PASSWORD`], and goes on in the background.
+    /// Logs a user in with [`PASSWORD`] in the background.
     pub(crate) fn spawn_log_in(&self, username: &str) -> JoinHandle<Answer<pb::LoginResponse>> {
-        let request = pb::LoginRequest { username: username.into(), password: PASSWORD.into() };
-        let mut client = self.client();
+        let (mut client, request) = (self.client(), credentials(username, PASSWORD));
         tokio::spawn(async move { client.login(request).await })
     }
 
-    /// Begins to register somebody with [`PASSWORD`], and goes on in the background.
+    /// Registers a user with [`PASSWORD`] in the background.
     pub(crate) fn spawn_register(
         &self,
         username: &str,
     ) -> JoinHandle<Answer<pb::RegisterResponse>> {
-        let request = pb::RegisterRequest {
-            username: username.into(),
-            password: PASSWORD.into(),
-            ..Default::default()
-        };
-        let mut client = self.client();
+        let (mut client, request) = (self.client(), registration(username, PASSWORD));
         tokio::spawn(async move { client.register(request).await })
     }
 
@@ -155,21 +135,21 @@ impl App {
         self.client().get_json_web_key_set(pb::GetJsonWebKeySetRequest {}).await
     }
 
-    /// The one published key.
+    /// The only published key.
     pub(crate) async fn key(&self) -> pb::JsonWebKey {
-        let mut keys = self.key_set().await.expect("the keys are there").into_inner().keys;
+        let mut keys = self.key_set().await.expect("keys are published").into_inner().keys;
         let key = keys.pop().expect("a key is published");
-        assert!(keys.is_empty(), "one key signs");
+        assert!(keys.is_empty(), "more than one key is published");
         key
     }
 
-    /// Looks into the database: the one value that a query finds, as text.
+    /// Runs a query that returns one text.
     pub(crate) async fn query(&self, sql: &str) -> String {
         let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
-        query.fetch_one(&self.database.pool().await).await.expect("the query finds a text")
+        query.fetch_one(&self.database.pool().await).await.expect("the query returns a text")
     }
 
-    /// How many users there are.
+    /// The number of users.
     pub(crate) async fn users(&self) -> String {
         self.query("select count(*)::text from auth.users").await
     }
@@ -180,7 +160,7 @@ pub(crate) async fn database() -> Arc<TestDatabase> {
     Arc::new(TestDatabase::create().await)
 }
 
-/// A database without any schema of ours.
+/// A database without our schemas.
 pub(crate) async fn empty_database() -> Arc<TestDatabase> {
     let database = database().await;
     database.execute("drop schema auth cascade; drop schema task cascade").await;
@@ -188,7 +168,7 @@ pub(crate) async fn empty_database() -> Arc<TestDatabase> {
     database
 }
 
-/// The settings of a service on this database, with a cheap bcrypt and these flags.
+/// The settings of a service on this database, with a low bcrypt cost and these flags.
 fn config(database: &TestDatabase, flags: &[&str]) -> Config {
     let defaults = [
         ("--database-url", database.url()),
@@ -208,5 +188,5 @@ fn config(database: &TestDatabase, flags: &[&str]) -> Config {
     args.extend(flags);
     let command_line = CommandLine::new::<Config>(clap::Command::new("auth-service"), args);
     let config = command_line.settings().and_then(Config::check);
-    config.expect("the test's flags are good")
+    config.expect("the test's flags are valid")
 }

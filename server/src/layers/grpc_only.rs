@@ -8,11 +8,10 @@ use axum::{
 
 /// HTTP's 415 for a request that is not gRPC, as its specification asks. Otherwise a browser could
 /// send a form to a method without a CORS preflight.
-pub(crate) fn check(request: &Request) -> Result<(), Response> {
-    if request.method() == Method::POST && has_grpc_content(request.headers()) {
-        return Ok(());
-    }
-    Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n").into_response())
+pub(crate) fn rejection(request: &Request) -> Option<Response> {
+    let is_grpc = request.method() == Method::POST && has_grpc_content(request.headers());
+    let rejection = || (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n");
+    (!is_grpc).then(|| rejection().into_response())
 }
 
 fn has_grpc_content(headers: &HeaderMap) -> bool {

@@ -1,11 +1,11 @@
-//! What the database's errors mean to a caller. Unique and foreign keys are not here: only the file
-//! that writes a table knows what its constraints say.
+//! Maps the database's errors to ours. Constraint violations are mapped in the file that writes the
+//! table.
 
 use sqlx::migrate::MigrateError;
 
 use super::Error;
 
-/// What the operator has to do before the database lets a service go on.
+/// What the operator must do before the service can use the database.
 #[derive(Debug, thiserror::Error)]
 enum Advice {
     #[error(
@@ -13,12 +13,9 @@ enum Advice {
          its own tables, and only their owner can migrate them"
     )]
     Privilege(#[source] sqlx::Error),
-    #[error("PostgreSQL refuses the role, the password or the database that DATABASE_URL names")]
+    #[error("PostgreSQL rejects the role, the password or the database that DATABASE_URL names")]
     Place(#[source] sqlx::Error),
-    #[error(
-        "TLS with the database fails: `sslmode` and `sslrootcert` in DATABASE_URL say what is \
-         expected of it"
-    )]
+    #[error("TLS with the database fails: check `sslmode` and `sslrootcert` in DATABASE_URL")]
     Tls(#[source] sqlx::Error),
 }
 
@@ -29,14 +26,14 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(database) => match database.code().as_deref() {
                 // serialization_failure, deadlock_detected, lock_not_available
                 Some("40001" | "40P01" | "55P03") => Self::Conflict(error.into()),
-                // query_canceled: `statement_timeout` is the only one who cancels
+                // query_canceled: by `statement_timeout`
                 Some("57014") => Self::DeadlineExceeded(error.into()),
-                // connection exceptions, insufficient resources, operator intervention,
-                // read_only_sql_transaction (a standby that has not been promoted yet)
+                // connection exceptions, insufficient resources, operator intervention
                 Some(state) if ["08", "53", "57"].iter().any(|class| state.starts_with(class)) => {
                     Self::DatabaseUnavailable(error.into())
                 }
-                Some("25006") => Self::DatabaseUnavailable(error.into()),
+                // read_only_sql_transaction: a standby that has not been promoted yet
+                Some("25006") => Self::DatabaseReadOnly(error.into()),
                 // insufficient_privilege
                 Some("42501") => Self::Internal(Advice::Privilege(error).into()),
                 // invalid authorization, invalid_catalog_name

@@ -1,4 +1,4 @@
-//! The rules that the fields of a request break, gathered so that a caller learns of all at once.
+//! The field violations of a request, collected so that the caller learns of all at once.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,8 +7,8 @@ use tonic_types::FieldViolation;
 
 use super::Error;
 
-/// The most violations that are told: an error has to fit into the headers of an answer.
-const MAX_TOLD: usize = 10;
+/// The most violations in an error, which must fit into response headers.
+const MAX_REPORTED: usize = 10;
 
 /// The rule that a value breaks, in words that follow the field's name: "must not be empty".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ impl From<&'static str> for Invalid {
     }
 }
 
-/// Every bad field of a request, gathered so that the caller learns of all of them at once.
+/// Every invalid field of a request.
 #[derive(Debug, Default)]
 pub struct FieldViolations(Vec<FieldViolation>);
 
@@ -38,14 +38,13 @@ impl FieldViolations {
         self.0.is_empty()
     }
 
-    /// Returns the parsed value, or notes which rule `field` breaks. `field` is its path in the
+    /// Returns the parsed value, or adds the rule that `field` breaks. `field` is its path in the
     /// request: `task.title`.
     pub fn check<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|Invalid(rule)| self.0.push(FieldViolation::new(field, rule))).ok()
     }
 
-    /// Returns what was parsed from a message inside the request, or notes which rules its fields
-    /// break. `message` is its path in the request: `requests[3]`.
+    /// Returns the parsed nested message, or adds the rules that its fields break. `message` is its path in the request: `requests[3]`.
     pub fn check_message<T>(&mut self, message: &str, parsed: Result<T, Self>) -> Option<T> {
         let nested = |violation: FieldViolation| FieldViolation {
             field: format!("{message}.{}", violation.field),
@@ -54,20 +53,20 @@ impl FieldViolations {
         parsed.map_err(|bad| self.0.extend(bad.0.into_iter().map(nested))).ok()
     }
 
-    /// The value, if no rule was broken.
+    /// The value, if no rule is broken.
     ///
     /// # Errors
-    /// All that was noted, otherwise.
+    /// All violations.
     pub fn or<T>(self, value: Option<T>) -> Result<T, Self> {
         value.filter(|_| self.is_empty()).ok_or(self)
     }
 
-    /// As they stand in `google.rpc.BadRequest`: the first of them, and how many more there are.
+    /// The violations for `google.rpc.BadRequest`: the first ones, and the number of the rest.
     pub(super) fn into_details(mut self) -> Vec<FieldViolation> {
-        let untold = self.0.len().saturating_sub(MAX_TOLD);
-        self.0.truncate(MAX_TOLD);
-        if untold > 0 {
-            self.0.push(FieldViolation::new("", format!("and {untold} more")));
+        let unreported = self.0.len().saturating_sub(MAX_REPORTED);
+        self.0.truncate(MAX_REPORTED);
+        if unreported > 0 {
+            self.0.push(FieldViolation::new("", format!("and {unreported} more")));
         }
         self.0
     }
@@ -76,8 +75,8 @@ impl FieldViolations {
 impl fmt::Display for FieldViolations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, FieldViolation { field, description, .. }) in self.0.iter().enumerate() {
-            if i == MAX_TOLD {
-                return write!(f, "; and {} more", self.0.len() - MAX_TOLD);
+            if i == MAX_REPORTED {
+                return write!(f, "; and {} more", self.0.len() - MAX_REPORTED);
             }
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}{field} {description}")?;

@@ -1,5 +1,7 @@
 //! Both services under the roles of `deploy/roles.sql`, each of which reaches its own schema only.
 
+use std::time::Duration;
+
 use clap::Command;
 use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
@@ -141,7 +143,7 @@ async fn is_ready(service: &Service) -> bool {
 async fn assert_too_old(database: &Database) {
     for role in SERVICES {
         let config = settings(&["--database-url", &database.url(role)]);
-        let (_, probe) = db::connect(&config, "test", 1, &[]);
+        let (_, probe) = db::connect(&config, "test", 1, &[], Duration::from_secs(30));
         let reason = probe.check().await.expect_err("the schema is too old");
         assert!(reason.contains("too old: run `migrate`"), "{role}: {reason}");
     }

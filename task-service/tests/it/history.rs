@@ -185,7 +185,7 @@ async fn what_was_acknowledged_outlives_whatever_is_killed() {
             sleep(Duration::from_millis(random.u64(50..400))).await;
             match fault % 3 {
                 0 => {
-                    child.kill().await.expect("it runs");
+                    child.kill().await;
                     child = program.start();
                 }
                 1 => crash(&database).await,

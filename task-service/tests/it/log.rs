@@ -1,11 +1,7 @@
 //! The log: what it says of a token that is refused, and that nobody has to read it.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
 use serde_json::{Value, json};
 use shared::ids::UserId;
@@ -27,7 +23,7 @@ async fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
         issuer.url(),
         &[("RUST_LOG", "trace"), ("SERVER_DRAIN_DELAY_SECONDS", "0")],
     );
-    let mut child = program.start_with_log(Stdio::piped());
+    let mut running = program.start_unread();
     program.ready().await;
     let mut client = TaskServiceClient::new(program.channel());
     let calls = async {
@@ -37,10 +33,8 @@ async fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
         }
     };
     timeout(Duration::from_secs(20), calls).await.expect("calls are answered");
-    let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
-    let ended = timeout(Duration::from_secs(10), child.wait()).await.expect("it ends");
-    assert_eq!(ended.unwrap().code(), Some(0));
+    let ended = timeout(Duration::from_secs(10), running.terminate()).await;
+    assert_eq!(ended.expect("the program ends in time"), Some(0));
 }
 
 #[tokio::test]
@@ -49,7 +43,7 @@ async fn the_line_of_a_call_says_what_is_wrong_with_its_token() {
     let issuer = TestIssuer::start(&[&key]).await;
     let quick = [("RUST_LOG", "info"), ("SERVER_DRAIN_DELAY_SECONDS", "0")];
     let program = Program::new(&database, issuer.url(), &quick);
-    let child = program.start_with_log(Stdio::piped());
+    let mut running = program.start();
     program.ready().await;
     let user = UserId::generate();
     let with = |claim: &str, value: Value| {
@@ -76,9 +70,8 @@ async fn the_line_of_a_call_says_what_is_wrong_with_its_token() {
         let refused = client.get_task(request).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated, "{fault}");
     }
-    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    let ended = timeout(Duration::from_secs(10), child.wait_with_output()).await;
-    let log = String::from_utf8(ended.expect("it ends").unwrap().stderr).unwrap();
+    running.terminate().await;
+    let log = running.log();
     for (fault, token) in &tokens {
         assert!(log.contains(&format!("token_fault=\"{fault}\"")), "{fault}: {log}");
         assert!(!log.contains(token), "{fault}: {log}");

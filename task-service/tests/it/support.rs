@@ -8,7 +8,7 @@ mod wire;
 use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
 use shared::{config::CommandLine, ids::UserId};
 use task_service::Config;
-use test_support::{Refusal, Service, TestDatabase, TestIssuer, TestKey, refusal};
+use test_support::{Refusal, Service, TestDatabase, TestIssuer, TestKey, bearer, refusal};
 use tonic::{
     Code, Request, Response, Status,
     metadata::AsciiMetadataValue,
@@ -69,7 +69,7 @@ impl App {
 
     /// The same user at another service.
     pub(crate) fn at(&self, service: &Service, user: &User) -> User {
-        let token = format!("Bearer {}", self.key.token(user.id));
+        let token = bearer(&self.key.token(user.id));
         User { id: user.id, client: client_of(service, &[&token]) }
     }
 
@@ -83,7 +83,7 @@ impl App {
 
     /// A client that sends this token.
     pub(crate) fn client(&self, token: &str) -> Client {
-        client_of(&self.service, &[&format!("Bearer {token}")])
+        client_of(&self.service, &[&bearer(token)])
     }
 }
 

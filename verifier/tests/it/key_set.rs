@@ -79,6 +79,14 @@ fn a_key_that_is_not_for_es256_signatures_is_left_out() {
 }
 
 #[test]
+fn a_point_off_the_curve_is_no_key() {
+    let (jwk, other) = (TestKey::generate("first").jwk(), TestKey::generate("second").jwk());
+    for (name, value) in [("x", other["x"].clone()), ("y", other["y"].clone()), ("y", base64(43))] {
+        assert!(is_unusable(&with(jwk.clone(), &[(name, value.clone())])), "{name}: {value}");
+    }
+}
+
+#[test]
 fn a_coordinate_has_32_bytes() {
     let jwk = TestKey::generate("first").jwk();
     for name in ["x", "y"] {

@@ -1,10 +1,11 @@
-//! Somebody who is logged in, and what they may do with their tokens.
+//! A user who is logged in, and the calls with their tokens.
 
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
 use shared::ids::SessionId;
+use test_support::with_token;
 use tonic::{Status, transport::Channel};
 
-use super::{App, TokenParts, with_token};
+use super::{App, PASSWORD, TokenParts};
 
 /// The tokens of a session, as a client keeps them.
 #[derive(Clone, Debug)]
@@ -14,15 +15,15 @@ pub(crate) struct Login {
 }
 
 impl App {
-    /// Registers somebody and logs them in.
+    /// Registers a user and logs them in.
     pub(crate) async fn new_login(&self, username: &str) -> Login {
         self.register(username).await;
         self.begin_session(username).await
     }
 
-    /// Logs somebody in once more.
+    /// Logs a user in with [`PASSWORD`].
     pub(crate) async fn begin_session(&self, username: &str) -> Login {
-        let answer = self.try_log_in(username, super::PASSWORD).await.expect("they can log in");
+        let answer = self.try_log_in(username, PASSWORD).await.expect("the login succeeds");
         let tokens = answer.into_inner().tokens.expect("tokens are returned");
         Login { client: self.client(), tokens }
     }
@@ -32,11 +33,12 @@ impl Login {
     /// The session that the access token names.
     pub(crate) fn session_id(&self) -> String {
         let claims = TokenParts::of(&self.tokens.access_token).claims;
-        let id: SessionId = serde_json::from_value(claims["sid"].clone()).expect("sid is an id");
+        let id: SessionId =
+            serde_json::from_value(claims["sid"].clone()).expect("sid is a session id");
         id.to_string()
     }
 
-    /// Presents the refresh token; the login with the next tokens.
+    /// Presents the refresh token. Returns the login with the new tokens.
     pub(crate) async fn refresh(&self) -> Result<Self, Status> {
         let refresh_token = self.tokens.refresh_token.clone();
         let request = pb::RefreshTokenRequest { refresh_token };

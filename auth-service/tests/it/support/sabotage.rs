@@ -1,4 +1,4 @@
-//! What a test does to the database to make calls slow, stuck or wrong.
+//! Faults injected into the database, which make calls slow, stuck or wrong.
 
 use sqlx::{Connection as _, PgConnection, raw_sql};
 use test_support::eventually;
@@ -6,7 +6,7 @@ use test_support::eventually;
 use super::App;
 
 impl App {
-    /// Runs these statements of PL/pgSQL before each insert into `auth.users`.
+    /// Runs these PL/pgSQL statements before each insert into `auth.users`.
     pub(crate) async fn before_each_new_user(&self, statements: &str) {
         let sql = format!(
             "create function sabotage() returns trigger language plpgsql
@@ -17,21 +17,21 @@ impl App {
         self.database.execute(sql).await;
     }
 
-    /// Sets everybody's stored password hash.
+    /// Sets the stored password hash of every user.
     pub(crate) async fn store_password_hash(&self, hash: &str) {
         self.database.execute(format!("update auth.users set password_hash = '{hash}'")).await;
     }
 
-    /// Keeps everybody else from `auth.users`.
+    /// Locks `auth.users` for all other connections.
     pub(crate) async fn lock_users(&self) -> UsersLock {
         let url = self.database.url();
-        let mut connection = PgConnection::connect(url).await.expect("the database is there");
+        let mut connection = PgConnection::connect(url).await.expect("the database is up");
         let lock = raw_sql("begin; lock table auth.users in access exclusive mode");
         lock.execute(&mut connection).await.expect("the table is locked");
         UsersLock(connection)
     }
 
-    /// Ends every connection of the service to the database.
+    /// Kills every database connection of the service.
     pub(crate) async fn kill_backends(&self) {
         let kill = "select pg_terminate_backend(pid) from pg_stat_activity
                     where datname = current_database() and application_name = 'auth-service'";
@@ -39,18 +39,18 @@ impl App {
     }
 }
 
-/// Whoever wants to read or write `auth.users` waits until this is released.
+/// An exclusive lock on `auth.users`.
 pub(crate) struct UsersLock(PgConnection);
 
 impl UsersLock {
-    /// Waits until so many statements wait for the lock.
+    /// Waits until this many statements wait for the lock.
     pub(crate) async fn eventually_blocks(&mut self, statements: i64) {
         let blocked = "select count(*) from pg_locks join pg_database on pg_database.oid = database
                        where datname = current_database()
                        and not granted and relation = 'auth.users'::regclass";
         eventually("statements wait for the lock", async || {
             let count = sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut self.0).await;
-            count.expect("the locks can be seen") == statements
+            count.expect("the locks can be read") == statements
         })
         .await;
     }

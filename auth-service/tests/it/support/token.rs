@@ -1,28 +1,7 @@
-//! Access tokens: sent, taken apart and put together again.
+//! Access tokens, taken apart and put together again.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
-use tonic::Request;
-
-/// A request with an access token.
-pub(crate) fn with_token<T>(token: &str, message: T) -> Request<T> {
-    with_authorization(&[&bearer(token)], message)
-}
-
-/// What an `authorization` entry says.
-pub(crate) fn bearer(token: &str) -> String {
-    format!("Bearer {token}")
-}
-
-/// A request with these `authorization` entries.
-pub(crate) fn with_authorization<T>(entries: &[&str], message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    for entry in entries {
-        let entry = entry.parse().expect("the entry is ASCII");
-        request.metadata_mut().append("authorization", entry);
-    }
-    request
-}
 
 /// The three parts of a token.
 pub(crate) struct TokenParts {
@@ -38,7 +17,7 @@ impl TokenParts {
         Self { header: decode(header), claims: decode(claims), signature: signature.to_owned() }
     }
 
-    /// The token with these parts; the signature fits only if they were not changed.
+    /// The token of these parts. The signature is valid only if no part was changed.
     pub(crate) fn join(&self) -> String {
         let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         format!("{}.{}.{}", encode(&self.header), encode(&self.claims), self.signature)
@@ -46,6 +25,6 @@ impl TokenParts {
 }
 
 fn decode(part: &str) -> Value {
-    let json = URL_SAFE_NO_PAD.decode(part).expect("it is base64url without padding");
-    serde_json::from_slice(&json).expect("it is JSON")
+    let json = URL_SAFE_NO_PAD.decode(part).expect("a part is base64url without padding");
+    serde_json::from_slice(&json).expect("a part is JSON")
 }

@@ -1,7 +1,8 @@
 //! Calls whose messages are bytes that a test wrote.
 
+use test_support::with_token;
 use tonic::{
-    Code, Request, Response, Status,
+    Code, Response, Status,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
@@ -31,12 +32,9 @@ pub(crate) async fn call_with_bytes(
 ) -> Result<Response<()>, Status> {
     let path: PathAndQuery =
         format!("/{}/{method}", task_service::SERVICE_NAME).parse().expect("it is a path");
-    let mut request = Request::new(message);
-    let bearer = format!("Bearer {token}").parse().expect("a token is ASCII");
-    request.metadata_mut().insert("authorization", bearer);
     let mut client = Grpc::new(channel.clone());
     client.ready().await.map_err(|error| Status::new(Code::Unknown, error.to_string()))?;
-    client.unary(request, path, Bytes).await
+    client.unary(with_token(token, message), path, Bytes).await
 }
 
 struct Bytes;

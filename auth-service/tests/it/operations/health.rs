@@ -1,0 +1,43 @@
+//! The health service (`grpc.health.v1`), which needs no token.
+
+use tonic::Code;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::support::App;
+
+#[tokio::test]
+async fn a_ready_service_is_serving_under_its_name_and_the_empty_name() {
+    let app = App::start().await;
+    let mut client = HealthClient::new(app.service.channel());
+    for name in ["", "tandem.auth.v1.AuthService"] {
+        let request = HealthCheckRequest { service: name.into() };
+        let answer = client.check(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_service_is_not_found() {
+    let app = App::start().await;
+    let mut client = HealthClient::new(app.service.channel());
+    for name in ["tandem.task.v1.TaskService", "x"] {
+        let request = HealthCheckRequest { service: name.into() };
+        let status = client.check(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_watch_reports_the_status_and_its_changes() {
+    let app = App::with_own_server(&[]).await;
+    let mut client = HealthClient::new(app.service.channel());
+    let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let mut next = async || watch.message().await.unwrap().unwrap().status();
+    assert_eq!(next().await, ServingStatus::Serving);
+    app.database.halt();
+    assert_eq!(next().await, ServingStatus::NotServing);
+    app.database.resume();
+    assert_eq!(next().await, ServingStatus::Serving);
+}
