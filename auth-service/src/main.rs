@@ -18,6 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 // Calls have runtimes of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    program::prepare();
     let program = clap::Command::new("auth-service")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Registers people, checks their passwords and signs access tokens, over gRPC");

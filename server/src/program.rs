@@ -2,10 +2,13 @@
 //! and the exit code.
 
 use std::{
+    env,
     net::{Ipv4Addr, SocketAddr},
-    process::ExitCode,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
 };
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use shared::{
     config::{CommandLine, ConfigError, MigrateConfig, TelemetryConfig},
     db,
@@ -13,6 +16,9 @@ use shared::{
 };
 
 use crate::{listener::reachable, ops, telemetry, tls};
+
+/// libpq's variable for options of a session.
+const SESSION_OPTIONS: &str = "PGOPTIONS";
 
 /// The settings that a service needs to serve at `address`, unless there are mistakes in them or
 /// in the TLS of a listener there, which are told together.
@@ -28,6 +34,25 @@ pub fn to_serve<S>(
         (config, mistakes) if mistakes.is_empty() => config,
         (Ok(_), mistakes) => Err(ConfigError::Mistakes(mistakes)),
         (Err(error), mistakes) => Err(error.and(ConfigError::Mistakes(mistakes))),
+    }
+}
+
+/// Prepares the process. Every program calls it first.
+///
+/// A core dump would contain keys and passwords, so the process writes none. sqlx adds `PGOPTIONS`
+/// to every session and cannot leave it out, so the program restarts without that variable.
+pub fn prepare() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).expect("every process may lower its limits");
+    if env::vars_os().any(|(name, _)| name == SESSION_OPTIONS) {
+        let mut arguments = env::args_os();
+        let program = env::current_exe().expect("the running program has a path");
+        let error = Command::new(program)
+            .arg0(arguments.next().unwrap_or_default())
+            .args(arguments)
+            .env_remove(SESSION_OPTIONS)
+            .exec();
+        panic!("cannot restart without {SESSION_OPTIONS}: {error}; unset the variable");
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::Context as _;
 use shared::config::{CommandLine, ConfigError};
-use tandem_server::{Listeners, telemetry};
+use tandem_server::{Listeners, program, telemetry};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    program::prepare();
     let command = clap::Command::new("tandem")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs auth-service, task-service and a private PostgreSQL in one process")
@@ -67,7 +68,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         return serve(config, &database, &data_dir, auth, task, shutdown).await;
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
-    let postgres = postgres::start(&data_dir).await?;
+    let Some(postgres) = postgres::start(&data_dir, &shutdown).await? else { return Ok(()) };
     let database = ["--database-url".into(), postgres.url("postgres").into()];
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));

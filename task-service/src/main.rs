@@ -17,6 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 // Calls have runtimes of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    program::prepare();
     let command = Command::new("task-service")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Keeps each person's tasks, private to their owner, over gRPC");
