@@ -16,6 +16,7 @@ static ALLOCATOR: program::Allocator = program::Allocator;
 // Calls have runtimes of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    program::prepare();
     let program = config::parse_program(std::env::args_os());
     let Program { command } = program.unwrap_or_else(|error| error.exit());
     match command {

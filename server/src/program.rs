@@ -1,8 +1,14 @@
 //! What the programs of both services share: the default commands, the log's start and the exit
 //! code.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{
+    env,
+    net::SocketAddr,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
+};
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use shared::{
     config::{MigrateConfig, TelemetryConfig},
     db,
@@ -20,6 +26,28 @@ use crate::{
 /// The allocator of every program: a short call costs a fifth less than with the system's. Each
 /// `main.rs` chooses it, so that a library never chooses for the programs that link it.
 pub use mimalloc::MiMalloc as Allocator;
+
+/// libpq's variable for options of a session.
+const SESSION_OPTIONS: &str = "PGOPTIONS";
+
+/// Prepares the process. Every program calls it first.
+///
+/// A core dump would contain keys and passwords, so the process writes none. sqlx adds `PGOPTIONS`
+/// to every session and cannot leave it out, so the program restarts without that variable.
+pub fn prepare() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).expect("every process may lower its limits");
+    if env::vars_os().any(|(name, _)| name == SESSION_OPTIONS) {
+        let mut arguments = env::args_os();
+        let program = env::current_exe().expect("the running program has a path");
+        let error = Command::new(program)
+            .arg0(arguments.next().unwrap_or_default())
+            .args(arguments)
+            .env_remove(SESSION_OPTIONS)
+            .exec();
+        panic!("cannot restart without {SESSION_OPTIONS}: {error}; unset the variable");
+    }
+}
 
 /// Answers calls with `service` until SIGTERM or SIGINT, and drains. The addresses are those of
 /// calls and of the operations port, each with the variable that sets it.

@@ -26,6 +26,7 @@ static ALLOCATOR: program::Allocator = program::Allocator;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    program::prepare();
     let config = Config::parse().unwrap_or_else(|error| error.exit());
     let services = config.services().unwrap_or_else(|error| error.exit());
     let _telemetry = telemetry::init(&config.telemetry, "tandem");
@@ -50,7 +51,7 @@ async fn run(config: &Config, services: Services) -> anyhow::Result<()> {
     let data_dir = data_dir(&config.preferred_data_dir())?;
     let serve = async |database| {
         let services = with_places(config, services, database, &data_dir)?;
-        serve(services, listeners, &data_dir, shutdown).await
+        serve(services, listeners, &data_dir, shutdown.clone()).await
     };
 
     if let Some(database) = &config.database {
@@ -58,7 +59,7 @@ async fn run(config: &Config, services: Services) -> anyhow::Result<()> {
         return serve(database.clone()).await;
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
-    let postgres = postgres::start(&data_dir).await?;
+    let Some(postgres) = postgres::start(&data_dir, &shutdown).await? else { return Ok(()) };
     let database = postgres.url("postgres").parse().map_err(anyhow::Error::msg)?;
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));
