@@ -27,25 +27,39 @@ use crate::{
 /// `main.rs` chooses it, so that a library never chooses for the programs that link it.
 pub use mimalloc::MiMalloc as Allocator;
 
-/// libpq's variable for options of a session.
-const SESSION_OPTIONS: &str = "PGOPTIONS";
+/// libpq's variables, which sqlx adds to what the database's URL says.
+const LIBPQ_VARIABLES: [&str; 12] = [
+    "PGAPPNAME",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGUSER",
+];
 
 /// Prepares the process. Every program calls it first.
 ///
-/// A core dump would contain keys and passwords, so the process writes none. sqlx adds `PGOPTIONS`
-/// to every session and cannot leave it out, so the program restarts without that variable.
+/// A core dump would contain keys and passwords, so the process writes none. Only the URL says what
+/// a session is. sqlx cannot ignore libpq's variables, so the program restarts without them.
 pub fn prepare() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).expect("every process may lower its limits");
-    if env::vars_os().any(|(name, _)| name == SESSION_OPTIONS) {
+    let is_set = |name: &&&str| env::vars_os().any(|(variable, _)| variable == **name);
+    let set: Vec<_> = LIBPQ_VARIABLES.iter().filter(is_set).collect();
+    if !set.is_empty() {
         let mut arguments = env::args_os();
         let program = env::current_exe().expect("the running program has a path");
-        let error = Command::new(program)
-            .arg0(arguments.next().unwrap_or_default())
-            .args(arguments)
-            .env_remove(SESSION_OPTIONS)
-            .exec();
-        panic!("cannot restart without {SESSION_OPTIONS}: {error}; unset the variable");
+        let mut command = Command::new(program);
+        command.arg0(arguments.next().unwrap_or_default()).args(arguments);
+        set.iter().for_each(|name| drop(command.env_remove(name)));
+        let error = command.exec();
+        panic!("cannot restart without {set:?}: {error}; unset these variables");
     }
 }
 

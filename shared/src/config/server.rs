@@ -116,8 +116,8 @@ pub struct ServerConfig {
     )]
     pub drain_delay: Duration,
 
-    /// Maximum time for calls in flight to finish after the drain delay, in seconds. Remaining calls
-    /// are then aborted.
+    /// Maximum time for calls in flight to finish after the drain delay, in seconds. Remaining
+    /// calls are then aborted.
     #[arg(
         long = "server-drain-timeout-seconds",
         env = "SERVER_DRAIN_TIMEOUT_SECONDS",

@@ -87,8 +87,8 @@ impl App {
     }
 }
 
-/// Starts a service on this database with the keys at this URL and these flags, without waiting until
-/// it is ready.
+/// Starts a service on this database with the keys at this URL and these flags, without waiting
+/// until it is ready.
 pub(crate) async fn run(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Service {
     let config = config(database, jwks_url, flags);
     Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await

@@ -77,9 +77,9 @@ struct DeletionChange {
     quota: i32,
 }
 
-/// Deletes or undeletes tasks, and returns those that exist as they are now. A call is executed as a
-/// whole or not at all: if all its tasks exist, none has the wanted state already, all etags match,
-/// and the owner stays within the quota.
+/// Deletes or undeletes tasks, and returns those that exist as they are now. A call is executed as
+/// a whole or not at all: if all its tasks exist, none has the wanted state already, all etags
+/// match, and the owner stays within the quota.
 async fn set_deletion(
     db: &mut PgConnection,
     calls: &[Delete],

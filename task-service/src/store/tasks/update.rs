@@ -22,8 +22,8 @@ pub(crate) struct Update {
     pub(crate) validate_only: bool,
 }
 
-/// Sets the fields of the patches, and the times that follow from them. A patch that changes nothing
-/// keeps `update_time` and the etag. No task may occur in two updates.
+/// Sets the fields of the patches, and the times that follow from them. A patch that changes
+/// nothing keeps `update_time` and the etag. No task may occur in two updates.
 ///
 /// The result for each task is the updated task, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,
