@@ -1,4 +1,4 @@
-//! Holds the invariants of ARCHITECTURE.md by reading the sources.
+//! Holds the invariants of docs/architecture.md by reading the sources.
 
 use std::{
     fs,
@@ -194,7 +194,7 @@ fn every_statement_on_tasks_is_scoped_to_the_owner() {
     let tasks = fs::read_to_string(root().join("task-service/src/store/tasks.rs")).unwrap();
     stores.push(Source { path: "task-service/src/store/tasks.rs".into(), text: tasks });
     let mut count = 0;
-    // The purge is about all owners: no caller asks for it.
+    // The purge covers all owners: no caller requests it.
     for Source { path, text } in stores.iter().filter(|store| !store.path.ends_with("/purge.rs")) {
         let text = text.replace("select_tasks!", "sqlx::query");
         for statement in text.split("sqlx::query").skip(1) {

@@ -12,7 +12,7 @@ use clap::{
 /// Parses the command line of a program whose default command is `serve`.
 ///
 /// # Errors
-/// The first mistake; or the help or the version, if the arguments ask for it.
+/// The first mistake; or the help or the version, if the arguments request it.
 pub fn parse_program<P: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<P, Error> {
     let mut args: Vec<_> = args.into_iter().collect();
     let is_command =
@@ -26,7 +26,7 @@ pub fn parse_program<P: Parser>(args: impl IntoIterator<Item = OsString>) -> Res
 /// Parses the command line of a program that `command` describes.
 ///
 /// # Errors
-/// The first mistake; or the help or the version, if the arguments ask for it.
+/// The first mistake; or the help or the version, if the arguments request it.
 pub fn parse<P: FromArgMatches>(
     mut command: Command,
     args: impl IntoIterator<Item = OsString>,
