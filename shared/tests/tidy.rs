@@ -225,7 +225,7 @@ fn no_transaction_is_held_across_an_await() {
 
 #[test]
 fn settings_and_bcrypt_have_one_place_each() {
-    // One names a variable whose value clap cannot read, the other removes PGOPTIONS.
+    // The first names a variable whose value clap cannot read, the second removes PGOPTIONS.
     let sources =
         production_outside(&["shared/src/config/command_line.rs", "server/src/program.rs"]);
     forbid("variables are read by clap", &sources, &["env::var"]);
