@@ -38,7 +38,7 @@ mod purge;
 mod service;
 mod store;
 
-pub use config::{Config, ListenConfig, TaskConfig};
+pub use config::{Config, ListenConfig, OpsConfig, TaskConfig};
 use service::{FirstPageCache, Tasks};
 use store::page_token_keys;
 

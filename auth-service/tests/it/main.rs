@@ -62,6 +62,7 @@ mod operations {
 }
 
 mod configuration;
+mod core_dumps;
 mod key_commands;
 mod program;
 mod support;
