@@ -70,8 +70,8 @@ async fn the_times_that_decide_a_purge_come_from_the_databases_clock() {
     assert_eq!(again, created);
     let deleted = alice.delete(&created.id).await;
     assert_eq!(alice.get(&created.id).await, deleted);
-    alice.undelete(&created.id).await;
-    let complete = pb::Task { is_complete: true, ..created };
+    let back = alice.undelete(&created.id).await;
+    let complete = pb::Task { is_complete: true, ..back };
     let completed = alice.update(complete, &["is_complete"]).await;
     assert_eq!(completed.complete_time, completed.update_time);
 }
