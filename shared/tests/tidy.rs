@@ -179,6 +179,21 @@ fn layers_import_only_what_they_may() {
 }
 
 #[test]
+fn only_the_database_s_clock_decides_what_expires() {
+    let times = ["now: DateTime", "expired: DateTime"];
+    forbid("statements take durations, not times", &sources(&STORES, "rs"), &times);
+    // Tokens, whose verifiers have clocks of their own, and answers about what is not stored.
+    let instance = [
+        "auth-service/src/service.rs",
+        "task-service/src/issuer.rs",
+        "task-service/src/service/create.rs",
+    ];
+    let mut elsewhere = sources(&SERVICES, "rs");
+    elsewhere.retain(|source| !source.is_under(&instance));
+    forbid("a stored time is the database's", &elsewhere, &["time::now()"]);
+}
+
+#[test]
 fn task_service_cannot_sign_and_neither_reads_the_other_s_tables() {
     let signing = ["EncodingKey", "EcdsaKeyPair", "jsonwebtoken::encode", "auth_service"];
     forbid("task-service holds no signing key", &sources(&["task-service/src"], "rs"), &signing);

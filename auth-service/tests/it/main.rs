@@ -47,6 +47,7 @@ mod connections {
 
 mod wire {
     mod deadlines;
+    mod host;
     mod messages;
     mod reflection;
 }

@@ -52,8 +52,8 @@ impl Tasks {
                 Err(error @ (Error::RequestIdReused | Error::TaskQuotaExceeded { .. })) => error,
                 result => return result,
             };
-            let expired = time::now() - REQUEST_RETENTION;
-            match (requests::find(&self.db, owner, request, expired).await?, rejected) {
+            let found = requests::find(&self.db, owner, request, REQUEST_RETENTION).await?;
+            match (found, rejected) {
                 (Some(creation), _) => return Ok(creation),
                 (None, Error::RequestIdReused) => {}
                 (None, rejected) => return Err(rejected),
