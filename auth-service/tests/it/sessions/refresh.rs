@@ -121,7 +121,7 @@ async fn a_session_without_refreshes_expires() {
     assert!(ada.sessions().await.is_err());
 }
 
-/// PostgreSQL's clock does not advance within a statement, so that equality tells it from any other.
+/// PostgreSQL's clock does not advance within a statement: equality tells it from any other.
 #[tokio::test]
 async fn the_times_of_a_session_come_from_the_databases_clock() {
     let flags = ["--session-idle-seconds", "1000", "--session-absolute-seconds", "1500"];

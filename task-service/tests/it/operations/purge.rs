@@ -30,7 +30,7 @@ async fn a_deleted_task_is_purged_after_its_purge_time() {
     assert_eq!(alice.count(&app.database).await, 2);
 }
 
-/// PostgreSQL's clock does not advance within a statement, so that equality tells it from any other.
+/// PostgreSQL's clock does not advance within a statement: equality tells it from any other.
 #[tokio::test]
 async fn the_times_that_decide_a_purge_come_from_the_databases_clock() {
     let app = App::start_with(&["--deleted-retention-seconds", "3600"]).await;
