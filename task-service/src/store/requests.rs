@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::domain::{
     creation::{Creation, RequestKey},
@@ -16,7 +16,7 @@ use crate::domain::{
 /// # Errors
 /// [`Error::RequestIdReused`] if the request with this id had other fields.
 pub(crate) async fn find(
-    db: &PgPool,
+    db: &mut PgConnection,
     owner: UserId,
     request: &RequestKey,
     expired: DateTime<Utc>,
