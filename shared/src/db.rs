@@ -11,7 +11,8 @@ use std::{
 use sqlx::{
     Connection as _, PgConnection, PgPool,
     migrate::{Migrate as _, MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions, Postgres},
 };
 use tokio::{sync::Mutex, time::timeout};
 
@@ -52,6 +53,64 @@ pub struct Pools {
     pub calls: Arc<[PgPool]>,
     /// For background work: one connection.
     pub background: PgPool,
+    last_outage: LastOutage,
+}
+
+impl Pools {
+    /// The connections of this worker.
+    #[must_use]
+    pub fn of_worker(&self, worker: usize) -> WorkerPool {
+        WorkerPool { pool: self.calls[worker].clone(), last_outage: self.last_outage.clone() }
+    }
+}
+
+/// The connections of a worker. It tells a busy pool from an unavailable database.
+#[derive(Clone, Debug)]
+pub struct WorkerPool {
+    pool: PgPool,
+    last_outage: LastOutage,
+}
+
+impl WorkerPool {
+    /// A connection, as soon as one is free.
+    ///
+    /// # Errors
+    /// - [`Error::Overloaded`] if none becomes free within the acquire timeout.
+    /// - [`Error::DatabaseUnavailable`] if none can be opened.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut if self.is_in_use() => Error::Overloaded,
+            error => error.into(),
+        })
+    }
+
+    /// The most connections that the pool opens.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.pool.options().get_max_connections() as usize
+    }
+
+    /// How long a call waits for a connection.
+    #[must_use]
+    pub fn acquire_timeout(&self) -> Duration {
+        self.pool.options().get_acquire_timeout()
+    }
+
+    /// The error of a call that has waited too long: the database may be the reason.
+    #[must_use]
+    pub fn timed_out(&self) -> Error {
+        if self.was_away() { sqlx::Error::PoolTimedOut.into() } else { Error::Overloaded }
+    }
+
+    /// Whether calls hold all connections. The pool counts a connection that it cannot open, too.
+    fn is_in_use(&self) -> bool {
+        self.pool.size() as usize >= self.max_connections() && !self.was_away()
+    }
+
+    /// Whether the probe has found an outage since the call began to wait.
+    fn was_away(&self) -> bool {
+        self.last_outage.was_within(self.acquire_timeout() + PROBE_TIMEOUT)
+    }
 }
 
 /// The pools of a service with this many workers, and the probe that watches their database.
@@ -89,7 +148,8 @@ pub fn connect(
     let workers = u32::try_from(workers).expect("there are few workers");
     let share = |worker| (config.max_connections + worker) / workers;
     let calls = (0..workers).map(|worker| pool(share(worker).max(1))).collect();
-    (Pools { calls, background: pool(1) }, probe)
+    let last_outage = probe.last_outage.clone();
+    (Pools { calls, background: pool(1), last_outage }, probe)
 }
 
 /// Migrates the database to the newest schema. Concurrent instances wait for each other. A database

@@ -8,8 +8,8 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use shared::{error::Error, ids::UserId};
-use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use shared::{db::WorkerPool, error::Error, ids::UserId};
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use tandem_server::telemetry::Spans;
 use tokio::{
     sync::{Notify, oneshot},
@@ -66,7 +66,7 @@ pub(crate) struct Coalescer<S: Statement>(Arc<Inner<S>>);
 
 struct Inner<S: Statement> {
     statement: S,
-    db: PgPool,
+    db: WorkerPool,
     /// A connection that does not answer within this time is closed.
     answer_timeout: Duration,
     queue: Mutex<Queue<S>>,
@@ -96,7 +96,7 @@ struct Executed<S: Statement> {
 impl<S: Statement> Coalescer<S> {
     /// An idle coalescer. A connection is closed if a statement exceeds `answer_timeout`.
     pub(crate) fn new(
-        db: PgPool,
+        db: WorkerPool,
         answer_timeout: Duration,
         quarantine: &Arc<Quarantine>,
         statement: S,
@@ -175,7 +175,7 @@ impl<S: Statement> Inner<S> {
                     Err(error) => {
                         // The queued calls need the same database.
                         let queued = self.lock().take_all();
-                        fail_all(batch.into_iter().chain(queued), &error.into());
+                        fail_all(batch.into_iter().chain(queued), &error);
                         continue;
                     }
                 },
@@ -213,7 +213,7 @@ impl<S: Statement> Inner<S> {
                     connection.close_on_drop();
                 }
             }
-            Err(error) => fail_all([pending], &error.into()),
+            Err(error) => fail_all([pending], &error),
         }
     }
 
@@ -286,6 +286,7 @@ fn fail_all<S: Statement>(calls: impl IntoIterator<Item = Pending<S>>, error: &E
     for pending in calls {
         let cause = error.causes().into();
         pending.reply.send(Err(match error {
+            Error::Overloaded => Error::Overloaded,
             Error::DatabaseUnavailable(_) => Error::DatabaseUnavailable(cause),
             _ => Error::Internal(cause),
         }));

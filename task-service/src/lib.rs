@@ -5,6 +5,7 @@
 //! - `service`: one function per RPC, `convert` between the wire and the domain
 //! - `domain`: types that cannot hold an invalid value, and pure rules
 //! - `coalesce`: batches concurrent calls into one statement
+//! - `admission`: limits the statements that are not coalesced
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the key set of the tokens' issuer, with metrics and traces
 //! - `purge`: deletes expired rows
@@ -30,6 +31,7 @@ use tonic::{
 };
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+mod admission;
 mod coalesce;
 mod config;
 mod domain;
@@ -38,6 +40,7 @@ mod purge;
 mod service;
 mod store;
 
+use admission::Rejected;
 pub use config::{Config, ListenConfig, OpsConfig, TaskConfig};
 use service::{FirstPageCache, Tasks};
 use store::page_token_keys;
@@ -117,8 +120,10 @@ fn routes(
     let verifier = Arc::new(Verifier::new(issuer.keys(), (&config.token).into()));
     let (config, writers) = (config.clone(), Arc::default());
     let cache = Arc::new(FirstPageCache::new(config.task.page_cache_bytes, metrics));
+    let rejected = Rejected::new(metrics);
     move |worker| {
-        let tasks = Tasks::new(pools.calls[worker].clone(), &writers, &cache, &config);
+        let db = pools.of_worker(worker);
+        let tasks = Tasks::new(db, rejected.clone(), &writers, &cache, &config);
         // tonic has one limit for all methods.
         let max = max_bytes.max(max_batch_bytes);
         let grpc = TaskServiceServer::new(tasks).max_decoding_message_size(max);

@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use proto::task::v1::{self as pb, encoded::task_service_server::TaskService};
 use shared::{
     auth::Caller,
+    db::WorkerPool,
     error::{Error, RpcResult},
+    ids::UserId,
     page::PageTokenKey,
 };
-use sqlx::PgPool;
 use tokio::sync::OnceCell;
 use tonic::{Request, Response};
 
 use crate::{
+    admission::{Admission, Rejected},
     coalesce::{Coalescer, Quarantine},
     config::Config,
     domain::task::{self, Task},
@@ -36,7 +38,8 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// The service of one worker.
 pub(crate) struct Tasks {
-    db: PgPool,
+    /// For the statements that are not coalesced.
+    admission: Admission,
     page_token_key: OnceCell<PageTokenKey>,
     /// The most tasks that a user can have.
     quota: u32,
@@ -52,7 +55,8 @@ impl Tasks {
     /// `db` has the worker's connections. All workers share `writers`, the quarantine of the
     /// statements that write, and `first_page_cache`.
     pub(crate) fn new(
-        db: PgPool,
+        db: WorkerPool,
+        rejected: Rejected,
         writers: &Arc<Quarantine>,
         first_page_cache: &Arc<FirstPageCache>,
         config: &Config,
@@ -72,15 +76,17 @@ impl Tasks {
             creates: Coalescer::new(db.clone(), timeout, writers, Creates { quota }),
             updates: Coalescer::new(db.clone(), timeout, writers, Updates),
             deletes: Coalescer::new(db.clone(), timeout, writers, Deletes { retention }),
-            db,
+            admission: Admission::new(db, rejected),
         }
     }
 
-    async fn page_token_key(&self) -> Result<&PageTokenKey, Error> {
+    async fn page_token_key(&self, owner: UserId) -> Result<&PageTokenKey, Error> {
         let load = async || {
             let mut candidate = [0; 32];
             aws_lc_rs::rand::fill(&mut candidate).expect("the system provides randomness");
-            page_token_keys::find_or_insert(&self.db, &candidate).await
+            let mut db = self.admission.admit(owner).await?;
+            let key = page_token_keys::find_or_insert(&mut db, &candidate).await;
+            db.end(key)
         };
         self.page_token_key.get_or_try_init(load).await
     }
@@ -167,8 +173,9 @@ impl TaskService for Tasks {
     ) -> RpcResult<pb::UndeleteTaskResponse> {
         let caller = Caller::of(&request)?;
         let id = convert::task_id(&request.get_ref().task_id)?;
-        let mut db = self.db.acquire().await.map_err(Error::from)?;
-        let task = tasks::undelete(&mut db, caller.id, id, self.quota).await?;
+        let mut db = self.admission.admit(caller.id).await?;
+        let task = tasks::undelete(&mut db, caller.id, id, self.quota).await;
+        let task = db.end(task)?;
         Ok(Response::new(pb::UndeleteTaskResponse { task: Some(task.into()) }))
     }
 

@@ -9,10 +9,10 @@ use std::{
 use chrono::{DateTime, Utc};
 
 /// The last outage. A clone is the same.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LastOutage(Arc<Mutex<State>>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     outage: Option<Instant>,
     server_start: Option<DateTime<Utc>>,

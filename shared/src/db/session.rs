@@ -13,7 +13,7 @@ use crate::{config::DatabaseConfig, error::Error};
 const MIN_VERSION: i32 = 150_000;
 
 /// Every session's settings beside its time-outs.
-const PINNED: [(&str, &str); 9] = [
+const PINNED: [(&str, &str); 10] = [
     ("synchronous_commit", "on"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "off"),
@@ -24,6 +24,8 @@ const PINNED: [(&str, &str); 9] = [
     // An error instead of rows that a policy hides.
     ("row_security", "off"),
     ("idle_session_timeout", "0"),
+    // PostgreSQL ends a statement whose connection is closed, at the latest after so many ms.
+    ("client_connection_check_interval", "50"),
     ("transform_null_equals", "off"),
 ];
 

@@ -52,8 +52,9 @@ impl Tasks {
                 Err(error @ (Error::RequestIdReused | Error::TaskQuotaExceeded { .. })) => error,
                 result => return result,
             };
-            let found = requests::find(&self.db, owner, request, REQUEST_RETENTION).await?;
-            match (found, rejected) {
+            let mut db = self.admission.admit(owner).await?;
+            let earlier = requests::find(&mut db, owner, request, REQUEST_RETENTION).await;
+            match (db.end(earlier)?, rejected) {
                 (Some(creation), _) => return Ok(creation),
                 (None, Error::RequestIdReused) => {}
                 (None, rejected) => return Err(rejected),
@@ -78,7 +79,9 @@ impl Tasks {
         owner: UserId,
         tasks: &[Fields],
     ) -> Result<Vec<pb::Task>, Error> {
-        let count = feeds::task_count(&self.db, owner).await?;
+        let mut db = self.admission.admit(owner).await?;
+        let count = feeds::task_count(&mut db, owner).await;
+        let count = db.end(count)?;
         if count.saturating_add(tasks.len().try_into().unwrap_or(u32::MAX)) > self.quota {
             return Err(Error::TaskQuotaExceeded { limit: self.quota });
         }

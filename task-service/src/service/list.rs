@@ -29,10 +29,11 @@ impl Tasks {
         if token.is_empty() && list.is_plain() {
             return self.first_page(owner, size, list).await;
         }
-        let key = self.page_token_key().await?;
+        let key = self.page_token_key(owner).await?;
         let cursor = key.open(owner, &list.name(), token)?;
-        let found = tasks::list(&self.db, owner, list, cursor.as_ref(), size.get() + 1).await?;
-        self.answer(owner, size, list, found).await
+        let mut db = self.admission.admit(owner).await?;
+        let found = tasks::list(&mut db, owner, list, cursor.as_ref(), size.get() + 1).await;
+        self.answer(owner, size, list, db.end(found)?).await
     }
 
     /// The first page of a plain list: the cached one, if the database confirms its version.
@@ -68,7 +69,7 @@ impl Tasks {
         let (tasks, has_more) = page::cut(found, size, Task::bytes);
         let next_page_token = match tasks.last().filter(|_| has_more) {
             Some(task) => {
-                let key = self.page_token_key().await?;
+                let key = self.page_token_key(owner).await?;
                 key.seal(owner, &list.name(), &list.order.cursor(task))
             }
             None => String::new(),

@@ -2,10 +2,10 @@
 //! statements that change tasks update it; they are in `tasks/`.
 
 use shared::{error::Error, ids::UserId};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 /// How many tasks the owner has, without deleted ones.
-pub(crate) async fn task_count(db: &PgPool, owner: UserId) -> Result<u32, Error> {
+pub(crate) async fn task_count(db: &mut PgConnection, owner: UserId) -> Result<u32, Error> {
     let count = sqlx::query_scalar!(
         "select task_count
          from task.feeds

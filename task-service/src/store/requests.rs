@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use shared::{error::Error, ids::UserId};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::domain::{
     creation::{Creation, RequestKey},
@@ -17,7 +17,7 @@ use crate::domain::{
 /// # Errors
 /// [`Error::RequestIdReused`] if the request with this id had other fields.
 pub(crate) async fn find(
-    db: &PgPool,
+    db: &mut PgConnection,
     owner: UserId,
     request: &RequestKey,
     retention: Duration,

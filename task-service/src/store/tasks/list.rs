@@ -1,7 +1,7 @@
 //! Lists tasks, filtered and ordered.
 
 use shared::{error::Error, ids::UserId};
-use sqlx::{Execute as _, PgPool, Postgres, QueryBuilder};
+use sqlx::{Execute as _, PgConnection, Postgres, QueryBuilder};
 
 use super::row::{TaskRow, select_tasks};
 use crate::domain::{
@@ -16,7 +16,7 @@ use crate::domain::{
 /// index to walk along: a page deep in the list is found as fast as the first. Values for which
 /// PostgreSQL should choose the plan are part of the text, not parameters.
 pub(crate) async fn list(
-    db: &PgPool,
+    db: &mut PgConnection,
     owner: UserId,
     List { filter, order }: &List,
     cursor: Option<&Cursor>,

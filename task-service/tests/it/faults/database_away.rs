@@ -100,8 +100,9 @@ async fn a_service_starts_while_its_database_is_down() {
 }
 
 #[tokio::test]
-async fn an_exhausted_pool_is_unavailable_within_the_acquire_timeout() {
-    let flags = [ONE_CONNECTION.as_slice(), &["--database-acquire-timeout-ms", "100"]].concat();
+async fn an_exhausted_pool_is_overloaded_within_the_acquire_timeout() {
+    let waits = ["--database-acquire-timeout-ms", "100", "--database-statement-timeout-ms", "9000"];
+    let flags = [&ONE_CONNECTION[..], &waits, &["--call-timeout-seconds", "9"]].concat();
     let app = App::start_with(&flags).await;
     let [alice] = app.users();
     let task = alice.create("x").await;
@@ -109,7 +110,7 @@ async fn an_exhausted_pool_is_unavailable_within_the_acquire_timeout() {
     app.database
         .execute(
             "create function linger() returns trigger language plpgsql as $$
-                 begin perform pg_sleep(2); return new; end
+                 begin perform pg_sleep(5); return new; end
              $$;
              create trigger linger before update on task.tasks
                  for each row execute function linger()",
@@ -119,7 +120,8 @@ async fn an_exhausted_pool_is_unavailable_within_the_acquire_timeout() {
     let slow = alice.undelete(&task.id);
     let others = async {
         eventually("the connection is taken", async || !accepts(&alice.client).await).await;
-        assert_each_refuses(&alice.client, &database_unavailable(), "pool exhausted").await;
+        let overloaded = Refusal::retryable(Code::ResourceExhausted, "OVERLOADED");
+        assert_each_refuses(&alice.client, &overloaded, "pool exhausted").await;
     };
     let (undeleted, ()) = tokio::join!(slow, others);
     assert_eq!(undeleted.title, "x");
