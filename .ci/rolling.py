@@ -129,4 +129,5 @@ def roll(auth, services):
     print(f"rolling restart: {len(acknowledged)} tasks created, no failure, loss or duplicate")
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,12 +1,11 @@
-//! The settings of auth-service beside those that both services have.
+//! The settings of auth-service, in addition to those of both services.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
 use shared::config::{
-    CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig,
-    milliseconds, seconds, socket_address,
+    self, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count, milliseconds,
+    seconds, socket_address,
 };
-use tandem_server::program;
 
 use crate::domain::{
     key_schedule::KeyPolicy,
@@ -47,17 +46,20 @@ pub struct Config {
 }
 
 impl Config {
-    /// All settings, for a service that listens where they say; or every mistake in them.
-    pub fn to_serve(command_line: &CommandLine) -> Result<Self, ConfigError> {
-        let config = command_line.settings().and_then(Self::check);
-        let address = command_line.settings().map(|listen: ListenConfig| listen.address);
-        program::to_serve(config, command_line, address.ok())
+    /// All mistakes that no setting shows alone, for a service that listens at these addresses.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = self.signing_keys.contradictions(&self.key_policy());
+        mistakes.extend(tandem_server::tls_mistakes(&self.server.tls, self.listen.address));
+        mistakes
     }
 
-    /// The settings as they are, unless some contradict each other.
-    pub fn check(self) -> Result<Self, ConfigError> {
-        let mistakes = self.signing_keys.contradictions(&self.key_policy());
-        if mistakes.is_empty() { Ok(self) } else { Err(ConfigError::Mistakes(mistakes)) }
+    /// Checks the settings that the commands `keys` use.
+    ///
+    /// # Errors
+    /// All contradictions between the settings of the signing keys.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        config::reject(self.signing_keys.contradictions(&self.key_policy()))
     }
 
     pub(crate) fn key_policy(&self) -> KeyPolicy {
@@ -65,10 +67,11 @@ impl Config {
     }
 }
 
-/// Where the service is.
+/// The listener, and the limits of a call.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Listener")]
 pub struct ListenConfig {
-    /// Where calls are answered, for gRPC and for HTTP.
+    /// Address that the service answers calls at, over gRPC and HTTP.
     #[arg(
         id = "listen_address",
         long = "listen-address",
@@ -79,29 +82,23 @@ pub struct ListenConfig {
     )]
     pub address: SocketAddr,
 
-    /// Where the probes `/livez` and `/readyz` and Prometheus' `/metrics` are answered, in plain
-    /// HTTP. Keep it on a private network.
-    #[arg(
-        id = "ops_listen_address",
-        long = "ops-listen-address",
-        env = "AUTH_OPS_LISTEN_ADDRESS",
-        default_value = "127.0.0.1:9051",
-        value_name = "IP:PORT",
-        value_parser = socket_address
-    )]
-    pub ops_address: SocketAddr,
+    /// The operations port.
+    #[command(flatten)]
+    pub ops: OpsConfig,
 
-    /// The largest request message, in bytes.
+    /// Maximum size of a request message, in bytes. Larger requests fail with
+    /// RESOURCE_EXHAUSTED.
     #[arg(
         long = "max-request-bytes",
         env = "AUTH_MAX_REQUEST_BYTES",
         default_value = "16384",
         value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
+        value_parser = bytes::<u32>(1024..=4_194_304)
     )]
     pub max_request_bytes: u32,
 
-    /// How long a call may take; a client may want its answer earlier.
+    /// Maximum time of a call, in seconds. The call then fails with DEADLINE_EXCEEDED. A client can
+    /// set a shorter deadline.
     #[arg(
         long = "call-timeout-seconds",
         env = "AUTH_CALL_TIMEOUT_SECONDS",
@@ -112,35 +109,70 @@ pub struct ListenConfig {
     pub call_timeout: Duration,
 }
 
-/// The secret that every other one is derived from: 32 bytes that are never stored in the database.
-/// Make one with `openssl rand -base64 32`; without it no stored signing key can be used again.
+/// The operations port.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OpsConfig {
+    /// Address of the operations port: the probes `/livez` and `/readyz`, and `/metrics` for
+    /// Prometheus, over plain HTTP. Keep it on a private network.
+    #[arg(
+        id = "ops_listen_address",
+        long = "ops-listen-address",
+        env = "AUTH_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9051",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub address: SocketAddr,
+}
+
+/// The root key, from which all other secrets are derived. It is never stored in the database.
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct RootKeyConfig {
-    /// The root key: 32 random bytes in base64, as `openssl rand -base64 32` makes them. It opens
-    /// the signing keys in the database and is never stored there. Either this or the file is
-    /// required.
-    #[arg(long = "root-key", env = "AUTH_ROOT_KEY", hide_env_values = true, value_name = "BASE64")]
+    /// Root key: 32 random bytes in base64, from `openssl rand -base64 32`. It decrypts the signing
+    /// keys in the database and is never stored there. Without it, no stored signing key can be
+    /// used again. Required unless AUTH_ROOT_KEY_FILE is set.
+    #[arg(
+        long = "root-key",
+        env = "AUTH_ROOT_KEY",
+        hide_env_values = true,
+        value_name = "BASE64",
+        help_heading = "Root key"
+    )]
     root_key: Option<RootKey>,
 
-    /// A file that holds the root key.
-    #[arg(long = "root-key-file", env = "AUTH_ROOT_KEY_FILE", value_name = "PATH")]
+    /// Path of a file or pipe that holds the root key.
+    #[arg(
+        long = "root-key-file",
+        env = "AUTH_ROOT_KEY_FILE",
+        value_name = "PATH",
+        help_heading = "Root key"
+    )]
     root_key_file: Option<RootKeyFile>,
 }
 
 impl RootKeyConfig {
-    /// The root key, wherever it came from.
+    /// The root key in this file.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file.
+    pub fn from_file(path: &Path) -> Result<Self, String> {
+        let file = path.to_str().ok_or("the path is not Unicode")?.parse()?;
+        Ok(Self { root_key: None, root_key_file: Some(file) })
+    }
+
+    /// The root key, from the variable or the file.
     pub(crate) fn get(&self) -> &RootKey {
         let from_file = self.root_key_file.as_ref().map(|RootKeyFile(key)| key);
-        self.root_key.as_ref().or(from_file).expect("the argument group requires one of the two")
+        self.root_key.as_ref().or(from_file).expect("the argument group requires a root key")
     }
 }
 
-/// How passwords are checked and what a login gives.
+/// Password hashing and access tokens.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Login")]
 pub struct LoginConfig {
-    /// How long an access token is good: 900 seconds at most.
+    /// Lifetime of an access token, in seconds, at most 900.
     #[arg(
         long = "access-token-lifetime-seconds",
         env = "AUTH_ACCESS_TOKEN_LIFETIME_SECONDS",
@@ -150,37 +182,39 @@ pub struct LoginConfig {
     )]
     pub access_token_lifetime: Duration,
 
-    /// The cost of new password hashes, 4 to 15: each step doubles the time.
+    /// bcrypt cost of new password hashes, 4 to 15. Each step doubles the time.
     #[arg(
         long = "bcrypt-cost",
         env = "AUTH_BCRYPT_COST",
         default_value = "12",
         value_name = "COST",
-        value_parser = clap::value_parser!(u32).range(4..=15)
+        value_parser = count::<u32>(4..=15)
     )]
     pub bcrypt_cost: u32,
 
-    /// Passwords hashed at once [default: the number of cores less one, at least 1].
+    /// Number of threads that hash passwords, at the lowest priority. Defaults to the number of
+    /// cores minus 1, at least 1.
     #[arg(
         long = "hashing-threads",
         env = "AUTH_HASHING_THREADS",
         value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=256)
+        value_parser = count::<u16>(1..=256)
     )]
     hashing_threads: Option<u16>,
 
-    /// Logins and registrations that may wait to be hashed; more are refused at once as
-    /// RESOURCE_EXHAUSTED.
+    /// Maximum number of calls that wait for a hashing thread. At the limit, further logins and
+    /// registrations fail at once with RESOURCE_EXHAUSTED.
     #[arg(
         long = "hashing-queue",
         env = "AUTH_HASHING_QUEUE",
         default_value = "32",
         value_name = "N",
-        value_parser = clap::value_parser!(u16).range(0..=10_000)
+        value_parser = count::<u16>(0..=10_000)
     )]
     pub hashing_queue: u16,
 
-    /// How long they may wait before they are refused as RESOURCE_EXHAUSTED.
+    /// Maximum time that a call waits for a hashing thread, in milliseconds. The call then fails
+    /// with RESOURCE_EXHAUSTED.
     #[arg(
         long = "hashing-wait-ms",
         env = "AUTH_HASHING_WAIT_MS",
@@ -191,11 +225,11 @@ pub struct LoginConfig {
     pub hashing_wait: Duration,
 }
 
-/// How long a login lasts.
+/// Lifetime and number of sessions.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Sessions")]
 pub struct SessionConfig {
-    /// When a session ends that is not refreshed.
+    /// Time after which a session ends unless it is refreshed, in seconds.
     #[arg(
         long = "session-idle-seconds",
         env = "AUTH_SESSION_IDLE_SECONDS",
@@ -205,7 +239,7 @@ pub struct SessionConfig {
     )]
     idle: Duration,
 
-    /// When a session ends in any case.
+    /// Maximum age of a session, in seconds, however often it is refreshed.
     #[arg(
         long = "session-absolute-seconds",
         env = "AUTH_SESSION_ABSOLUTE_SECONDS",
@@ -215,8 +249,8 @@ pub struct SessionConfig {
     )]
     absolute: Duration,
 
-    /// For how long a refresh token that was just replaced gives the same next one again, so that
-    /// retries and several tabs agree.
+    /// Reuse interval of a refresh token, in seconds. During it, a replaced token returns the same
+    /// successor, so that retries and parallel tabs agree. Later reuse ends the session.
     #[arg(
         long = "session-reuse-window-seconds",
         env = "AUTH_SESSION_REUSE_WINDOW_SECONDS",
@@ -226,14 +260,14 @@ pub struct SessionConfig {
     )]
     reuse: Duration,
 
-    /// How many sessions a user may have; one more ends the one that was not refreshed for the
-    /// longest time.
+    /// Maximum number of sessions per user. At the limit, a login ends the least recently refreshed
+    /// session.
     #[arg(
         long = "sessions-per-user",
         env = "AUTH_SESSIONS_PER_USER",
         default_value = "50",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        value_parser = count::<u32>(1..=1000)
     )]
     max_per_user: u32,
 }
@@ -246,7 +280,7 @@ impl SessionConfig {
 }
 
 impl LoginConfig {
-    /// How many passwords are hashed at once.
+    /// The number of threads that hash passwords.
     pub(crate) fn hashing_threads(&self) -> usize {
         self.hashing_threads.map_or_else(
             || thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1)),

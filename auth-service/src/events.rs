@@ -1,40 +1,53 @@
 //! Security events: one log line each, with a stable name and without secrets.
 
+use clap::ValueEnum as _;
 use shared::ids::{SessionId, UserId};
 
 use crate::domain::{key_schedule::RotationReason, session::Source};
 
-/// A security event. Its name in the log is stable: alerts depend on it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
+/// A security event. Alerts depend on the names in the log, so they are stable.
+///
+/// `ValueEnum` names each variant and keeps its comment, from which `docs/reference/events.md` is
+/// generated.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Event {
+    /// A user registered. Fields: `user_id`, `source`
     Registered,
+    /// A login succeeded. Fields: `user_id`, `session_id`, `source`
     LoginSucceeded,
+    /// A login failed: unknown username or wrong password. Fields: `user_id` if the username
+    /// exists, `source`
     LoginFailed,
+    /// A refresh token was reused after the reuse interval: a copy of it exists. The session was
+    /// ended. Fields: `session_id`, `source`
     RefreshTokenReused,
+    /// A user logged out. Fields: `user_id`, `session_id`, `source`
     LoggedOut,
+    /// A user revoked a session. Fields: `user_id`, `session_id` of the revoked session, `source`
     SessionRevoked,
+    /// A user revoked all other sessions. Fields: `user_id`, `source`
     OtherSessionsRevoked,
+    /// A user changed the password. Fields: `user_id`, `session_id`, `source`
     PasswordChanged,
+    /// A password change failed: wrong current password. Fields: `user_id`, `session_id`, `source`
     PasswordChangeFailed,
+    /// An attempt with a password was throttled. Logged at most once a minute per username and
+    /// source. Fields: `user_id` if the caller is authenticated, `source`
     LoginThrottled,
+    /// A registration was throttled. Logged at most once a minute per source. Fields: `source`
     RegisterThrottled,
+    /// A signing key was created, or became active before its scheduled time. Logged by the
+    /// instance or command that made the change. Fields: `kid`, `reason` (`first`, `age`,
+    /// `command` or `revocation`)
+    SigningKeyRotated,
+    /// A command revoked a signing key. Fields: `kid`, `reason` (`command`)
+    SigningKeyRevoked,
 }
 
 impl Event {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::LoginSucceeded => "login_succeeded",
-            Self::LoginFailed => "login_failed",
-            Self::RefreshTokenReused => "refresh_token_reused",
-            Self::LoggedOut => "logged_out",
-            Self::SessionRevoked => "session_revoked",
-            Self::OtherSessionsRevoked => "other_sessions_revoked",
-            Self::PasswordChanged => "password_changed",
-            Self::PasswordChangeFailed => "password_change_failed",
-            Self::LoginThrottled => "login_throttled",
-            Self::RegisterThrottled => "register_throttled",
-        }
+    fn name(self) -> String {
+        self.to_possible_value().expect("no variant is skipped").get_name().to_owned()
     }
 }
 
@@ -63,14 +76,15 @@ pub(crate) fn record_key_rotated(kid: &str, reason: RotationReason) {
         RotationReason::Command => "command",
         RotationReason::Revocation => "revocation",
     };
-    record_key("signing_key_rotated", kid, reason);
+    record_key(Event::SigningKeyRotated, kid, reason);
 }
 
 /// Logs that the command `keys revoke` revoked a key.
 pub(crate) fn record_key_revoked(kid: &str) {
-    record_key("signing_key_revoked", kid, "command");
+    record_key(Event::SigningKeyRevoked, kid, "command");
 }
 
-fn record_key(event: &'static str, kid: &str, reason: &'static str) {
+fn record_key(event: Event, kid: &str, reason: &'static str) {
+    let event = event.name();
     tracing::info!(target: "tandem::security", event, kid, reason, "security event");
 }

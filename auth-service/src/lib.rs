@@ -30,7 +30,8 @@ mod service;
 mod store;
 mod throttle;
 
-pub use config::{Config, ListenConfig};
+pub use config::{Config, ListenConfig, OpsConfig, RootKeyConfig};
+pub use events::Event;
 use keys::SigningKeys;
 pub use keys::{KeyCommand, run as run_key_command};
 use service::Auth;

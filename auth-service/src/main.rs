@@ -2,66 +2,57 @@
 
 use std::process::ExitCode;
 
-use auth_service::{Config, KeyCommand, ListenConfig};
-use clap::Args as _;
-use shared::{config::CommandLine, error::Error};
-use tandem_server::{Listeners, program};
+use auth_service::{Config, KeyCommand};
+use shared::{config, error::Error};
+use tandem_server::program;
 
-use crate::command::{Arguments, Command};
+use crate::command::{Command, Keys, Program};
 
 mod command;
 
-/// Calls allocate a lot; this makes a short one a fifth cheaper than the system's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: program::Allocator = program::Allocator;
 
 // Calls have runtimes of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let program = clap::Command::new("auth-service")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Registers people, checks their passwords and signs access tokens, over gRPC");
-    let program = Arguments::augment_args(program);
-    let command_line = CommandLine::new::<Config>(program, std::env::args_os());
-    match command::or_exit(&command_line) {
-        Command::Serve => {
-            let config = Config::to_serve(&command_line).unwrap_or_else(|error| error.exit());
-            program::run(&config.telemetry.clone(), "auth-service", serve(config)).await
+    program::prepare();
+    let program = config::parse_program(std::env::args_os());
+    let Program { command } = program.unwrap_or_else(|error| error.exit());
+    match command {
+        Command::Serve(config) => serve(*config).await,
+        Command::Migrate(config) => program::migrate(&config).await,
+        Command::Healthcheck(ops) => program::healthcheck(ops.address).await,
+        Command::Keys(Keys::List(config)) => keys(&config, KeyCommand::List).await,
+        Command::Keys(Keys::Rotate { now, config }) => {
+            keys(&config, KeyCommand::Rotate { now }).await
         }
-        Command::Migrate => program::migrate(command_line.settings_or_exit()).await,
-        Command::Healthcheck => {
-            let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
-            program::healthcheck(ops_address).await
-        }
-        Command::Keys(command) => {
-            let config = command_line.settings().and_then(Config::check);
-            let config = config.unwrap_or_else(|error| error.exit());
-            program::run(&config.telemetry.clone(), "auth-service", keys(config, command)).await
+        Command::Keys(Keys::Revoke { kid, lost_root_key, config }) => {
+            keys(&config, KeyCommand::Revoke { kid, lost_root_key }).await
         }
     }
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
-    let shutdown = tandem_server::shutdown_on_signal();
-    let [calls, ops] = tandem_server::listen_all([
+async fn serve(config: Config) -> ExitCode {
+    config::reject(config.mistakes()).unwrap_or_else(|error| error.exit());
+    let addresses = [
         (config.listen.address, "AUTH_LISTEN_ADDRESS"),
-        (config.listen.ops_address, "AUTH_OPS_LISTEN_ADDRESS"),
-    ])
-    .await?;
-    // Port 0 has become one that was free.
-    let address = calls.local_addr().unwrap_or(config.listen.address);
-    let ops_address = ops.local_addr().unwrap_or(config.listen.ops_address);
-    tracing::info!(%address, %ops_address, "auth-service listens");
-    auth_service::run(config, Listeners { calls, ops }, shutdown).await?;
-    tracing::info!("auth-service has ended");
-    Ok(())
+        (config.listen.ops.address, "AUTH_OPS_LISTEN_ADDRESS"),
+    ];
+    let telemetry = config.telemetry.clone();
+    let service = |listeners, shutdown| auth_service::run(config, listeners, shutdown);
+    program::serve("auth-service", &telemetry, addresses, service).await
 }
 
-async fn keys(config: Config, command: KeyCommand) -> Result<(), Error> {
-    let table = auth_service::run_key_command(&config, command).await?;
-    #[expect(clippy::print_stdout, reason = "a program that talks to a person")]
-    {
-        println!("{table}");
-    }
-    Ok(())
+async fn keys(config: &Config, command: KeyCommand) -> ExitCode {
+    config.check().unwrap_or_else(|error| error.exit());
+    let work = async {
+        let table = auth_service::run_key_command(config, command).await?;
+        #[expect(clippy::print_stdout, reason = "the output of a command")]
+        {
+            println!("{table}");
+        }
+        Ok::<(), Error>(())
+    };
+    program::run("auth-service", &config.telemetry, work).await
 }

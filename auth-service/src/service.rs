@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
     auth::{self, Caller, Verifier},
@@ -90,13 +89,12 @@ impl Auth {
         account: &Account,
         upgrade: Option<PasswordHash>,
     ) -> Result<pb::TokenPair, Error> {
-        let now = time::now();
         let version = account.password_version;
-        let active = sessions::insert(&self.db, session, version, self.sessions, now).await?;
+        let active = sessions::insert(&self.db, session, version, self.sessions).await?;
         if let Some(hash) = upgrade {
             users::upgrade_hash(&self.db, account, &hash).await?;
         }
-        self.tokens.issue(&active, now)
+        self.tokens.issue(&active, time::now())
     }
 
     /// The address and user agent of the client.
@@ -105,21 +103,17 @@ impl Auth {
     }
 
     /// The caller, according to the access token alone.
-    async fn caller<T>(&self, request: &Request<T>, now: DateTime<Utc>) -> Result<Caller, Error> {
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
         if self.verifier.is_key_unknown(request.metadata().as_ref()) {
             self.keys.refresh_for_unknown_kid().await;
         }
-        Ok(self.verifier.authenticate(request.metadata().as_ref(), now)?)
+        Ok(self.verifier.authenticate(request.metadata().as_ref(), time::now())?)
     }
 
     /// The caller and their account, if the session has not ended.
-    async fn account<T>(
-        &self,
-        request: &Request<T>,
-        now: DateTime<Utc>,
-    ) -> Result<(Caller, Account), Error> {
-        let caller = self.caller(request, now).await?;
-        let found = users::find_by_session(&self.db, &caller, now).await?;
+    async fn account<T>(&self, request: &Request<T>) -> Result<(Caller, Account), Error> {
+        let caller = self.caller(request).await?;
+        let found = users::find_by_session(&self.db, &caller).await?;
         Ok((caller, found.ok_or(auth::Error::TokenInvalid("session"))?))
     }
 }
@@ -163,19 +157,17 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::RefreshTokenResponse> {
         let source = self.source(&request);
         let token = self.tokens.open(&request.get_ref().refresh_token)?;
-        let now = time::now();
-        let active = sessions::refresh(&self.db, token, self.sessions, now).await;
+        let active = sessions::refresh(&self.db, token, self.sessions).await;
         if let Err(Error::RefreshTokenReused) = active {
             events::record(Event::RefreshTokenReused, None, Some(token.session_id), &source);
         }
-        let tokens = Some(self.tokens.issue(&active?, now)?);
+        let tokens = Some(self.tokens.issue(&active?, time::now())?);
         Ok(Response::new(pb::RefreshTokenResponse { tokens }))
     }
 
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> RpcResult<pb::LogoutResponse> {
-        let now = time::now();
-        let caller = self.caller(&request, now).await?;
-        if sessions::delete(&self.db, caller.id, caller.session_id, now).await? {
+        let caller = self.caller(&request).await?;
+        if sessions::delete(&self.db, caller.id, caller.session_id).await? {
             let source = self.source(&request);
             events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);
         }
@@ -186,7 +178,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ChangePasswordRequest>,
     ) -> RpcResult<pb::ChangePasswordResponse> {
-        let (caller, account) = self.account(&request, time::now()).await?;
+        let (caller, account) = self.account(&request).await?;
         let source = self.source(&request);
         let req = request.into_inner();
         let mut guess = self.throttles.user(caller.id, &source)?;
@@ -204,7 +196,7 @@ impl AuthService for Auth {
             return Err(Error::CredentialsInvalid.into());
         }
         let version = account.password_version;
-        users::change_password(&self.db, &caller, version, &new, time::now()).await?;
+        users::change_password(&self.db, &caller, version, &new).await?;
         record(Event::PasswordChanged);
         Ok(Response::new(pb::ChangePasswordResponse {}))
     }
@@ -213,14 +205,13 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ListSessionsRequest>,
     ) -> RpcResult<pb::ListSessionsResponse> {
-        let now = time::now();
-        let (caller, _) = self.account(&request, now).await?;
+        let (caller, _) = self.account(&request).await?;
         let req = request.into_inner();
         let page_size = convert::page_size(req.page_size)?;
         let cursor = self.page_tokens.open(caller.id, SESSIONS, &req.page_token)?;
         let cursor = cursor.unwrap_or(Cursor::START);
         let limit = page_size.get() + 1;
-        let sessions = sessions::list(&self.db, caller.id, cursor, limit, now).await?;
+        let sessions = sessions::list(&self.db, caller.id, cursor, limit).await?;
         let (sessions, has_more) = page::cut(sessions, page_size, Session::bytes);
         let last = sessions.last().filter(|_| has_more).map(Session::cursor);
         let next = last.map(|cursor| self.page_tokens.seal(caller.id, SESSIONS, &cursor));
@@ -235,10 +226,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSessionRequest>,
     ) -> RpcResult<pb::RevokeSessionResponse> {
-        let now = time::now();
-        let (caller, _) = self.account(&request, now).await?;
+        let (caller, _) = self.account(&request).await?;
         let id = convert::session_id(&request.get_ref().session_id)?;
-        if !sessions::delete(&self.db, caller.id, id, now).await? {
+        if !sessions::delete(&self.db, caller.id, id).await? {
             return Err(Error::SessionNotFound.into());
         }
         let source = self.source(&request);
@@ -250,9 +240,8 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> RpcResult<pb::RevokeOtherSessionsResponse> {
-        let now = time::now();
-        let (caller, _) = self.account(&request, now).await?;
-        let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id, now).await?;
+        let (caller, _) = self.account(&request).await?;
+        let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
         let source = self.source(&request);
         events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
@@ -263,7 +252,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::GetCurrentUserRequest>,
     ) -> RpcResult<pb::GetCurrentUserResponse> {
-        let (_, account) = self.account(&request, time::now()).await?;
+        let (_, account) = self.account(&request).await?;
         Ok(Response::new(pb::GetCurrentUserResponse { user: Some(account.user.into()) }))
     }
 

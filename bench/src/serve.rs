@@ -8,23 +8,23 @@ use std::{
     process, thread,
 };
 
-use clap::Command;
-use shared::{config::CommandLine, error::Error};
+use shared::{config::settings, error::Error};
 use tandem_server::{Listeners, telemetry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{baselines::usual as usual_service, environment::LISTENS};
 
+/// All settings come from variables.
+const NO_FLAGS: [&str; 0] = [];
+
 /// Uses the same runtime as the program.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn task() -> anyhow::Result<()> {
     end_with_stdin();
-    let command_line =
-        CommandLine::new::<task_service::Config>(Command::new("task-service"), ["task-service"]);
-    let config: task_service::Config = command_line.settings_or_exit();
+    let config: task_service::Config = settings(NO_FLAGS)?;
     let _telemetry = telemetry::init(&config.telemetry, "task-service");
-    let listeners = listeners(config.listen.address, config.listen.ops_address).await?;
+    let listeners = listeners(config.listen.address, config.listen.ops.address).await?;
     task_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)
 }
 
@@ -32,20 +32,17 @@ pub(crate) async fn task() -> anyhow::Result<()> {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn auth() -> anyhow::Result<()> {
     end_with_stdin();
-    let command_line =
-        CommandLine::new::<auth_service::Config>(Command::new("auth-service"), ["auth-service"]);
-    let config = command_line.settings::<auth_service::Config>()?.check()?;
+    let config: auth_service::Config = settings(NO_FLAGS)?;
+    config.check()?;
     let _telemetry = telemetry::init(&config.telemetry, "auth-service");
-    let listeners = listeners(config.listen.address, config.listen.ops_address).await?;
+    let listeners = listeners(config.listen.address, config.listen.ops.address).await?;
     auth_service::run(config, listeners, CancellationToken::new()).await.map_err(causes)
 }
 
 #[tokio::main]
 pub(crate) async fn usual() -> anyhow::Result<()> {
     end_with_stdin();
-    let config: usual_service::Config =
-        CommandLine::new::<usual_service::Config>(Command::new("usual"), ["usual"])
-            .settings_or_exit();
+    let config: usual_service::Config = settings(NO_FLAGS)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     announce(listener.local_addr()?)?;
     usual_service::run(&config, listener).await

@@ -1,32 +1,52 @@
-//! Finds installed PostgreSQL server binaries; what they are used for is not here.
+//! Finds installed PostgreSQL server binaries. Running a server with them is not here.
 
 use std::{
+    cmp::Reverse,
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::Error;
+use crate::{Error, run_as::RunAs};
 
-/// Older ones may work, and are not tested.
+/// Older major versions are not tested.
 pub(crate) const OLDEST_MAJOR: u32 = 15;
 
 /// One installed major version.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Installation {
-    /// Holds `postgres` and `initdb`; without symbolic links.
+    /// Holds `postgres` and `initdb`; resolved, without symbolic links.
     pub(crate) bin_dir: PathBuf,
     pub(crate) major: u32,
 }
 
-/// The installation for a directory that holds data of these major versions (none: a new one).
-pub(crate) fn find(data_dir: &Path, data_majors: &[u32]) -> Result<Installation, Error> {
+impl Installation {
+    pub(crate) fn postgres(&self) -> PathBuf {
+        self.bin_dir.join("postgres")
+    }
+}
+
+/// What a search finds.
+#[derive(Debug, Default)]
+struct Search {
+    /// Newest major version first. Installations of the same one keep the order of the search.
+    found: Vec<Installation>,
+    /// Each directory with an unusable `postgres`, with the reason.
+    skipped: Vec<String>,
+}
+
+/// The installation for a directory that holds data of these major versions; the newest one if the
+/// list is empty.
+pub(crate) fn find(
+    run_as: &RunAs,
+    data_dir: &Path,
+    data_majors: &[u32],
+) -> Result<Installation, Error> {
     let Surroundings { pg_bin_dir, path } = surroundings();
-    let installed = match pg_bin_dir {
-        Some(dir) => vec![from_bin_dir(dir)?],
-        None => installations_in(usual_places(&path)),
+    let search = match pg_bin_dir {
+        Some(dir) => Search { found: vec![from_bin_dir(run_as, dir)?], ..Search::default() },
+        None => search(run_as, usual_places(run_as, &path)),
     };
-    choose(installed, data_dir, data_majors)
+    choose(search, data_dir, data_majors)
 }
 
 struct Surroundings {
@@ -36,7 +56,7 @@ struct Surroundings {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "where programs are installed is a fact about the machine, not a setting of a service"
+    reason = "the location of programs is a fact about the machine, not a setting of a service"
 )]
 fn surroundings() -> Surroundings {
     Surroundings {
@@ -45,19 +65,21 @@ fn surroundings() -> Surroundings {
     }
 }
 
-fn from_bin_dir(dir: PathBuf) -> Result<Installation, Error> {
-    let problem = match installation(&dir) {
-        Some(found) if found.major >= OLDEST_MAJOR => return Ok(found),
-        Some(found) => format!("holds PostgreSQL {}", found.major),
-        None => "does not hold a working `postgres` and `initdb`".to_owned(),
+fn from_bin_dir(run_as: &RunAs, dir: PathBuf) -> Result<Installation, Error> {
+    let problem = match installation(run_as, &dir) {
+        Ok(found) if found.major >= OLDEST_MAJOR => return Ok(found),
+        Ok(found) => format!("holds PostgreSQL {}", found.major),
+        Err(problem) => problem,
     };
     Err(Error::BadBinDir { dir, problem })
 }
 
-/// Directories that may hold `postgres`, the preferred ones first.
-fn usual_places(path: &[PathBuf]) -> Vec<PathBuf> {
+/// Directories that may hold `postgres`, preferred ones first.
+fn usual_places(run_as: &RunAs, path: &[PathBuf]) -> Vec<PathBuf> {
     let mut places = path.to_vec();
-    places.extend(output(Command::new("pg_config").arg("--bindir")).map(PathBuf::from));
+    let configured = path.iter().map(|dir| dir.join("pg_config"));
+    let configured = configured.filter_map(|program| output(run_as, &program, "--bindir").ok());
+    places.extend(configured.map(PathBuf::from));
     for (parent, prefix, tail) in [
         ("/usr/lib/postgresql", "", "bin"), // Debian, Ubuntu
         ("/usr", "pgsql-", "bin"),          // PostgreSQL's own RPMs
@@ -77,52 +99,74 @@ fn usual_places(path: &[PathBuf]) -> Vec<PathBuf> {
     places
 }
 
-/// Newest first; of one major version, in the order of the places.
-fn installations_in(places: Vec<PathBuf>) -> Vec<Installation> {
+fn search(run_as: &RunAs, places: Vec<PathBuf>) -> Search {
     let mut seen = Vec::new();
-    let mut found = Vec::new();
+    let mut search = Search::default();
     for place in places {
-        // Often a link, such as /usr/local/bin/postgres into /usr/lib/postgresql/15/bin.
+        // Often a link, such as /usr/local/bin/postgres to /usr/lib/postgresql/15/bin/postgres.
         let Ok(program) = fs::canonicalize(place.join("postgres")) else { continue };
         let Some(bin_dir) = program.parent().map(Path::to_path_buf) else { continue };
-        if !seen.contains(&bin_dir) {
-            found.extend(installation(&bin_dir));
-            seen.push(bin_dir);
+        if seen.contains(&bin_dir) {
+            continue;
         }
+        match installation(run_as, &bin_dir) {
+            Ok(found) => search.found.push(found),
+            Err(problem) => {
+                tracing::warn!(dir = %bin_dir.display(), problem, "skipping a PostgreSQL");
+                search.skipped.push(format!("{} {problem}", bin_dir.display()));
+            }
+        }
+        seen.push(bin_dir);
     }
-    found.sort_by_key(|installation| std::cmp::Reverse(installation.major));
-    found
+    search.found.sort_by_key(|found| Reverse(found.major));
+    search
 }
 
-fn installation(dir: &Path) -> Option<Installation> {
-    let program = fs::canonicalize(dir.join("postgres")).ok()?;
-    let bin_dir = program.parent()?.to_path_buf();
-    let version = output(Command::new(&program).arg("--version"))?;
-    let major = major_in(&version)?;
-    bin_dir.join("initdb").is_file().then_some(Installation { bin_dir, major })
+/// The installation in `dir`, or what is wrong with `dir` as the end of a sentence.
+fn installation(run_as: &RunAs, dir: &Path) -> Result<Installation, String> {
+    let unusable = || "does not hold a working `postgres` and `initdb`".to_owned();
+    let program = fs::canonicalize(dir.join("postgres")).map_err(|_| unusable())?;
+    let bin_dir = program.parent().ok_or_else(unusable)?.to_path_buf();
+    let initdb = fs::canonicalize(bin_dir.join("initdb")).map_err(|_| unusable())?;
+    check_trust(run_as, &initdb)?;
+    let version = output(run_as, &program, "--version")?;
+    let major = major_in(&version).ok_or_else(unusable)?;
+    Ok(Installation { bin_dir, major })
 }
 
-/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` and `… 19devel` are 15 and 19.
+/// The output of a program, or what is wrong with it as the end of a sentence.
+fn output(run_as: &RunAs, program: &Path, argument: &str) -> Result<String, String> {
+    let unusable = || format!("holds a program that does not work: {}", program.display());
+    let program = fs::canonicalize(program).map_err(|_| unusable())?;
+    check_trust(run_as, &program)?;
+    let output = run_as.command(&program).arg(argument).output().map_err(|_| unusable())?;
+    let output = output.status.success().then_some(output.stdout).ok_or_else(unusable)?;
+    Ok(String::from_utf8_lossy(&output).trim().to_owned())
+}
+
+fn check_trust(run_as: &RunAs, program: &Path) -> Result<(), String> {
+    match run_as.changeable_part(program) {
+        None => Ok(()),
+        Some(part) => Err(format!(
+            "holds a program that root does not run, because other users can change {}",
+            part.display()
+        )),
+    }
+}
+
+/// 15 from `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, and 19 from `… 19devel`.
 fn major_in(version: &str) -> Option<u32> {
     let number = version.split_once(')')?.1.trim_start();
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number[..end].parse().ok()
 }
 
-fn output(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn choose(
-    installed: Vec<Installation>,
-    data_dir: &Path,
-    data_majors: &[u32],
-) -> Result<Installation, Error> {
+fn choose(search: Search, data_dir: &Path, data_majors: &[u32]) -> Result<Installation, Error> {
     let (usable, older): (Vec<_>, Vec<_>) =
-        installed.into_iter().partition(|found| found.major >= OLDEST_MAJOR);
+        search.found.into_iter().partition(|found| found.major >= OLDEST_MAJOR);
     let Some(newest) = usable.first() else {
-        return Err(Error::NotInstalled { older: older.first().map(|found| found.major) });
+        let older = older.first().map(|found| found.major);
+        return Err(Error::NotInstalled { older, skipped: search.skipped });
     };
     let Some(&needed) = data_majors.iter().max() else { return Ok(newest.clone()) };
     match usable.iter().find(|found| data_majors.contains(&found.major)) {
@@ -137,10 +181,24 @@ fn choose(
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt, process::Command};
+
+    use tempfile::TempDir;
+
     use super::*;
 
-    /// A script in place of `postgres`, written by another process: a file that this one holds
-    /// open for writing cannot be run.
+    /// A directory that PostgreSQL's user can enter.
+    fn open_dir() -> TempDir {
+        let open = Permissions::from_mode(0o755);
+        tempfile::Builder::new().permissions(open).tempdir_in("/tmp").unwrap()
+    }
+
+    fn run_as() -> RunAs {
+        RunAs::detect().unwrap()
+    }
+
+    /// Installs a script as `postgres`. Another process writes it, because Linux does not execute a
+    /// file that this process, or a child that it forks meanwhile, has open for writing.
     fn install(root: &Path, name: &str, version: &str) -> PathBuf {
         let dir = root.join(name);
         let script = "mkdir $1; cd $1; echo \"#!/bin/sh\necho '$2'\" >postgres; \
@@ -151,24 +209,26 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_comes_first_and_links_count_once() {
-        let root = tempfile::tempdir().unwrap();
+    fn the_newest_version_comes_first_and_a_link_is_not_counted_twice() {
+        let root = open_dir();
         let old = install(root.path(), "a", "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)");
         let new = install(root.path(), "b", "postgres (PostgreSQL) 19devel");
         let same = install(root.path(), "c", "postgres (PostgreSQL) 15.1");
         let link = root.path().join("link");
         std::os::unix::fs::symlink(&old, &link).unwrap();
         let places = vec![root.path().join("none"), old.clone(), link, new.clone(), same.clone()];
-        let found: Vec<_> =
-            installations_in(places).into_iter().map(|i| (i.bin_dir, i.major)).collect();
+        let found = search(&run_as(), places).found;
+        let found: Vec<_> = found.into_iter().map(|i| (i.bin_dir, i.major)).collect();
         assert_eq!(found, [(new, 19), (old, 15), (same, 15)]);
     }
 
     #[test]
-    fn the_major_of_the_data_decides() {
-        let installed = |majors: &[u32]| -> Vec<Installation> {
+    fn the_major_version_of_existing_data_is_chosen() {
+        let installed = |majors: &[u32]| {
             let bin_dir = PathBuf::from("/bin");
-            majors.iter().map(|&major| Installation { bin_dir: bin_dir.clone(), major }).collect()
+            let found =
+                majors.iter().map(|&major| Installation { bin_dir: bin_dir.clone(), major });
+            Search { found: found.collect(), skipped: vec![] }
         };
         let choose = |majors: &[u32], data: &[u32]| {
             choose(installed(majors), Path::new("/data"), data).map(|found| found.major)
@@ -181,18 +241,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
-        let none = choose(vec![], Path::new("/data"), &[]).unwrap_err().to_string();
+    fn the_error_says_what_is_missing_and_how_to_install_it() {
+        let none = choose(Search::default(), Path::new("/data"), &[]).unwrap_err().to_string();
         assert!(none.contains("none is installed"), "{none}");
         for hint in ["apt", "dnf", "apk", "brew", "DATABASE_URL", "docker compose up"] {
             assert!(none.contains(hint), "{none}");
         }
-        let root = tempfile::tempdir().unwrap();
+        let root = open_dir();
         let old = install(root.path(), "old", "postgres (PostgreSQL) 14.2");
-        let found = installations_in(vec![old.clone()]);
+        let found = search(&run_as(), vec![old.clone()]);
         let too_old = choose(found, Path::new("/data"), &[]).unwrap_err().to_string();
         assert!(too_old.contains("the newest installed is 14"), "{too_old}");
-        let bin_dir = from_bin_dir(old).unwrap_err().to_string();
+        let bin_dir = from_bin_dir(&run_as(), old).unwrap_err().to_string();
         assert!(bin_dir.contains("holds PostgreSQL 14"), "{bin_dir}");
     }
 }

@@ -1,10 +1,11 @@
-//! A cluster: PostgreSQL's word for one server's data. Here it is made, by `initdb`.
+//! A cluster, which is PostgreSQL's term for the data of one server, and its creation by `initdb`.
 
 use std::{
     ffi::OsString,
     fs::{self, File},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
@@ -12,18 +13,22 @@ use crate::{
     binaries::Installation,
     run_as::RunAs,
     supervisor::{Sweeper, Watched},
+    wait::{Cancelled, check, poll},
 };
 
-/// What becomes of the data.
+/// Creation takes a second, and syncing its files to a busy disk can take long.
+const INITDB_WITHIN: Duration = Duration::from_mins(5);
+
+/// Whether the data outlive the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Durability {
-    /// They survive a power failure.
+    /// The data survive a power failure.
     Durable,
-    /// They are fast, and are removed.
+    /// The server is fast, and its data are removed when it stops.
     Throwaway,
 }
 
-/// One server's data, and how it is run.
+/// The data of one server, and how the server is run.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) run_as: RunAs,
@@ -33,12 +38,12 @@ pub(crate) struct Cluster {
     pub(crate) socket_dir: PathBuf,
 }
 
-/// Where the cluster of one major version is within a server's directory.
+/// The directory of one major version's cluster within the directory of a server.
 pub(crate) fn dir_in(home: &Path, major: u32) -> PathBuf {
     home.join(format!("pg-{major}"))
 }
 
-/// The major versions whose clusters are in a server's directory.
+/// The major versions that have a cluster in the directory of a server.
 pub(crate) fn majors_in(home: &Path) -> Vec<u32> {
     fs::read_dir(home)
         .into_iter()
@@ -49,22 +54,29 @@ pub(crate) fn majors_in(home: &Path) -> Vec<u32> {
 }
 
 impl Cluster {
-    /// Makes the cluster unless it exists; if this is interrupted, the next call begins again.
-    pub(crate) fn ensure(&self, sweeper: &Sweeper) -> Result<(), Error> {
+    /// Creates the cluster unless it exists. If the creation is interrupted, the next call repeats
+    /// it.
+    pub(crate) fn ensure(&self, sweeper: &Sweeper, cancelled: Cancelled) -> Result<(), Error> {
         if self.dir.exists() {
             return Ok(());
         }
         let unfinished = self.dir.with_extension("new");
-        // C.UTF-8 sorts like C, and knows the case of all letters; macOS does not always have it.
-        let mut ended = self.initdb(&unfinished, "C.UTF-8", sweeper);
+        // C.UTF-8 sorts like C, and converts the case of all letters. Some macOS versions lack it.
+        let mut ended = self.initdb(&unfinished, "C.UTF-8", sweeper, cancelled);
         if let Err(Error::Failed { .. }) = ended {
-            ended = self.initdb(&unfinished, "C", sweeper);
+            ended = self.initdb(&unfinished, "C", sweeper, cancelled);
         }
         ended?;
         fs::rename(&unfinished, &self.dir).map_err(Error::io("create", &self.dir))
     }
 
-    fn initdb(&self, dir: &Path, locale: &str, sweeper: &Sweeper) -> Result<(), Error> {
+    fn initdb(
+        &self,
+        dir: &Path,
+        locale: &str,
+        sweeper: &Sweeper,
+        cancelled: Cancelled,
+    ) -> Result<(), Error> {
         if dir.exists() {
             fs::remove_dir_all(dir).map_err(Error::io("remove", dir))?;
         }
@@ -72,27 +84,31 @@ impl Cluster {
         let initdb = self.installation.bin_dir.join("initdb");
         let mut command: Vec<OsString> = vec![(&initdb).into()];
         command.extend(["-D".into(), dir.into(), format!("--locale={locale}").into()]);
-        // No password, since nobody else can reach the socket.
+        // No password, because no other user can reach the socket.
         command.extend(["-U", "postgres", "-A", "trust", "-E", "UTF8"].map(OsString::from));
         match self.durability {
-            // It syncs, for 0.3 s on an idle disk, once: PostgreSQL itself would sync only what it
-            // changes, and a power failure could leave the rest unwritten.
+            // initdb syncs all files, which takes 0.3 s on an idle disk. PostgreSQL itself syncs
+            // only the files that it changes, so a power failure could lose the others.
             Durability::Durable => {}
             Durability::Throwaway => {
                 command.extend(["--no-sync", "--wal-segsize=1"].map(OsString::from));
             }
         }
-        let status = Watched::spawn(&self.run_as, command, sweeper, self.new_log()?)
-            .and_then(Watched::wait)
+        let mut running = Watched::spawn(&self.run_as, command, sweeper, self.new_log()?)
             .map_err(Error::io("run", &initdb))?;
-        if status.success() {
-            return Ok(());
+        let status = poll(INITDB_WITHIN, || {
+            check(cancelled)?;
+            running.try_wait().map_err(Error::io("wait for", &initdb))
+        })?;
+        match status {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(self.failure(format!("initdb ended with {status}"))),
+            None => Err(self.failure(format!("initdb did not end within {INITDB_WITHIN:?}"))),
         }
-        Err(self.failure(format!("initdb ended with {status}")))
     }
 
-    /// Of the last program that was started; beside the data.
-    pub(crate) fn log(&self) -> PathBuf {
+    /// The log of the program started last. It is beside the data.
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.dir.with_extension("log")
     }
 
@@ -102,16 +118,16 @@ impl Cluster {
             .truncate(true)
             .write(true)
             .mode(0o600)
-            .open(self.log())
-            .map_err(Error::io("create", &self.log()))
+            .open(self.log_path())
+            .map_err(Error::io("create", &self.log_path()))
     }
 
-    /// The error that this happened, with what the program had to say.
+    /// An error with the end of the log.
     pub(crate) fn failure(&self, what: String) -> Error {
-        let log = fs::read(self.log()).unwrap_or_default();
+        let log = fs::read(self.log_path()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let skipped = log.lines().count().saturating_sub(20);
         let tail = log.lines().skip(skipped).collect::<Vec<_>>().join("\n");
-        Error::Failed { what, log: self.log(), tail }
+        Error::Failed { what, log: self.log_path(), tail }
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, each with what the person at the keyboard does next.
+//! The errors of this crate. Each message says what to do next.
 
 use std::{
     io,
@@ -7,53 +7,55 @@ use std::{
 
 use crate::binaries::OLDEST_MAJOR;
 
-/// Why there is no PostgreSQL; the message names the next step, and may have several lines.
+/// Why PostgreSQL does not start. The message says what to do next, and may have several lines.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// None of the usual places holds a usable server; `older` is the best that was too old.
-    #[error("{}\n{INSTALL}", none_usable(*.older))]
+    /// No usable PostgreSQL is installed in the usual places.
+    #[error("{}\n{INSTALL}", none_usable(*.older, .skipped))]
     NotInstalled {
-        /// The newest major version found, below the oldest that is supported.
+        /// The newest installed major version, if it is too old.
         older: Option<u32>,
+        /// Each directory that was skipped, with the reason.
+        skipped: Vec<String>,
     },
 
-    /// `PG_BIN_DIR` is set, and is never silently ignored.
+    /// `PG_BIN_DIR` is set to an unusable directory.
     #[error(
         "PG_BIN_DIR is {dir}, which {problem}; set it to the directory that holds `postgres` \
          and `initdb` of PostgreSQL {OLDEST_MAJOR} or newer, or unset it"
     )]
     BadBinDir {
-        /// Its value.
+        /// The value of `PG_BIN_DIR`.
         dir: PathBuf,
-        /// What is wrong, as the end of a sentence.
+        /// What is wrong, as the end of a sentence that begins with the directory.
         problem: String,
     },
 
-    /// A cluster can be opened by the major version that made it, and by no other.
+    /// Only the major version that created a cluster can open it.
     #[error(
-        "the data in {dir} need PostgreSQL {needed}, and only {found} is installed: install \
-         PostgreSQL {needed}, or delete the directory to begin with an empty database"
+        "the data in {dir} need PostgreSQL {needed}, and the newest installed is {found}: install \
+         PostgreSQL {needed}, or delete the directory to start with an empty database"
     )]
     MajorNotInstalled {
         /// The directory of the data.
         dir: PathBuf,
-        /// The major version that made them.
+        /// The major version that created the data.
         needed: u32,
-        /// The newest one installed.
+        /// The newest installed major version.
         found: u32,
     },
 
-    /// PostgreSQL refuses to run as root, and nobody else is there.
+    /// This process is root, and the system has no user to run PostgreSQL as.
     #[error(
         "PostgreSQL does not run as root, and this system has neither a `postgres` nor a \
          `nobody` user: create one, run as another user, or set DATABASE_URL"
     )]
     NoUnprivilegedUser,
 
-    /// We are root, and the user that PostgreSQL runs as may not enter the directory.
+    /// This process is root, and PostgreSQL's user cannot enter the directory.
     #[error(
-        "PostgreSQL would run as `{user}`, who may not enter {dir}: choose a directory outside \
-         of private homes, or `chmod o+x` the directories above it"
+        "PostgreSQL runs as `{user}`, a user that cannot enter {dir}: choose a directory outside \
+         private home directories, or run `chmod o+x` on the directories above it"
     )]
     Unreachable {
         /// The directory.
@@ -62,71 +64,82 @@ pub enum Error {
         user: String,
     },
 
-    /// Something that we did not make is where a directory of ours belongs.
-    #[error("{dir} is not a directory that only we can write to: look at it and remove it")]
+    /// Another user could change the files in a directory, or replace the directory.
+    #[error(
+        "{dir} must be a directory that belongs to the user with id {owner} and that no other user \
+         can change: inspect it, then remove it"
+    )]
     Untrusted {
         /// The directory.
         dir: PathBuf,
+        /// The id of the required owner.
+        owner: u32,
     },
 
-    /// Another process, or this one, has a server on this directory.
-    #[error(
-        "{dir} is in use by process {pid}: stop that process first, or choose another directory"
-    )]
+    /// A server of another process, or of this one, uses the directory.
+    #[error("{dir} is in use by process {pid}: stop that process, or choose another directory")]
     InUse {
         /// The directory.
         dir: PathBuf,
-        /// What the lock file says; `?` if it says nothing.
+        /// The content of the lock file; `?` if it is empty.
         pid: String,
     },
 
-    /// `initdb` or `postgres` did not do what it was started for.
-    #[error("{what}; put right what the end of its log, {log}, says:\n{tail}")]
+    /// `initdb` or `postgres` failed.
+    #[error("{what}; fix what the end of its log, {log}, reports:\n{tail}")]
     Failed {
-        /// What it did instead.
+        /// The failure.
         what: String,
-        /// The whole log, which a throw-away server takes with it.
+        /// The path of the log. The log of a throwaway server is removed with the server.
         log: PathBuf,
-        /// Its last lines.
+        /// The last lines of the log.
         tail: String,
     },
 
-    /// The operating system said no.
+    /// The caller cancelled the start.
+    #[error("the start of PostgreSQL was cancelled")]
+    Cancelled,
+
+    /// The operating system returned an error.
     #[error(
-        "cannot {action} {path}: {source}; see that this user may do so, and that the disk has room"
+        "cannot {action} {path}: {source}; check this user's permissions and limits, and the free \
+         disk space"
     )]
     Io {
-        /// What we were about to do, such as `create`.
+        /// The verb of the failed action, such as `create`.
         action: &'static str,
-        /// With what.
+        /// The object of the failed action.
         path: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// For `map_err`: says what we were about to do.
+    /// For `map_err`: adds the failed action and its object.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_path_buf(), source }
     }
 }
 
 const INSTALL: &str = "\
-One of these helps:
+Do one of these:
   Debian, Ubuntu      sudo apt install postgresql
   Fedora              sudo dnf install postgresql-server
   Alpine              sudo apk add postgresql
   macOS               brew install postgresql
   installed elsewhere set PG_BIN_DIR to the directory that holds `postgres` and `initdb`
-  a server of yours   set DATABASE_URL
+  your own server     set DATABASE_URL
   containers          docker compose up";
 
-fn none_usable(older: Option<u32>) -> String {
-    match older {
-        Some(major) => format!(
-            "PostgreSQL {OLDEST_MAJOR} or newer is needed, and the newest installed is {major}."
-        ),
-        None => format!("PostgreSQL {OLDEST_MAJOR} or newer is needed, and none is installed."),
+fn none_usable(older: Option<u32>, skipped: &[String]) -> String {
+    let installed = match older {
+        Some(major) => format!("the newest installed is {major}"),
+        None => "none is installed".to_owned(),
+    };
+    let mut text = format!("PostgreSQL {OLDEST_MAJOR} or newer is needed, and {installed}.");
+    for directory in skipped {
+        text.extend(["\nSkipped: ", directory]);
     }
+    text
 }

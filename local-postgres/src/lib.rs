@@ -1,11 +1,12 @@
 //! A private PostgreSQL from installed binaries (15 or newer): durable for `cargo run`,
-//! throw-away for tests.
+//! throwaway for tests.
 //!
-//! It listens on a Unix socket in a directory that only its user can enter: no port, no password,
-//! invisible to others. It ends with this process, however that ends, `kill -9` included, and so
-//! does a throw-away server's directory. Its log is `pg-<major>.log`, beside the data.
+//! The server listens on a Unix socket in a directory that only its user can enter. It needs no
+//! port and no password, and other users cannot reach it. When this process ends, even by
+//! `kill -9`, the server stops and the directory of a throwaway server is removed. The log is
+//! `pg-<major>.log`, beside the data.
 //!
-//! Everything here blocks: call it by `spawn_blocking` from asynchronous code.
+//! Every function here blocks: call it through `spawn_blocking` from asynchronous code.
 
 mod binaries;
 mod cluster;
@@ -14,7 +15,9 @@ mod places;
 mod postmaster;
 mod process;
 mod run_as;
+mod stray;
 mod supervisor;
+mod wait;
 
 use std::{
     fmt::Write,
@@ -26,40 +29,49 @@ use crate::{
     cluster::{Cluster, Durability},
     run_as::RunAs,
     supervisor::{Sweeper, Watched},
+    wait::Cancelled,
 };
 pub use crate::{error::Error, places::durable_dir};
 
-/// A running server; dropping it stops it quietly, and waits for that.
+/// A running server. Dropping it stops the server, waits for the end, and ignores errors.
 #[derive(Debug)]
 pub struct LocalPostgres {
-    // First, so that it is dropped first: the sweeper waits for its end.
+    // Declared first to be dropped first: the drop of the sweeper waits for the server's end.
     postmaster: Option<Watched>,
     sweeper: Sweeper,
     cluster: Cluster,
 }
 
 impl LocalPostgres {
-    /// Starts a server whose data stay in `dir`, which is created if need be and is locked while
-    /// this process lives. The same directory always gives the same URL.
+    /// Starts a server that keeps its data in `dir`. The directory is created if it does not exist,
+    /// and is locked while the server runs. The same directory always gives the same URL.
     ///
-    /// The binaries are of the major version that made the data, or the newest for new data. As
-    /// root, pass what [`durable_dir`] says.
+    /// The binaries are of the major version that created the data, or the newest for new data. If
+    /// this process may be root, pass the result of [`durable_dir`].
     pub fn durable(dir: &Path) -> Result<Self, Error> {
+        Self::durable_unless(dir, &|| false)
+    }
+
+    /// Like [`Self::durable`], and stops what it has started once `cancelled` returns true. It
+    /// calls `cancelled` every few milliseconds.
+    pub fn durable_unless(dir: &Path, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
         let dir = places::absolute(dir)?;
         places::prepare(&run_as, &dir)?;
-        let installation = binaries::find(&dir, &cluster::majors_in(&dir))?;
-        Self::start(run_as, installation, Durability::Durable, &dir)
+        let installation = binaries::find(&run_as, &dir, &cluster::majors_in(&dir))?;
+        Self::start(run_as, installation, Durability::Durable, &dir, cancelled)
     }
 
-    /// Starts an empty server in a new directory, in memory where there is room, which is removed
-    /// in the end. It does not sync or vacuum, and takes 200 connections.
+    /// Starts an empty server in a new directory, which is removed when the server stops. The
+    /// directory is in memory if that has enough free space. The server does not sync or vacuum,
+    /// and accepts 200 connections.
     pub fn throwaway() -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
-        let installation = binaries::find(Path::new(""), &[])?;
+        let installation = binaries::find(&run_as, Path::new(""), &[])?;
         let dir = places::create_throwaway(&run_as)?;
-        let server = Self::start(run_as, installation, Durability::Throwaway, dir.path())?;
-        // The sweeper has it now.
+        let never = &|| false;
+        let server = Self::start(run_as, installation, Durability::Throwaway, dir.path(), never)?;
+        // From here on, the sweeper removes it.
         let _ = dir.keep();
         Ok(server)
     }
@@ -69,9 +81,12 @@ impl LocalPostgres {
         installation: Installation,
         durability: Durability,
         home: &Path,
+        cancelled: Cancelled,
     ) -> Result<Self, Error> {
-        let lock = places::lock(home)?;
         let dir = cluster::dir_in(home, installation.major);
+        let stop_stray = || stray::stop_postmaster(&installation, &dir);
+        let lock = places::lock(home, cancelled, stop_stray)?;
+        stop_stray()?;
         let short_socket_dir = places::short_socket_dir(&run_as, &dir)?;
         let socket_dir = short_socket_dir.clone().unwrap_or_else(|| dir.clone());
         let mut remove: Vec<PathBuf> = short_socket_dir.into_iter().collect();
@@ -82,16 +97,17 @@ impl LocalPostgres {
         let sweeper =
             Sweeper::spawn(home, lock, &remove).map_err(Error::io("start the sweeper of", home))?;
         let cluster = Cluster { run_as, installation, durability, dir, socket_dir };
-        cluster.ensure(&sweeper)?;
-        let postmaster = Some(cluster.start(&sweeper)?);
+        cluster.ensure(&sweeper, cancelled)?;
+        let postmaster = Some(cluster.start(&sweeper, cancelled)?);
         Ok(Self { postmaster, sweeper, cluster })
     }
 
-    /// The URL of a database, whether or not it exists, for sqlx and libpq; `postgres` does.
+    /// The URL of a database, for sqlx and libpq. Only `postgres` exists in a new cluster.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let socket_dir = self.cluster.socket_dir.to_str().expect("it was chosen to be Unicode");
-        // All that PG* variables in the caller's environment would otherwise decide.
+        let socket_dir =
+            self.cluster.socket_dir.to_str().expect("`short_socket_dir` makes it Unicode");
+        // Complete, so that the client's PGHOST, PGUSER and the like have no effect.
         format!(
             "postgres://postgres@localhost:5432/{}?host={}&sslmode=disable",
             percent_encode(database),
@@ -105,21 +121,21 @@ impl LocalPostgres {
         self.cluster.installation.major
     }
 
-    /// Where the binaries are that it runs from, and PostgreSQL's other programs.
+    /// The directory of the server's binaries, and of PostgreSQL's other programs.
     #[must_use]
     pub fn bin_dir(&self) -> &Path {
         &self.cluster.installation.bin_dir
     }
 
-    /// Whether the server is there: not after [`Self::halt`], a crash, or somebody else's stop.
+    /// Whether the server runs. False after [`Self::halt`], a crash, or a stop from outside.
     pub fn is_running(&mut self) -> bool {
         self.postmaster.as_mut().is_some_and(|postmaster| matches!(postmaster.try_wait(), Ok(None)))
     }
 
-    /// Stops the server and keeps its data, a throw-away server's too, until [`Self::resume`]:
-    /// for tests of an outage. An error says that the server had crashed, or did so now.
+    /// Stops the server and keeps its data until [`Self::resume`], also those of a throwaway
+    /// server: for tests of an outage. Returns an error if the server has crashed.
     pub fn halt(&mut self) -> Result<(), Error> {
-        let Some(postmaster) = self.postmaster.take() else { return Ok(()) };
+        let Some(mut postmaster) = self.postmaster.take() else { return Ok(()) };
         let status =
             postmaster.stop().map_err(Error::io("stop the server in", &self.cluster.dir))?;
         if status.success() {
@@ -128,14 +144,20 @@ impl LocalPostgres {
         Err(self.cluster.failure(format!("PostgreSQL ended with {status}")))
     }
 
-    /// Starts the server again, with the same data and URL, after [`Self::halt`] or a crash.
+    /// Restarts the server after [`Self::halt`] or a crash, with the same data and URL.
     pub fn resume(&mut self) -> Result<(), Error> {
+        self.resume_unless(&|| false)
+    }
+
+    /// Like [`Self::resume`], and stops what it has started once `cancelled` returns true.
+    pub fn resume_unless(&mut self, cancelled: &dyn Fn() -> bool) -> Result<(), Error> {
         self.postmaster = None;
-        self.postmaster = Some(self.cluster.start(&self.sweeper)?);
+        self.postmaster = Some(self.cluster.start(&self.sweeper, cancelled)?);
         Ok(())
     }
 
-    /// Disconnects all clients, stops the server, and waits until all is cleared away.
+    /// Disconnects all clients, stops the server, and waits until its files are removed. A server
+    /// that does not end within 27 s is killed.
     pub fn stop(mut self) -> Result<(), Error> {
         self.halt()
     }
@@ -146,7 +168,7 @@ fn percent_encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(byte.into());
         } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes whatever is written to it");
+            write!(encoded, "%{byte:02X}").expect("writing to a String cannot fail");
         }
         encoded
     })

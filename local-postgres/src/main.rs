@@ -1,5 +1,5 @@
-//! Runs a command with `DATABASE_URL` naming an empty database that ends with it: for tools that
-//! want a database, such as `cargo sqlx prepare`.
+//! Runs a command with `DATABASE_URL` set to an empty database, which is removed when the command
+//! ends. It serves tools that need a database, such as `cargo sqlx prepare`.
 
 use std::{
     env,
@@ -23,7 +23,15 @@ fn main() -> ExitCode {
         }
     };
     let url = server.url("postgres");
-    match Command::new(&program).args(args).env("DATABASE_URL", url).status() {
+    let mut command = Command::new(&program);
+    command.args(args).env("DATABASE_URL", url);
+    // They would change or break the command's sessions. `PG_BIN_DIR` is not such a variable.
+    for (name, _) in env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") && name != "PG_BIN_DIR" {
+            command.env_remove(name);
+        }
+    }
+    match command.status() {
         Ok(status) => status
             .code()
             .and_then(|code| u8::try_from(code).ok())

@@ -1,4 +1,4 @@
-//! Where a server's files live, and who may use them; what is in them is not decided here.
+//! The directories of a server, their permissions and their lock. Their content is not here.
 
 use std::{
     env,
@@ -13,30 +13,36 @@ use std::{
 use nix::{fcntl::OFlag, sys::statvfs::statvfs};
 use tempfile::TempDir;
 
-use crate::{Error, process::is_alive, run_as::RunAs};
+use crate::{
+    Error,
+    process::is_alive,
+    run_as::RunAs,
+    wait::{Cancelled, check},
+};
 
-/// For data whose preferred directory is closed to the user that PostgreSQL runs as.
+/// Holds data whose preferred directory PostgreSQL's user cannot enter.
 const FALLBACK: &str = "/var/lib/tandem";
-/// Others may pass through to what is theirs, and may neither list nor add anything.
+/// Other users may pass through to their own files, and may neither list nor add files.
 const PASSAGE: u32 = 0o711;
-/// A socket's name must be shorter than 104 bytes on macOS and the BSDs, than 108 on Linux.
+/// In bytes. macOS and the BSDs accept at most 103, Linux accepts at most 107.
 const MAX_SOCKET_PATH: usize = 103;
 pub(crate) const SOCKET: &str = ".s.PGSQL.5432";
-/// A cluster, and a small database for each of a hundred tests.
-const ROOM_FOR_TESTS: u128 = 1 << 30;
-/// How long a server whose parent is gone may take to stop.
-const ORPHAN_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the kernel may take to close the files of a process that has just ended.
+/// In bytes: one cluster, and a small database for each of a hundred tests.
+const MIN_FREE_MEMORY: u128 = 1 << 30;
+/// How long the server of a dead process may take to stop: longer than [`crate::process::STOP`].
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the kernel may take to close the files of a process that is ending.
 const HOLDER_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Where durable data can live: `preferred`, or, when this process is root and the user that
-/// PostgreSQL runs as may not enter it (a clone in `/root`), a directory of the same name every
-/// time in `/var/lib/tandem`, which is created.
+/// The directory for durable data: `preferred`, except where this process is root and PostgreSQL's
+/// user cannot enter it, for example in a clone below `/root`. Then it is a directory below
+/// `/var/lib/tandem`, always the same one for the same `preferred`.
 pub fn durable_dir(preferred: &Path) -> Result<PathBuf, Error> {
     let preferred = absolute(preferred)?;
     let run_as = RunAs::detect()?;
-    if run_as.check_reach(&preferred).is_ok() {
-        return Ok(preferred);
+    match run_as.check_reach(&preferred) {
+        Err(Error::Unreachable { .. }) => {}
+        reached => return reached.map(|()| preferred),
     }
     let parent = Path::new(FALLBACK);
     create_passage(parent)?;
@@ -49,25 +55,27 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(Error::io("find", path))
 }
 
-/// The directory of a durable server: made if need be, and open to the user it runs as.
+/// Creates the directory of a durable server if needed, and checks that PostgreSQL's user can
+/// enter it.
 pub(crate) fn prepare(run_as: &RunAs, dir: &Path) -> Result<(), Error> {
     create_passage(dir)?;
-    // What root keeps in a directory of somebody else is theirs.
+    // The owner of a directory can replace what root writes to it.
     if run_as.is_switched() {
         check_trust(dir, 0, 0o022)?;
     }
     run_as.check_reach(dir)
 }
 
-/// A new directory with a name of its own, in memory where there is room; dropping it removes it.
+/// A new directory with a unique name, in memory if that has enough free space. Dropping it removes
+/// it.
 pub(crate) fn create_throwaway(run_as: &RunAs) -> Result<TempDir, Error> {
     let memory = Path::new("/dev/shm");
-    let roomy = statvfs(memory).is_ok_and(|fs| {
-        u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()) >= ROOM_FOR_TESTS
+    let has_room = statvfs(memory).is_ok_and(|fs| {
+        u128::from(fs.blocks_available()) * u128::from(fs.fragment_size()) >= MIN_FREE_MEMORY
     });
     let disks = [env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
     let mut failure = None;
-    for parent in roomy.then(|| memory.to_path_buf()).into_iter().chain(disks) {
+    for parent in has_room.then(|| memory.to_path_buf()).into_iter().chain(disks) {
         let made = run_as.check_reach(&parent).and_then(|()| {
             tempfile::Builder::new()
                 .prefix("tandem-")
@@ -83,9 +91,13 @@ pub(crate) fn create_throwaway(run_as: &RunAs) -> Result<TempDir, Error> {
     Err(failure.expect("the list of parents is not empty"))
 }
 
-/// The lock of a directory: held by whoever has a copy of the file open, so that it can be handed
-/// to a process that outlives this one.
-pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
+/// The lock of a directory. It is held while any process has a copy of the file open, so it can be
+/// passed to a process that outlives this one. `stop_orphan` stops the server of a dead holder.
+pub(crate) fn lock(
+    dir: &Path,
+    cancelled: Cancelled,
+    stop_orphan: impl Fn() -> Result<(), Error>,
+) -> Result<File, Error> {
     let path = dir.join("lock");
     let mut file = File::options()
         .create(true)
@@ -105,9 +117,15 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
             }
             Err(TryLockError::WouldBlock) => {}
         }
+        check(cancelled)?;
         let holder = fs::read_to_string(&path).unwrap_or_default();
-        let patience = if is_alive(&holder) { HOLDER_PATIENCE } else { ORPHAN_PATIENCE };
-        if start.elapsed() > patience {
+        let limit = if is_alive(&holder) {
+            HOLDER_PATIENCE
+        } else {
+            stop_orphan()?;
+            ORPHAN_PATIENCE
+        };
+        if start.elapsed() > limit {
             let pid = if holder.is_empty() { "?".to_owned() } else { holder };
             return Err(Error::InUse { dir: dir.to_path_buf(), pid });
         }
@@ -119,9 +137,9 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Where the socket of a cluster goes: into the cluster, or, where the name of the socket would
-/// be too long for the kernel or not Unicode, into a short directory (`Some`) that is created, is
-/// the same every time, and must be removed in the end.
+/// A directory for the socket of a cluster, if the socket cannot be in the cluster: its path would
+/// be too long for the kernel, or not Unicode. The directory is created, is the same one every
+/// time, and must be removed after use.
 pub(crate) fn short_socket_dir(run_as: &RunAs, cluster: &Path) -> Result<Option<PathBuf>, Error> {
     let socket = cluster.join(SOCKET);
     if socket.to_str().is_some_and(|path| path.len() <= MAX_SOCKET_PATH) {
@@ -129,7 +147,7 @@ pub(crate) fn short_socket_dir(run_as: &RunAs, cluster: &Path) -> Result<Option<
     }
     let dir = Path::new("/tmp").join(format!("tandem-{}", hash(cluster)));
     match run_as.create_private_dir(&dir) {
-        // Left by a crash of the whole machine, or laid out as a trap.
+        // Left behind by a crash of the machine, or planted by another user.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
             check_trust(&dir, run_as.uid(), 0o077)?;
         }
@@ -145,21 +163,21 @@ fn create_passage(dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir).and_then(|()| set_passage(dir)).map_err(Error::io("create", dir))
 }
 
-/// Creating a directory with this mode would be subject to the umask.
+/// Sets the mode after the creation, because the umask applies to the creation.
 fn set_passage(dir: &Path) -> io::Result<()> {
     fs::set_permissions(dir, Permissions::from_mode(PASSAGE))
 }
 
-/// Is `dir` really a directory, of the owner that we expect, and closed in these mode bits?
-fn check_trust(dir: &Path, owner: u32, closed: u32) -> Result<(), Error> {
-    let found = fs::symlink_metadata(dir).map_err(Error::io("look at", dir))?;
-    if found.is_dir() && found.uid() == owner && found.mode() & closed == 0 {
+/// Checks that `dir` is a directory, has this owner, and has none of these mode bits.
+fn check_trust(dir: &Path, owner: u32, forbidden: u32) -> Result<(), Error> {
+    let found = fs::symlink_metadata(dir).map_err(Error::io("inspect", dir))?;
+    if found.is_dir() && found.uid() == owner && found.mode() & forbidden == 0 {
         return Ok(());
     }
-    Err(Error::Untrusted { dir: dir.to_path_buf() })
+    Err(Error::Untrusted { dir: dir.to_path_buf(), owner })
 }
 
-/// FNV-1a: the same in every version of this program.
+/// FNV-1a, because the result must be the same in every version of this program.
 fn hash(path: &Path) -> String {
     let hash =
         path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {

@@ -1,7 +1,7 @@
-//! Children that end when this process does, `kill -9` included, and the sweeping up after them.
+//! Child processes that end with this process, even after `kill -9`, and removal of their files.
 //!
-//! Both work by pipes: the kernel closes our ends however we end. (A parent-death signal would
-//! come when the *thread* that started the child ends, and not at all on macOS.)
+//! Both rely on pipes, because the kernel closes this process's ends in every case. A parent-death
+//! signal comes when the *thread* that started the child ends, and macOS has none.
 
 use std::{
     ffi::OsStr,
@@ -9,21 +9,25 @@ use std::{
     io::{self, PipeWriter, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ExitStatus, Stdio},
+    time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+use crate::{
+    process,
+    run_as::{RunAs, isolated},
+    wait::poll,
 };
 
-use crate::run_as::RunAs;
+/// How long the sweeper may take after the last watched program has ended.
+const SWEEP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Becomes the program `"$@"`, having started a watcher outside of the program's process tree.
+/// Starts a watcher outside the program's process tree, then becomes the program `"$@"`.
 ///
-/// The watcher reads our pipe. A line says that the program has ended; end of file, that we have,
-/// and then it stops the program: INT is PostgreSQL's fast shutdown, and TERM is for the moment
-/// before the program minds signals, as a shell's background job is started with INT ignored.
+/// The watcher reads a pipe from this process. A line means that the program has ended. End of file
+/// means that this process has ended, so the watcher stops the program. INT is PostgreSQL's fast
+/// shutdown. TERM stops the program before it handles signals, when INT is still ignored because a
+/// shell starts background jobs that way.
 const WATCHED: &str = "\
 exec 3<&0 </dev/null
 ( ( trap '' HUP INT QUIT TERM
@@ -31,13 +35,13 @@ exec 3<&0 </dev/null
   ) <&3 >/dev/null 2>&1 & )
 exec \"$@\" 3<&-";
 
-/// Waits for the end of all that holds the pipe, then removes the paths.
+/// Waits until every process that holds the pipe has ended, then removes the paths.
 const SWEEPER: &str = "\
 trap '' HUP INT QUIT TERM
 while read -r line; do :; done
 rm -rf -- \"$@\"";
 
-/// A running program, which ends when it is dropped.
+/// A running program. Dropping it stops the program.
 #[derive(Debug)]
 pub(crate) struct Watched {
     program: Child,
@@ -45,7 +49,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Starts the program in a process group of its own, so that Ctrl-C does not reach it.
+    /// Starts the program in its own process group, so that Ctrl-C does not reach it.
     pub(crate) fn spawn<A: AsRef<OsStr>>(
         run_as: &RunAs,
         program_and_args: impl IntoIterator<Item = A>,
@@ -57,72 +61,57 @@ impl Watched {
             .args(["-c", WATCHED, "watcher"])
             .args(program_and_args)
             .stdin(Stdio::piped())
-            .stdout(sweeper.wait_for()?)
+            .stdout(sweeper.pipe()?)
             .stderr(log)
             .process_group(0)
             .spawn()?;
-        let watcher = program.stdin.take().expect("stdin was asked to be a pipe");
+        let watcher = program.stdin.take().expect("stdin is a pipe, as set above");
         Ok(Self { program, watcher })
     }
 
-    /// Of the program, since the shell becomes it.
+    /// The pid of the program, because the shell becomes the program.
     pub(crate) fn pid(&self) -> u32 {
         self.program.id()
     }
 
-    /// `None` while it runs.
+    /// The exit status, or `None` while the program runs.
     pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.program.try_wait()
     }
 
-    /// Waits until it ends by itself.
-    pub(crate) fn wait(mut self) -> io::Result<ExitStatus> {
-        self.program.wait()
-    }
-
-    /// Interrupts it, and waits.
-    pub(crate) fn stop(mut self) -> io::Result<ExitStatus> {
-        self.interrupt()
-    }
-
-    fn interrupt(&mut self) -> io::Result<ExitStatus> {
-        // Once it is known to have ended, its pid may be another's.
-        if let Some(status) = self.program.try_wait()? {
-            return Ok(status);
-        }
-        let pid = self.program.id().try_into().map_err(io::Error::other)?;
-        kill(Pid::from_raw(pid), Signal::SIGINT)?;
-        self.program.wait()
+    /// Stops the program within the limits of [`process::STOP`].
+    pub(crate) fn stop(&mut self) -> io::Result<ExitStatus> {
+        process::stop(self.program.id(), &process::STOP, || self.program.try_wait())
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // Nobody is left to tell; and the watcher may have been killed.
-        let _ = self.interrupt();
+        // A destructor cannot return an error, and the watcher may have been killed.
+        let _ = self.stop();
         let _ = self.watcher.write_all(b"ended\n");
     }
 }
 
-/// Outlives this process and all that it started, then removes what they leave; holds the lock of
-/// the directory until then, so that nobody starts on it too early. Dropping it waits for that.
+/// A process that outlives this one and all watched programs, then removes their files. It holds
+/// the lock of the directory until then, so that no server starts there too early. Dropping it
+/// waits until the files are removed, for at most [`SWEEP_WITHIN`].
 #[derive(Debug)]
 pub(crate) struct Sweeper {
     process: Child,
-    /// Every program that must end first has a copy as its standard output.
+    /// Every watched program has a copy as its standard output.
     pipe: Option<PipeWriter>,
 }
 
 impl Sweeper {
-    /// `home` and `lock` are the directory and its lock.
+    /// Starts the sweeper of the directory `home`, whose lock is `lock`.
     pub(crate) fn spawn(home: &Path, lock: File, remove: &[PathBuf]) -> io::Result<Self> {
         let (reader, pipe) = io::pipe()?;
-        let process = Command::new("/bin/sh")
+        let process = isolated("/bin/sh")
             .args(["-c", SWEEPER])
-            // For people who read the list of processes.
+            // Shown in the list of processes.
             .arg(format!("sweeper of {}", home.display()))
             .args(remove)
-            .current_dir("/")
             .stdin(reader)
             .stdout(lock)
             .stderr(Stdio::null())
@@ -131,8 +120,8 @@ impl Sweeper {
         Ok(Self { process, pipe: Some(pipe) })
     }
 
-    fn wait_for(&self) -> io::Result<Stdio> {
-        let pipe = self.pipe.as_ref().expect("only dropping takes the pipe away");
+    fn pipe(&self) -> io::Result<Stdio> {
+        let pipe = self.pipe.as_ref().expect("only `drop` takes the pipe");
         Ok(pipe.try_clone()?.into())
     }
 }
@@ -140,7 +129,9 @@ impl Sweeper {
 impl Drop for Sweeper {
     fn drop(&mut self) {
         self.pipe = None;
-        // It cannot fail but by being killed, and then there is nobody to tell.
-        let _ = self.process.wait();
+        if let Ok(None) = poll(SWEEP_WITHIN, || self.process.try_wait()) {
+            let pid = self.process.id();
+            tracing::warn!(pid, limit = ?SWEEP_WITHIN, "the sweeper still waits for a process");
+        }
     }
 }

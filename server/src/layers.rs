@@ -1,4 +1,5 @@
-//! The layers of a call, one file each. [`stack`](crate::stack) puts them in order.
+//! The layers of a call, one file each. [`stack`](crate::stack) puts them in order. [`host`] is for
+//! the HTTP routes beside gRPC.
 
 use axum::response::Response;
 use shared::error::Error;
@@ -8,6 +9,7 @@ pub(crate) mod body;
 pub(crate) mod concurrency;
 pub(crate) mod deadline;
 pub(crate) mod grpc_only;
+pub mod host;
 pub(crate) mod observe;
 
 /// Ends a call with an error of ours.

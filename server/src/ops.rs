@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     http::{StatusCode, header::CONTENT_TYPE},
+    middleware,
     response::IntoResponse as _,
     routing::get,
 };
@@ -16,7 +17,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{fair::WaitLimit, listener::accept, metrics::Metrics, readiness::Readiness};
+use crate::{
+    fair::WaitLimit, layers::host, listener::accept, metrics::Metrics, readiness::Readiness,
+};
 
 /// How long `healthcheck` waits for an answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,7 +45,8 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, readiness: Readiness
     let routes = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics));
+        .route("/metrics", get(metrics))
+        .layer(middleware::from_fn(host::require_one));
     let limit = Arc::new(WaitLimit::new(MAX_CONNECTIONS));
     loop {
         let (stream, peer) = accept(&listener).await;

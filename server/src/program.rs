@@ -1,75 +1,129 @@
-//! What the programs of both services do alike: settings to serve with, `migrate`, `healthcheck`
-//! and the exit code.
+//! What the programs of both services share: the default commands, the log's start and the exit
+//! code.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
-    process::ExitCode,
+    env,
+    net::SocketAddr,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
 };
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use shared::{
-    config::{CommandLine, ConfigError, MigrateConfig, TelemetryConfig},
+    config::{MigrateConfig, TelemetryConfig},
     db,
     error::Error,
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{listener::reachable, ops, telemetry, tls};
+use crate::{
+    listener::{Listeners, listen_all, reachable},
+    ops,
+    run::shutdown_on_signal,
+    telemetry,
+};
 
-/// The settings that a service needs to serve at `address`, unless there are mistakes in them or
-/// in the TLS of a listener there, which are told together.
-pub fn to_serve<S>(
-    config: Result<S, ConfigError>,
-    command_line: &CommandLine,
-    address: Option<SocketAddr>,
-) -> Result<S, ConfigError> {
-    // Where the address is a mistake, too, the files still count.
-    let address = address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
-    let tls = command_line.settings().map(|tls| tls::mistakes(&tls, address));
-    match (config, tls.unwrap_or_default()) {
-        (config, mistakes) if mistakes.is_empty() => config,
-        (Ok(_), mistakes) => Err(ConfigError::Mistakes(mistakes)),
-        (Err(error), mistakes) => Err(error.and(ConfigError::Mistakes(mistakes))),
+/// The allocator of every program: a short call costs a fifth less than with the system's. Each
+/// `main.rs` chooses it, so that a library never chooses for the programs that link it.
+pub use mimalloc::MiMalloc as Allocator;
+
+/// libpq's variables, which sqlx adds to what the database's URL says.
+const LIBPQ_VARIABLES: [&str; 12] = [
+    "PGAPPNAME",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGUSER",
+];
+
+/// Prepares the process. Every program calls it first.
+///
+/// A core dump would contain keys and passwords, so the process writes none. Only the URL says what
+/// a session is. sqlx cannot ignore libpq's variables, so the program restarts without them.
+pub fn prepare() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).expect("every process may lower its limits");
+    let is_set = |name: &&&str| env::vars_os().any(|(variable, _)| variable == **name);
+    let set: Vec<_> = LIBPQ_VARIABLES.iter().filter(is_set).collect();
+    if !set.is_empty() {
+        let mut arguments = env::args_os();
+        let program = env::current_exe().expect("the running program has a path");
+        let mut command = Command::new(program);
+        command.arg0(arguments.next().unwrap_or_default()).args(arguments);
+        set.iter().for_each(|name| drop(command.env_remove(name)));
+        let error = command.exec();
+        panic!("cannot restart without {set:?}: {error}; unset these variables");
     }
 }
 
-/// Brings the database to the newest schema.
-pub async fn migrate(config: MigrateConfig) -> ExitCode {
+/// Answers calls with `service` until SIGTERM or SIGINT, and drains. The addresses are those of
+/// calls and of the operations port, each with the variable that sets it.
+pub async fn serve<F: Future<Output = Result<(), Error>>>(
+    name: &'static str,
+    telemetry: &TelemetryConfig,
+    addresses: [(SocketAddr, &'static str); 2],
+    service: impl FnOnce(Listeners, CancellationToken) -> F,
+) -> ExitCode {
+    let serving = async {
+        let shutdown = shutdown_on_signal();
+        let [calls, ops] = listen_all(addresses).await?;
+        // The system has replaced port 0 by a free port.
+        let address = calls.local_addr().unwrap_or(addresses[0].0);
+        let ops_address = ops.local_addr().unwrap_or(addresses[1].0);
+        tracing::info!(%address, %ops_address, "{name} listens");
+        service(Listeners { calls, ops }, shutdown).await?;
+        tracing::info!("{name} has ended");
+        Ok(())
+    };
+    run(name, telemetry, serving).await
+}
+
+/// Applies pending migrations.
+pub async fn migrate(config: &MigrateConfig) -> ExitCode {
     let migrating = async {
         db::migrate(&config.database).await?;
         tracing::info!("the database has the newest schema");
         Ok(())
     };
-    run(&config.telemetry, "migrate", migrating).await
+    run("migrate", &config.telemetry, migrating).await
 }
 
-/// 0 if the service whose operations port is at `address` is ready for calls, otherwise 1.
+/// Exits with 0 if the service whose operations port is at `address` is ready, otherwise with 1.
 pub async fn healthcheck(address: SocketAddr) -> ExitCode {
     let address = reachable(address);
     let reason = match ops::ask_readiness(address).await {
         Ok(()) => return ExitCode::SUCCESS,
         Err(reason) => reason,
     };
-    #[expect(clippy::print_stderr, reason = "a program that talks to a person")]
+    #[expect(clippy::print_stderr, reason = "the output of a command")]
     {
         eprintln!("error: the service with operations port {address} is not ready: {reason}");
     }
     ExitCode::FAILURE
 }
 
-/// Does what `program` is for, with its log and its traces. The exit code is 1 if it fails, and
-/// then the log says why.
+/// Runs `work` with the log and the traces of the program. If it fails, the log has the reason and
+/// the exit code is 1.
 pub async fn run(
+    name: &'static str,
     telemetry: &TelemetryConfig,
-    program: &'static str,
     work: impl Future<Output = Result<(), Error>>,
 ) -> ExitCode {
-    let _telemetry = telemetry::init(telemetry, program);
+    let _telemetry = telemetry::init(telemetry, name);
     let Err(error) = work.await else { return ExitCode::SUCCESS };
-    match &error {
+    let causes = error.causes();
+    match error {
         Error::DatabaseUnavailable(_) => {
-            let causes = error.causes();
             tracing::error!("cannot reach the database that DATABASE_URL names: {causes}");
         }
-        error => tracing::error!("{}", error.causes()),
+        _ => tracing::error!("{causes}"),
     }
     ExitCode::FAILURE
 }

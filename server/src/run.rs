@@ -48,9 +48,9 @@ pub async fn run(
     }
 }
 
-/// Answers calls on `listener` until `shutdown` is cancelled, then drains: readiness goes off; after
-/// the drain delay the listener closes and health watches end; calls in flight may finish within
-/// the drain time-out; what is still open then is closed.
+/// Answers calls on `listener` until `shutdown` is cancelled, then drains: readiness goes off;
+/// after the drain delay the listener closes and health watches end; calls in flight may finish
+/// within the drain time-out; what is still open then is closed.
 async fn serve(
     listener: TcpListener,
     routes: impl Fn(usize) -> Router + Send + Clone + 'static,

@@ -22,9 +22,9 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer as _, time::ASN
 /// The interval between checks of the files.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-const CERT: &str = "SERVER_TLS_CERT_FILE (--server-tls-cert-file)";
-const KEY: &str = "SERVER_TLS_KEY_FILE (--server-tls-key-file)";
-const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE (--server-tls-client-ca-file)";
+const CERT: &str = "SERVER_TLS_CERT_FILE";
+const KEY: &str = "SERVER_TLS_KEY_FILE";
+const CLIENT_CA: &str = "SERVER_TLS_CLIENT_CA_FILE";
 
 /// The TLS of a listener.
 pub(crate) struct Tls {

@@ -22,7 +22,8 @@ impl PageSize {
     const DEFAULT: i32 = 50;
     const MAX: i32 = 200;
 
-    /// Reads `page_size`: 0 means the default of 50, values above 200 are coerced, negative ones rejected.
+    /// Reads `page_size`: 0 means the default of 50, values above 200 are coerced, negative ones
+    /// rejected.
     pub fn parse(size: i32) -> Result<Self, Invalid> {
         match size {
             ..0 => Err("must not be negative".into()),
@@ -37,9 +38,9 @@ impl PageSize {
     }
 }
 
-/// Cuts a page from its items and the first item of the next page, if any, and returns whether there
-/// is a next page. Large items, by `bytes`, shorten a page to one item at least: a response should
-/// stay well below the 4 MiB that gRPC clients accept.
+/// Cuts a page from its items and the first item of the next page, if any, and returns whether
+/// there is a next page. Large items, by `bytes`, shorten a page to one item at least: a response
+/// should stay well below the 4 MiB that gRPC clients accept.
 pub fn cut<T>(mut items: Vec<T>, size: PageSize, bytes: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
     let mut total = 0;
     let fits = items.iter().take(size.get()).take_while(|item| {

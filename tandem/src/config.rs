@@ -1,30 +1,35 @@
-//! The settings of the combined program, and those of the services that follow from them. Every
-//! variable of the services counts here too.
+//! The settings of the combined program, and the settings of the services that follow from them.
+//! Every variable of the services applies here too.
 
 use std::{
-    ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use shared::config::{CommandLine, ConfigError, TelemetryConfig, socket_address};
+use auth_service::RootKeyConfig;
+use clap::CommandFactory as _;
+use shared::config::{self, DatabasePlace, ServerConfig, TelemetryConfig, socket_address};
 
-/// All settings.
-#[derive(Clone, Debug, clap::Args)]
+/// Runs auth-service, task-service and a private PostgreSQL in one process
+///
+/// Without the URL of a database, a private PostgreSQL is started. Without a root key, one is
+/// generated. Both are kept in the data directory. Every variable of auth-service and task-service
+/// applies too: see docs/reference/settings.md.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(version)]
 pub(crate) struct Config {
-    /// Where everything is kept [default: .tandem in this workspace or the current directory].
+    /// Data directory. Defaults to .tandem in this workspace or in the current directory.
     #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Use this database, and start none.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: Option<DatabasePlace>,
 
-    /// Use the database whose URL this file holds, and start none.
-    #[arg(long, env = "DATABASE_URL_FILE", value_name = "PATH", conflicts_with = "database_url")]
-    database_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) root_key: Option<RootKeyConfig>,
 
-    /// Where auth-service answers calls.
+    /// Address that auth-service answers calls at.
     #[arg(
         long,
         env = "AUTH_LISTEN_ADDRESS",
@@ -34,7 +39,7 @@ pub(crate) struct Config {
     )]
     pub(crate) auth_listen_address: SocketAddr,
 
-    /// Where auth-service answers probes and metrics.
+    /// Address of auth-service's operations port.
     #[arg(
         long,
         env = "AUTH_OPS_LISTEN_ADDRESS",
@@ -44,7 +49,7 @@ pub(crate) struct Config {
     )]
     pub(crate) auth_ops_listen_address: SocketAddr,
 
-    /// Where task-service answers calls.
+    /// Address that task-service answers calls at.
     #[arg(
         long,
         env = "TASK_LISTEN_ADDRESS",
@@ -54,7 +59,7 @@ pub(crate) struct Config {
     )]
     pub(crate) task_listen_address: SocketAddr,
 
-    /// Where task-service answers probes and metrics.
+    /// Address of task-service's operations port.
     #[arg(
         long,
         env = "TASK_OPS_LISTEN_ADDRESS",
@@ -70,79 +75,41 @@ pub(crate) struct Config {
     /// Set by `cargo run`.
     #[arg(long, env = "CARGO_MANIFEST_DIR", hide = true)]
     cargo_manifest_dir: Option<PathBuf>,
-
-    #[arg(long, env = "AUTH_ROOT_KEY", hide = true, hide_env_values = true)]
-    root_key: Option<OsString>,
-
-    #[arg(long, env = "AUTH_ROOT_KEY_FILE", hide = true)]
-    root_key_file: Option<OsString>,
 }
 
+/// The settings of both services.
+pub(crate) type Services = (auth_service::Config, task_service::Config);
+
 impl Config {
-    /// Where everything should be kept, if PostgreSQL's user may go there.
+    /// The settings in the arguments and variables.
+    pub(crate) fn parse() -> Result<Self, clap::Error> {
+        config::parse(config::optional(Self::command()), std::env::args_os())
+    }
+
+    /// The preferred data directory; PostgreSQL's user may lack access to it.
     pub(crate) fn preferred_data_dir(&self) -> PathBuf {
         let workspace = self.cargo_manifest_dir.as_deref().and_then(Path::parent);
-        self.data_dir
-            .clone()
-            .unwrap_or_else(|| workspace.unwrap_or_else(|| Path::new(".")).join(".tandem"))
+        let default = || workspace.unwrap_or_else(|| Path::new(".")).join(".tandem");
+        self.data_dir.clone().unwrap_or_else(default)
     }
 
-    /// The flag that names the database to the services, if one is given.
-    pub(crate) fn given_database(&self) -> Option<[OsString; 2]> {
-        let url = self.database_url.as_ref().map(|url| ["--database-url".into(), url.into()]);
-        let file = self.database_url_file.as_ref();
-        url.or_else(|| file.map(|file| ["--database-url-file".into(), file.into()]))
+    /// The settings of the services. What exists only after the start is absent: the private
+    /// database, the generated root key, and the key set's URL.
+    pub(crate) fn services(&self) -> Result<Services, clap::Error> {
+        let command = Self::command();
+        let mut auth: auth_service::Config = config::from_variables(&command)?;
+        auth.listen.address = self.auth_listen_address;
+        drain_at_once(&mut auth.server);
+        let mut task: task_service::Config = config::from_variables(&command)?;
+        task.listen.address = self.task_listen_address;
+        drain_at_once(&mut task.server);
+        config::reject(auth.mistakes().into_iter().chain(task.mistakes()))?;
+        Ok((auth, task))
     }
+}
 
-    /// Whether the root key is given, so that none needs to be made.
-    pub(crate) fn has_root_key(&self) -> bool {
-        self.root_key.is_some() || self.root_key_file.is_some()
-    }
-
-    /// Mistakes in the settings of the services, before anything is started.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        // What they are started with is not known yet.
-        let database = ["--database-url", "postgres://localhost/"].map(Into::into);
-        let database = self.given_database().unwrap_or(database);
-        let root_key = ["--root-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
-        self.of_services(&database, self.auth_listen_address, root_key.map(Into::into)).map(drop)
-    }
-
-    /// The settings of the services on the database that this flag names. auth-service answers at
-    /// `auth` and has the root key that this flag names unless one is given; task-service trusts
-    /// it.
-    pub(crate) fn of_services(
-        &self,
-        database: &[OsString; 2],
-        auth: SocketAddr,
-        root_key: [OsString; 2],
-    ) -> Result<(auth_service::Config, task_service::Config), ConfigError> {
-        let jwks_url = format!("http://{auth}/.well-known/jwks.json");
-        let flags = |listen: SocketAddr| -> Vec<OsString> {
-            let listen = listen.to_string();
-            let flags = ["tandem", "--listen-address", &listen];
-            // Nobody balances load here, and somebody waits at the terminal.
-            let at_once =
-                ["--server-drain-delay-seconds", "0", "--server-drain-timeout-seconds", "3"];
-            let flags = flags.into_iter().chain(at_once).map(Into::into);
-            flags.chain(database.clone()).collect()
-        };
-        let mut auth = flags(self.auth_listen_address);
-        if !self.has_root_key() {
-            auth.extend(root_key);
-        }
-        let mut task = flags(self.task_listen_address);
-        task.extend(["--jwks-url".into(), jwks_url.into()]);
-        let command = || clap::Command::new("tandem");
-        let auth = CommandLine::new::<auth_service::Config>(command(), auth);
-        let task = CommandLine::new::<task_service::Config>(command(), task);
-        let auth = auth_service::Config::to_serve(&auth);
-        let task = task_service::Config::to_serve(&task);
-        let mistakes = match (auth, task) {
-            (Ok(auth), Ok(task)) => return Ok((auth, task)),
-            (Err(auth), Err(task)) => auth.and(task),
-            (Err(error), Ok(_)) | (Ok(_), Err(error)) => error,
-        };
-        Err(mistakes.without_flags())
-    }
+/// No load balancer needs the delay, and a user waits at the terminal.
+fn drain_at_once(server: &mut ServerConfig) {
+    server.drain_delay = Duration::ZERO;
+    server.drain_timeout = Duration::from_secs(3);
 }

@@ -1,49 +1,42 @@
 //! Both services and a private PostgreSQL in one process: what `cargo run` starts.
 
 use std::{
-    ffi::OsString, io::Write as _, net::SocketAddr, path::Path, process::ExitCode, time::Duration,
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use shared::config::{CommandLine, ConfigError};
-use tandem_server::{Listeners, telemetry};
+use shared::{config::DatabasePlace, error::Error};
+use tandem_server::{Listeners, program, telemetry};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Services};
 
 mod config;
 mod postgres;
 mod root_key;
 mod session;
 
-/// Calls allocate a lot; this makes a short one a fifth cheaper than the system's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: program::Allocator = program::Allocator;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = clap::Command::new("tandem")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Runs auth-service, task-service and a private PostgreSQL in one process")
-        .after_help(
-            "Every variable of auth-service and task-service counts here, too: see .env.example.",
-        );
-    let config: Config =
-        CommandLine::new::<Config>(command, std::env::args_os()).settings_or_exit();
-    config.check().unwrap_or_else(|mistakes| mistakes.exit());
-    let telemetry = telemetry::init(&config.telemetry, "tandem");
-    let Err(error) = run(&config).await else { return ExitCode::SUCCESS };
-    if let Some(mistakes) = error.downcast_ref::<ConfigError>() {
-        drop(telemetry);
-        mistakes.exit();
-    }
+    program::prepare();
+    let config = Config::parse().unwrap_or_else(|error| error.exit());
+    let services = config.services().unwrap_or_else(|error| error.exit());
+    let _telemetry = telemetry::init(&config.telemetry, "tandem");
+    let Err(error) = run(&config, services).await else { return ExitCode::SUCCESS };
     tracing::error!("{error:#}");
     ExitCode::FAILURE
 }
 
-/// Starts all, in the order in which they need each other, and ends all in the opposite order.
-async fn run(config: &Config) -> anyhow::Result<()> {
+/// Starts everything in the order of its dependencies, and stops it in the opposite order.
+async fn run(config: &Config, services: Services) -> anyhow::Result<()> {
     let shutdown = tandem_server::shutdown_on_signal();
     let listening = tandem_server::listen_all([
         (config.auth_listen_address, "AUTH_LISTEN_ADDRESS"),
@@ -53,51 +46,71 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     ]);
     let [auth, auth_ops, task, task_ops] =
         listening.await.map_err(|error| anyhow::anyhow!(error.causes()))?;
-    let auth = Listeners { calls: auth, ops: auth_ops };
-    let task = Listeners { calls: task, ops: task_ops };
-    let preferred = config.preferred_data_dir();
-    let data_dir = local_postgres::durable_dir(&preferred)?;
-    if std::path::absolute(&preferred).is_ok_and(|preferred| preferred != data_dir) {
-        let preferred = preferred.display();
-        say(&format!("PostgreSQL does not run as root, and others may not enter {preferred}."));
-    }
+    let listeners =
+        [Listeners { calls: auth, ops: auth_ops }, Listeners { calls: task, ops: task_ops }];
+    let data_dir = data_dir(&config.preferred_data_dir())?;
+    let serve = async |database| {
+        let services = with_places(config, services, database, &data_dir)?;
+        serve(services, listeners, &data_dir, shutdown.clone()).await
+    };
 
-    if let Some(database) = config.given_database() {
+    if let Some(database) = &config.database {
         std::fs::create_dir_all(&data_dir).with_context(|| data_dir.display().to_string())?;
-        return serve(config, &database, &data_dir, auth, task, shutdown).await;
+        return serve(database.clone()).await;
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
-    let postgres = postgres::start(&data_dir).await?;
-    let database = ["--database-url".into(), postgres.url("postgres").into()];
+    let Some(postgres) = postgres::start(&data_dir, &shutdown).await? else { return Ok(()) };
+    let database = postgres.url("postgres").parse().map_err(anyhow::Error::msg)?;
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));
-    let served = serve(config, &database, &data_dir, auth, task, shutdown).await;
+    let served = serve(database).await;
     stop.cancel();
     let stopped = keeping.await?;
     served.and(stopped)
 }
 
-async fn serve(
+/// The preferred data directory, or another one if PostgreSQL's user lacks access to it.
+fn data_dir(preferred: &Path) -> anyhow::Result<PathBuf> {
+    let data_dir = local_postgres::durable_dir(preferred)?;
+    if std::path::absolute(preferred).is_ok_and(|preferred| preferred != data_dir) {
+        let preferred = preferred.display();
+        say(&format!(
+            "PostgreSQL does not run as root, and its user has no access to {preferred}."
+        ));
+    }
+    Ok(data_dir)
+}
+
+/// Sets the database and the root key, and generates the root key if none is given.
+fn with_places(
     config: &Config,
-    database: &[OsString; 2],
+    (mut auth, mut task): Services,
+    database: DatabasePlace,
     data_dir: &Path,
-    auth: Listeners,
-    task: Listeners,
+) -> anyhow::Result<Services> {
+    auth.root_key = match &config.root_key {
+        Some(root_key) => root_key.clone(),
+        None => root_key::ensure(&data_dir.join("root.key"))?,
+    };
+    auth.database.place = database.clone();
+    task.database.place = database;
+    Ok((auth, task))
+}
+
+/// Answers calls until `shutdown` is cancelled. task-service starts when auth-service publishes
+/// its keys.
+async fn serve(
+    (auth_config, mut task_config): Services,
+    [auth, task]: [Listeners; 2],
+    data_dir: &Path,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let root_key = data_dir.join("root.key");
-    if !config.has_root_key() {
-        root_key::ensure(&root_key)
-            .with_context(|| format!("cannot make {}", root_key.display()))?;
-    }
     let auth_address = tandem_server::reachable(auth.calls.local_addr()?);
     let task_address = tandem_server::reachable(task.calls.local_addr()?);
-    let (auth_config, task_config) =
-        config.of_services(database, auth_address, ["--root-key-file".into(), root_key.into()])?;
+    task_config.issuer.url = format!("http://{auth_address}/.well-known/jwks.json").parse()?;
 
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {
-        // Its keys come from auth-service.
         shutdown.run_until_cancelled(ready(auth_address)).await;
         task_service::run(task_config, task, shutdown).await
     });
@@ -111,10 +124,7 @@ async fn serve(
     ended.map(|_| ())
 }
 
-async fn end_of(
-    service: &str,
-    running: JoinHandle<Result<(), shared::error::Error>>,
-) -> anyhow::Result<()> {
+async fn end_of(service: &str, running: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {
     running.await?.map_err(|error| anyhow::anyhow!("{service}: {}", error.causes()))
 }
 
@@ -124,7 +134,7 @@ async fn ready(address: SocketAddr) {
     }
 }
 
-/// Tells a person. That nobody listens is no reason to end.
+/// Prints a text for the user. A closed standard output is no reason to stop.
 fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }

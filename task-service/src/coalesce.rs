@@ -47,7 +47,7 @@ pub(crate) trait Statement: Send + Sync + 'static {
     /// How many rows the call touches; a large row counts as several.
     fn weight(call: &Self::Call) -> usize;
 
-    /// Whether the call cannot share a statement with an earlier call of its owner.
+    /// Whether the call cannot join the batch of an earlier call of its owner.
     fn must_follow(_call: &Self::Call, _earlier: &Self::Call) -> bool {
         false
     }

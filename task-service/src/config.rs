@@ -1,12 +1,11 @@
-//! The settings of task-service beside those that both services have.
+//! The settings of task-service, in addition to those of both services.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use shared::config::{
-    CommandLine, ConfigError, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, http_url,
+    DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count, http_url,
     milliseconds, pem_file, seconds, socket_address,
 };
-use tandem_server::program;
 use url::Url;
 
 /// All settings of task-service.
@@ -30,17 +29,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// All settings, for a service that listens where they say; or every mistake in them.
-    pub fn to_serve(command_line: &CommandLine) -> Result<Self, ConfigError> {
-        let address = command_line.settings().map(|listen: ListenConfig| listen.address);
-        program::to_serve(command_line.settings(), command_line, address.ok())
+    /// All mistakes that no setting shows alone, for a service that listens at these addresses.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
+        tandem_server::tls_mistakes(&self.server.tls, self.listen.address)
     }
 }
 
-/// Where the service is.
+/// The listener, and the limits of a call.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Listener")]
 pub struct ListenConfig {
-    /// Where calls are answered.
+    /// Address that the service answers calls at.
     #[arg(
         id = "listen_address",
         long = "listen-address",
@@ -51,39 +51,34 @@ pub struct ListenConfig {
     )]
     pub address: SocketAddr,
 
-    /// Where the probes `/livez` and `/readyz` and Prometheus' `/metrics` are answered, in plain
-    /// HTTP. Keep it on a private network.
-    #[arg(
-        id = "ops_listen_address",
-        long = "ops-listen-address",
-        env = "TASK_OPS_LISTEN_ADDRESS",
-        default_value = "127.0.0.1:9052",
-        value_name = "IP:PORT",
-        value_parser = socket_address
-    )]
-    pub ops_address: SocketAddr,
+    /// The operations port.
+    #[command(flatten)]
+    pub ops: OpsConfig,
 
-    /// The largest request message, in bytes, but for batches.
+    /// Maximum size of a request message other than a batch, in bytes. Larger requests fail with
+    /// RESOURCE_EXHAUSTED.
     #[arg(
         long = "max-request-bytes",
         env = "TASK_MAX_REQUEST_BYTES",
         default_value = "262144",
         value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
+        value_parser = bytes::<u32>(1024..=4_194_304)
     )]
     pub max_request_bytes: u32,
 
-    /// The largest request message of a batch, in bytes.
+    /// Maximum size of the request message of a batch, in bytes. Larger requests fail with
+    /// RESOURCE_EXHAUSTED.
     #[arg(
         long = "max-batch-request-bytes",
         env = "TASK_MAX_BATCH_REQUEST_BYTES",
         default_value = "4194304",
         value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1024..=4_194_304)
+        value_parser = bytes::<u32>(1024..=4_194_304)
     )]
     pub max_batch_request_bytes: u32,
 
-    /// How long a call may take; a client may want its answer earlier.
+    /// Maximum time of a call, in seconds. The call then fails with DEADLINE_EXCEEDED. A client can
+    /// set a shorter deadline.
     #[arg(
         long = "call-timeout-seconds",
         env = "TASK_CALL_TIMEOUT_SECONDS",
@@ -94,21 +89,38 @@ pub struct ListenConfig {
     pub call_timeout: Duration,
 }
 
-/// What a user may keep, and for how long what was deleted is kept.
+/// The operations port.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OpsConfig {
+    /// Address of the operations port: the probes `/livez` and `/readyz`, and `/metrics` for
+    /// Prometheus, over plain HTTP. Keep it on a private network.
+    #[arg(
+        id = "ops_listen_address",
+        long = "ops-listen-address",
+        env = "TASK_OPS_LISTEN_ADDRESS",
+        default_value = "127.0.0.1:9052",
+        value_name = "IP:PORT",
+        value_parser = socket_address
+    )]
+    pub address: SocketAddr,
+}
+
+/// Quota, retention and cache of tasks.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Tasks")]
 pub struct TaskConfig {
-    /// How many tasks a user may have; deleted ones do not count.
+    /// Maximum number of tasks per user, without deleted tasks. At the limit, new tasks are
+    /// rejected with RESOURCE_EXHAUSTED.
     #[arg(
         long = "tasks-per-user",
         env = "TASK_TASKS_PER_USER",
         default_value = "10000",
-        value_name = "NUMBER",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_name = "N",
+        value_parser = count::<u32>(1..=1_000_000)
     )]
     pub quota: u32,
 
-    /// For how long a deleted task can be undeleted before it is purged.
+    /// Time for which a deleted task can be undeleted, in seconds. The task is then purged.
     #[arg(
         long = "deleted-retention-seconds",
         env = "TASK_DELETED_RETENTION_SECONDS",
@@ -118,7 +130,7 @@ pub struct TaskConfig {
     )]
     pub deleted_retention: Duration,
 
-    /// How often what has expired is looked for and removed, give or take a tenth.
+    /// Interval between purges of expired rows, in seconds, with ±10 % jitter.
     #[arg(
         long = "purge-interval-seconds",
         env = "TASK_PURGE_INTERVAL_SECONDS",
@@ -128,23 +140,23 @@ pub struct TaskConfig {
     )]
     pub purge_interval: Duration,
 
-    /// How many bytes of memory may hold first pages of lists as they were last read. Each is told
-    /// again only if the database says that nothing has changed. With 0 all are read anew.
+    /// Size of the first-page cache, in bytes. Every hit is revalidated against the database;
+    /// changes made by hand in SQL appear within a minute. 0 disables the cache.
     #[arg(
         long = "page-cache-bytes",
         env = "TASK_PAGE_CACHE_BYTES",
         default_value = "16777216",
         value_name = "BYTES",
-        value_parser = clap::value_parser!(u64).range(0..=1 << 40)
+        value_parser = bytes::<u64>(0..=1 << 40)
     )]
     pub page_cache_bytes: u64,
 }
 
-/// Whose tokens are accepted, and how fresh the issuer's keys are kept.
+/// The token issuer and its key set.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Issuer")]
 pub struct IssuerConfig {
-    /// Where the issuer publishes the keys that verify its tokens, as a JSON Web Key Set.
+    /// URL of the issuer's JSON Web Key Set, whose keys verify access tokens.
     #[arg(
         id = "jwks_url",
         long = "jwks-url",
@@ -155,7 +167,7 @@ pub struct IssuerConfig {
     )]
     pub url: Url,
 
-    /// A file with the certificate, in PEM, that the issuer is shown if it asks for one.
+    /// Path of the client certificate for an issuer that requires one, in PEM.
     #[arg(
         id = "jwks_client_cert_file",
         long = "jwks-client-cert-file",
@@ -166,7 +178,7 @@ pub struct IssuerConfig {
     )]
     pub client_cert_file: Option<PathBuf>,
 
-    /// A file with that certificate's private key, in PEM.
+    /// Path of the client certificate's private key, in PEM.
     #[arg(
         id = "jwks_client_key_file",
         long = "jwks-client-key-file",
@@ -177,7 +189,7 @@ pub struct IssuerConfig {
     )]
     pub client_key_file: Option<PathBuf>,
 
-    /// How often the keys are fetched, give or take a tenth.
+    /// Interval between fetches of the key set, in seconds, with ±10 % jitter.
     #[arg(
         id = "jwks_refresh_seconds",
         long = "jwks-refresh-seconds",
@@ -188,7 +200,7 @@ pub struct IssuerConfig {
     )]
     pub refresh_interval: Duration,
 
-    /// How often a token that names an unknown key may have them fetched again.
+    /// Minimum interval between fetches because of a token with an unknown key, in seconds.
     #[arg(
         id = "jwks_unknown_kid_seconds",
         long = "jwks-unknown-kid-seconds",
@@ -199,7 +211,8 @@ pub struct IssuerConfig {
     )]
     pub unknown_kid_interval: Duration,
 
-    /// How long the last keys are trusted while no others can be had.
+    /// Maximum age of the key set while fetches fail, in seconds. Tokens are then rejected with
+    /// UNAVAILABLE.
     #[arg(
         id = "jwks_max_age_seconds",
         long = "jwks-max-age-seconds",
@@ -210,7 +223,7 @@ pub struct IssuerConfig {
     )]
     pub max_age: Duration,
 
-    /// How long a fetch may take.
+    /// Maximum time of a fetch of the key set, in milliseconds.
     #[arg(
         id = "jwks_timeout_ms",
         long = "jwks-timeout-ms",

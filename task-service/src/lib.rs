@@ -41,7 +41,7 @@ mod service;
 mod store;
 
 use admission::Rejected;
-pub use config::{Config, ListenConfig, TaskConfig};
+pub use config::{Config, ListenConfig, OpsConfig, TaskConfig};
 use service::{FirstPageCache, Tasks};
 use store::page_token_keys;
 

@@ -2,49 +2,53 @@
 
 use std::process::ExitCode;
 
-use clap::Command;
-use shared::{
-    config::{CommandLine, Task},
-    error::Error,
-};
-use tandem_server::{Listeners, program};
-use task_service::{Config, ListenConfig};
+use shared::config::{self, MigrateConfig};
+use tandem_server::program;
+use task_service::{Config, OpsConfig};
 
-/// Calls allocate a lot; this makes a short one a fifth cheaper than the system's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: program::Allocator = program::Allocator;
+
+/// Keeps each user's tasks, private to their owner, over gRPC
+///
+/// Without a command, runs `serve`. See `task-service serve --help` for its settings.
+#[derive(clap::Parser)]
+#[command(version, override_usage = "task-service [COMMAND] [OPTIONS]")]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Answer calls until SIGTERM or SIGINT
+    Serve(Box<Config>),
+    /// Apply pending migrations to the database and exit
+    Migrate(Box<MigrateConfig>),
+    /// Exit with 0 if the service at the operations port is ready for calls, otherwise with 1
+    Healthcheck(OpsConfig),
+}
 
 // Calls have runtimes of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let command = Command::new("task-service")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Keeps each person's tasks, private to their owner, over gRPC");
-    let command_line = CommandLine::with_tasks::<Config>(command, std::env::args_os());
-    match command_line.task_or_exit() {
-        Task::Serve => {
-            let config = Config::to_serve(&command_line).unwrap_or_else(|error| error.exit());
-            program::run(&config.telemetry.clone(), "task-service", serve(config)).await
-        }
-        Task::Migrate => program::migrate(command_line.settings_or_exit()).await,
-        Task::Healthcheck => {
-            let ListenConfig { ops_address, .. } = command_line.settings_or_exit();
-            program::healthcheck(ops_address).await
-        }
+    program::prepare();
+    let program = config::parse_program(std::env::args_os());
+    let Program { command } = program.unwrap_or_else(|error| error.exit());
+    match command {
+        Command::Serve(config) => serve(*config).await,
+        Command::Migrate(config) => program::migrate(&config).await,
+        Command::Healthcheck(ops) => program::healthcheck(ops.address).await,
     }
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
-    let shutdown = tandem_server::shutdown_on_signal();
-    let [calls, ops] = tandem_server::listen_all([
+async fn serve(config: Config) -> ExitCode {
+    config::reject(config.mistakes()).unwrap_or_else(|error| error.exit());
+    let addresses = [
         (config.listen.address, "TASK_LISTEN_ADDRESS"),
-        (config.listen.ops_address, "TASK_OPS_LISTEN_ADDRESS"),
-    ])
-    .await?;
-    let address = calls.local_addr().unwrap_or(config.listen.address);
-    let ops_address = ops.local_addr().unwrap_or(config.listen.ops_address);
-    tracing::info!(%address, %ops_address, "task-service listens");
-    task_service::run(config, Listeners { calls, ops }, shutdown).await?;
-    tracing::info!("task-service has ended");
-    Ok(())
+        (config.listen.ops.address, "TASK_OPS_LISTEN_ADDRESS"),
+    ];
+    let telemetry = config.telemetry.clone();
+    let service = |listeners, shutdown| task_service::run(config, listeners, shutdown);
+    program::serve("task-service", &telemetry, addresses, service).await
 }

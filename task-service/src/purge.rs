@@ -1,16 +1,16 @@
-//! Purges expired tasks and requests periodically. Any number of replicas can do so at once.
+//! Purges expired tasks and requests periodically, by the database's clock. Any number of replicas
+//! can do so at once.
 
 use std::{convert::Infallible, time::Duration};
 
-use chrono::TimeDelta;
-use shared::{error::Error, time, time::jitter};
+use shared::{error::Error, time::jitter};
 use sqlx::PgPool;
 use tokio::time::sleep;
 
 use crate::store::{requests, tasks};
 
 /// How long a create is idempotent by its request id (AIP-155).
-pub(crate) const REQUEST_RETENTION: TimeDelta = TimeDelta::hours(24);
+pub(crate) const REQUEST_RETENTION: Duration = Duration::from_hours(24);
 
 /// The most rows that one statement purges, so that it is short.
 const BATCH: u32 = 500;
@@ -30,9 +30,8 @@ pub(crate) async fn purge_forever(db: &PgPool, interval: Duration) -> Infallible
 async fn purge(db: &PgPool) -> Result<u64, Error> {
     let mut total = 0;
     loop {
-        let now = time::now();
-        let tasks = tasks::purge(db, now, BATCH.into()).await?;
-        let requests = requests::purge(db, now - REQUEST_RETENTION, BATCH.into()).await?;
+        let tasks = tasks::purge(db, BATCH.into()).await?;
+        let requests = requests::purge(db, REQUEST_RETENTION, BATCH.into()).await?;
         total += tasks + requests;
         if tasks.max(requests) < BATCH.into() {
             return Ok(total);

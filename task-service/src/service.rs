@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use proto::task::v1::{self as pb, encoded::task_service_server::TaskService};
 use shared::{
     auth::Caller,
@@ -10,7 +9,6 @@ use shared::{
     error::{Error, RpcResult},
     ids::UserId,
     page::PageTokenKey,
-    time,
 };
 use tokio::sync::OnceCell;
 use tonic::{Request, Response};
@@ -66,8 +64,7 @@ impl Tasks {
         let timeout = config.database.statement_timeout + GRACE;
         let config = &config.task;
         let quota = config.quota;
-        let retention =
-            TimeDelta::from_std(config.deleted_retention).expect("its setting is bounded");
+        let retention = config.deleted_retention;
         // Reads wait for no locks, so that workers need not share their quarantine.
         let readers = Arc::default();
         Self {
@@ -177,7 +174,7 @@ impl TaskService for Tasks {
         let caller = Caller::of(&request)?;
         let id = convert::task_id(&request.get_ref().task_id)?;
         let mut db = self.admission.admit(caller.id).await?;
-        let task = tasks::undelete(&mut db, caller.id, id, self.quota, time::now()).await;
+        let task = tasks::undelete(&mut db, caller.id, id, self.quota).await;
         let task = db.end(task)?;
         Ok(Response::new(pb::UndeleteTaskResponse { task: Some(task.into()) }))
     }

@@ -11,7 +11,7 @@ use std::{
 
 use local_postgres::LocalPostgres;
 use shared::{
-    config::{CommandLine, DatabaseConfig},
+    config::{self, DatabaseConfig},
     db,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
@@ -157,11 +157,9 @@ async fn start_private() -> LocalPostgres {
 }
 
 async fn migrate(url: &str) {
-    let config = CommandLine::new::<DatabaseConfig>(
-        clap::Command::new("test"),
-        ["test", "--database-url", url],
-    );
-    db::migrate(&config.settings_or_exit()).await.expect("the migrations run");
+    let config: DatabaseConfig =
+        config::settings(["--database-url", url]).expect("the URL is valid");
+    db::migrate(&config).await.expect("the migrations run");
 }
 
 async fn execute(url: &str, sql: String) {

@@ -4,6 +4,7 @@
 
 mod authority;
 mod collector;
+mod core_dumps;
 mod database;
 mod issuer;
 mod ops;
@@ -14,6 +15,7 @@ mod status;
 
 pub use authority::TestAuthority;
 pub use collector::TestCollector;
+pub use core_dumps::assert_no_core_dumps;
 pub use database::TestDatabase;
 pub use issuer::{TestIssuer, TestKey, claims};
 pub use program::{Ended, Program, run};

@@ -148,8 +148,8 @@ impl KeySet {
     }
 }
 
-/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes, the intended use, and that the
-/// point is on the curve.
+/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes, the intended use, and that
+/// the point is on the curve.
 fn usable(jwk: &Jwk) -> Option<(String, Key)> {
     let may = |value: &Option<String>, only: &str| value.as_deref().is_none_or(|v| v == only);
     let fits = jwk.kty == "EC"

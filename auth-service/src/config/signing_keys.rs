@@ -1,4 +1,4 @@
-//! How signing keys follow one another.
+//! The settings of key rotation.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use shared::config::{milliseconds, seconds};
 
 use crate::domain::key_schedule::{KeyPolicy, MAX_PUBLISHED};
 
-/// How signing keys follow one another.
+/// Key rotation.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Signing keys")]
 pub struct SigningKeyConfig {
-    /// How long a key signs access tokens before the next one does.
+    /// Time that a key signs access tokens before the next key replaces it, in seconds.
     #[arg(
         long = "key-rotation-seconds",
         env = "AUTH_KEY_ROTATION_SECONDS",
@@ -20,7 +20,8 @@ pub struct SigningKeyConfig {
     )]
     rotation: Duration,
 
-    /// How long a key is published before it signs. Verifiers must fetch the keys more often.
+    /// Time that a key is published before it signs, in seconds. Verifiers must fetch the key set
+    /// more often.
     #[arg(
         long = "key-lead-seconds",
         env = "AUTH_KEY_LEAD_SECONDS",
@@ -30,8 +31,8 @@ pub struct SigningKeyConfig {
     )]
     lead: Duration,
 
-    /// How often an instance looks for changes of the keys, give or take a tenth. One that cannot
-    /// for four times as long gives no more tokens.
+    /// Interval at which an instance reads the signing keys, in milliseconds, with ±10 % jitter. An
+    /// instance that fails to read them for four intervals stops issuing tokens.
     #[arg(
         long = "key-refresh-ms",
         env = "AUTH_KEY_REFRESH_MS",
@@ -43,38 +44,35 @@ pub struct SigningKeyConfig {
 }
 
 impl SigningKeyConfig {
-    /// For how long an instance signs with the keys that it has read last.
+    /// The time that an instance signs with stale keys.
     pub(crate) fn max_staleness(&self) -> Duration {
         4 * self.refresh
     }
 
-    /// The lead that caches of the key set must not outlast.
+    /// The maximum time that a client may cache the key set.
     pub(crate) fn lead(&self) -> Duration {
         self.lead
     }
 
     pub(super) fn policy(&self, token_lifetime: Duration, leeway: Duration) -> KeyPolicy {
-        // An instance that has not noticed yet signs with the old key.
+        // An instance with stale keys still signs with the old key.
         let grace = leeway + self.max_staleness();
         let Self { rotation, lead, .. } = *self;
         KeyPolicy { rotation, lead, grace, token_lifetime }
     }
 
-    /// What contradicts itself, in words for whoever sets it.
+    /// All contradictions between settings, for the operator.
     pub(super) fn contradictions(&self, policy: &KeyPolicy) -> Vec<String> {
         let mut found = Vec::new();
         let KeyPolicy { rotation, lead, grace, token_lifetime } = *policy;
         if lead >= rotation {
-            found.push(
-                "AUTH_KEY_LEAD_SECONDS (--key-lead-seconds): must be less than \
-                 AUTH_KEY_ROTATION_SECONDS"
-                    .to_owned(),
-            );
+            let rule = "AUTH_KEY_LEAD_SECONDS: must be less than AUTH_KEY_ROTATION_SECONDS";
+            found.push(rule.to_owned());
         }
         if self.max_staleness() > lead {
             found.push(
-                "AUTH_KEY_REFRESH_MS (--key-refresh-ms): must be at most a quarter of \
-                 AUTH_KEY_LEAD_SECONDS, so that every instance knows a key before it signs"
+                "AUTH_KEY_REFRESH_MS: must be at most a quarter of AUTH_KEY_LEAD_SECONDS, so that \
+                 every instance publishes a key before it signs"
                     .to_owned(),
             );
         }
@@ -82,10 +80,9 @@ impl SigningKeyConfig {
         let published = 1 + overlap.as_millis().div_ceil(rotation.as_millis());
         if published > MAX_PUBLISHED as u128 {
             found.push(format!(
-                "AUTH_KEY_ROTATION_SECONDS (--key-rotation-seconds): is so short that \
-                 {published} keys would be published at once, and verifiers accept \
-                 {MAX_PUBLISHED}; shorten AUTH_KEY_LEAD_SECONDS or \
-                 AUTH_ACCESS_TOKEN_LIFETIME_SECONDS, or rotate less often"
+                "AUTH_KEY_ROTATION_SECONDS: is so short that {published} keys would be published \
+                 at once, and verifiers accept at most {MAX_PUBLISHED}; increase it, or decrease \
+                 AUTH_KEY_LEAD_SECONDS or AUTH_ACCESS_TOKEN_LIFETIME_SECONDS"
             ));
         }
         found

@@ -1,29 +1,30 @@
-//! How often somebody may try to log in or to register.
+//! The settings of the throttles of logins and registrations.
 
 use std::time::Duration;
 
-use shared::config::seconds;
+use shared::config::{count, seconds};
 
 use crate::domain::{
     client_address::TrustedProxies,
     throttle::{Doubling, Steady},
 };
 
-/// How often somebody may try, counted by this instance.
+/// Throttles of logins and registrations. Each instance counts for itself.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Throttles")]
 pub struct ThrottleConfig {
-    /// How many wrong passwords may come from one address (IPv6: one /64) at once.
+    /// Maximum burst of wrong passwords from an address (IPv6: a /64). At the limit, further logins
+    /// from it fail with RESOURCE_EXHAUSTED.
     #[arg(
         long = "login-attempts-per-source",
         env = "AUTH_LOGIN_ATTEMPTS_PER_SOURCE",
         default_value = "20",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = count::<u32>(1..=1_000_000)
     )]
     attempts_per_source: u32,
 
-    /// After that: how often one more may come from it.
+    /// Interval at which an address regains an attempt after the burst, in seconds.
     #[arg(
         long = "login-source-interval-seconds",
         env = "AUTH_LOGIN_SOURCE_INTERVAL_SECONDS",
@@ -33,18 +34,19 @@ pub struct ThrottleConfig {
     )]
     source_interval: Duration,
 
-    /// How many wrong passwords may come for one name from one address. After that there is a wait
-    /// of one second, and of twice as long after each further one.
+    /// Maximum number of wrong passwords for a username from an address without a wait. The next
+    /// login then waits 1 second, and twice as long after each further wrong password.
     #[arg(
         long = "login-attempts-per-name",
         env = "AUTH_LOGIN_ATTEMPTS_PER_NAME",
         default_value = "5",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = count::<u32>(1..=1_000_000)
     )]
     attempts_per_name: u32,
 
-    /// The longest such wait. One wrong password is forgotten each time it passes.
+    /// Maximum wait for a username from an address, in seconds. Each time it passes, a wrong
+    /// password is forgiven.
     #[arg(
         long = "login-max-wait-seconds",
         env = "AUTH_LOGIN_MAX_WAIT_SECONDS",
@@ -54,30 +56,30 @@ pub struct ThrottleConfig {
     )]
     max_wait: Duration,
 
-    /// How many registrations may come from one address (IPv6: one /64) at once; as many more may
-    /// come in an hour. Those from this machine are not counted.
+    /// Maximum burst of registrations from an address (IPv6: a /64), and maximum rate per hour. At
+    /// the limit, registrations fail with RESOURCE_EXHAUSTED. Those from this machine do not count.
     #[arg(
         long = "registrations-per-hour",
         env = "AUTH_REGISTRATIONS_PER_HOUR",
         default_value = "5",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = count::<u32>(1..=1_000_000)
     )]
     registrations_per_hour: u32,
 
-    /// How many addresses, and names with addresses, are remembered; those that come once are
-    /// forgotten first.
+    /// Maximum number of addresses, and of usernames with addresses, that the throttles track. At
+    /// the limit, entries with a single attempt are evicted first.
     #[arg(
         long = "throttle-entries",
         env = "AUTH_THROTTLE_ENTRIES",
         default_value = "65536",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=16_777_216)
+        value_parser = count::<u32>(1..=16_777_216)
     )]
     pub(crate) entries: u32,
 
-    /// The proxies that are believed when they say in `x-forwarded-for` whom they call for:
-    /// addresses or networks, separated by commas.
+    /// Proxies whose `x-forwarded-for` header is trusted: addresses or networks, separated by
+    /// commas. If empty, the header is ignored.
     #[arg(
         long = "trusted-proxies",
         env = "AUTH_TRUSTED_PROXIES",

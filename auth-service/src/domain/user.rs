@@ -34,13 +34,6 @@ pub(crate) struct User {
     pub(crate) update_time: DateTime<Utc>,
 }
 
-impl User {
-    /// A user who registers at `now`.
-    pub(crate) fn new(username: Username, now: DateTime<Utc>) -> Self {
-        Self { id: UserId::generate(), username, create_time: now, update_time: now }
-    }
-}
-
 /// A user with their stored credentials.
 #[derive(Clone)]
 pub(crate) struct Account {

@@ -1,7 +1,7 @@
 //! Registration, idempotent by `request_id`.
 
 use proto::auth::v1 as pb;
-use shared::{error::Error, time};
+use shared::error::Error;
 use uuid::Uuid;
 
 use super::{Auth, convert};
@@ -9,7 +9,7 @@ use crate::{
     domain::{
         password::{Password, PasswordHash},
         session::Source,
-        user::User,
+        user::{User, Username},
     },
     events::{self, Event},
     hashing::Verified,
@@ -29,11 +29,10 @@ impl Auth {
         let address = source.ip_address;
         let hash = self.hashing.hash_chosen(address, req.password.clone(), &req.username).await?;
         let (username, hash, request_id) = convert::registration(&req, hash)?;
-        let user = User::new(username, time::now());
         // Before the statement: if the caller goes away now, the user may still be created.
         reserved.iter_mut().for_each(Registration::count_user);
-        match users::insert(&self.db, &user, &hash, request_id).await {
-            Ok(()) => {
+        match users::insert(&self.db, &username, &hash, request_id).await {
+            Ok(user) => {
                 events::record(Event::Registered, Some(user.id), None, source);
                 Ok(user)
             }
@@ -42,7 +41,7 @@ impl Auth {
                 Err(unavailable)
             }
             Err(error) => {
-                self.registered_before(&user, req.password, request_id, source, error).await
+                self.registered_before(&username, req.password, request_id, source, error).await
             }
         }
     }
@@ -54,7 +53,7 @@ impl Auth {
     /// request: then [`Error::RequestIdReused`].
     async fn registered_before(
         &self,
-        user: &User,
+        username: &Username,
         password: String,
         request_id: Option<Uuid>,
         source: &Source,
@@ -66,12 +65,12 @@ impl Auth {
         let Some(before) = users::find_by_register_request(&self.db, id).await? else {
             return Err(error);
         };
-        let guess = self.throttles.login(&user.username.to_string(), source)?;
+        let guess = self.throttles.login(&username.to_string(), source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
         let password = Password::typed(password);
         // A different name never matches, after the same time. The guess counts for the name in
         // this request, so the password of another account does not clear that name's guesses.
-        let is_same = before.user.username == user.username;
+        let is_same = before.user.username == *username;
         let stored = is_same.then(|| PasswordHash::of(&before)).flatten();
         match self.hashing.verify(ticket, guess, password, stored).await? {
             Verified::Right { .. } => Ok(before.user),

@@ -1,6 +1,6 @@
-//! `auth.sessions`: one row per login. Ending a session deletes its row.
+//! `auth.sessions`: one row per login. Ending a session deletes its row. All times come from the
+//! database's clock, so that an instance with a wrong clock ends no session.
 
-use chrono::{DateTime, Utc};
 use shared::{
     error::Error,
     ids::{SessionId, UserId},
@@ -27,21 +27,19 @@ pub(crate) async fn insert(
     session: &NewSession,
     password_version: i32,
     policy: SessionPolicy,
-    now: DateTime<Utc>,
 ) -> Result<ActiveSession, Error> {
-    let expire_time = now + policy.idle.min(policy.absolute);
-    let inserted = sqlx::query!(
+    let expire_time = sqlx::query_scalar!(
         "with forgotten as (
              delete from auth.sessions
              where user_id = $2
                  and (
-                     expire_time <= $4
+                     expire_time <= current_timestamp
                      or id in (
                          select id
                          from auth.sessions
-                         where user_id = $2 and expire_time > $4
+                         where user_id = $2 and expire_time > current_timestamp
                          order by last_refresh_time desc, id desc
-                         offset $9
+                         offset $8
                      )
                  )
          )
@@ -50,25 +48,26 @@ pub(crate) async fn insert(
              create_time, last_refresh_time, expire_time, absolute_expire_time, user_agent,
              ip_address
          )
-         select $1, id, password_version, $3, 0, $4, $4, $4, $5, $6, $7, $8
+         select
+             $1, id, password_version, $3, 0, current_timestamp,
+             current_timestamp, current_timestamp, current_timestamp + $4, current_timestamp + $5,
+             $6, $7
          from auth.users
-         where id = $2 and password_version = $10",
+         where id = $2 and password_version = $9
+         returning expire_time",
         session.id.0,
         session.user_id.0,
         FIRST_GENERATION,
-        now,
-        expire_time,
-        now + policy.absolute,
+        policy.idle.min(policy.absolute) as _,
+        policy.absolute as _,
         &session.source.user_agent as _,
         session.source.ip_address.to_string(),
         i64::from(policy.max_per_user) - 1,
         password_version,
     )
-    .execute(db)
-    .await?;
-    if inserted.rows_affected() == 0 {
-        return Err(Error::CredentialsInvalid);
-    }
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::CredentialsInvalid)?;
     let (user_id, session_id) = (session.user_id, session.id);
     Ok(ActiveSession { user_id, session_id, generation: FIRST_GENERATION, expire_time })
 }
@@ -82,10 +81,9 @@ pub(crate) async fn refresh(
     db: &PgPool,
     token: RefreshToken,
     policy: SessionPolicy,
-    now: DateTime<Utc>,
 ) -> Result<ActiveSession, Error> {
     for _ in 0..ATTEMPTS {
-        if let Some(active) = try_refresh(db, token, policy, now).await? {
+        if let Some(active) = try_refresh(db, token, policy).await? {
             return Ok(active);
         }
     }
@@ -104,22 +102,23 @@ async fn try_refresh(
     db: &PgPool,
     token: RefreshToken,
     policy: SessionPolicy,
-    now: DateTime<Utc>,
 ) -> Result<Option<ActiveSession>, Error> {
     let row = sqlx::query!(
         r#"with refreshed as (
              update auth.sessions as s
-             set generation = s.generation + (s.generation = $2 or s.rotate_time <= $4)::int,
+             set generation = s.generation
+                     + (s.generation = $2 or s.rotate_time + $3 <= current_timestamp)::int,
                  previous_generation = $2,
                  rotate_time = case
-                     when s.generation = $2 or s.rotate_time <= $4 then $3
+                     when s.generation = $2 or s.rotate_time + $3 <= current_timestamp
+                         then current_timestamp
                      else s.rotate_time
                  end,
-                 last_refresh_time = $3,
-                 expire_time = least($5, s.absolute_expire_time)
+                 last_refresh_time = current_timestamp,
+                 expire_time = least(current_timestamp + $4, s.absolute_expire_time)
              from auth.users as u
              where s.id = $1
-                 and s.expire_time > $3
+                 and s.expire_time > current_timestamp
                  and $2 in (s.generation, s.previous_generation)
                  and u.id = s.user_id
                  and u.password_version = s.password_version
@@ -127,7 +126,9 @@ async fn try_refresh(
          ),
          ended as (
              delete from auth.sessions
-             where id = $1 and expire_time > $3 and $2 not in (generation, previous_generation)
+             where id = $1
+                 and expire_time > current_timestamp
+                 and $2 not in (generation, previous_generation)
              returning id
          )
          select
@@ -135,7 +136,7 @@ async fn try_refresh(
              refreshed.generation as "generation?",
              refreshed.expire_time as "expire_time?",
              exists (select from ended) as "is_reused!",
-             s.expire_time <= $3 as "is_expired!",
+             s.expire_time <= current_timestamp as "is_expired!",
              u.password_version <> s.password_version as "is_revoked!"
          from auth.sessions as s
          join auth.users as u on u.id = s.user_id
@@ -143,9 +144,8 @@ async fn try_refresh(
          where s.id = $1"#,
         token.session_id.0,
         token.generation,
-        now,
-        now - policy.reuse,
-        now + policy.idle,
+        policy.reuse as _,
+        policy.idle as _,
     )
     .fetch_optional(db)
     .await?
@@ -168,7 +168,6 @@ pub(crate) async fn list(
     user_id: UserId,
     cursor: Cursor,
     limit: usize,
-    now: DateTime<Utc>,
 ) -> Result<Vec<Session>, Error> {
     let rows = sqlx::query_as!(
         Session,
@@ -181,33 +180,28 @@ pub(crate) async fn list(
             s.ip_address
          from auth.sessions as s
          join auth.users as u on u.id = s.user_id and u.password_version = s.password_version
-         where s.user_id = $1 and (s.create_time, s.id) < ($2, $3) and s.expire_time > $5
+         where s.user_id = $1
+             and (s.create_time, s.id) < ($2, $3)
+             and s.expire_time > current_timestamp
          order by s.create_time desc, s.id desc
          limit $4"#,
         user_id.0,
         cursor.create_time,
         cursor.id,
         i64::try_from(limit).expect("a page is small"),
-        now,
     );
     Ok(rows.fetch_all(db).await?)
 }
 
 /// Ends a session of the user. Returns false if [`list`] does not show it.
-pub(crate) async fn delete(
-    db: &PgPool,
-    user_id: UserId,
-    id: SessionId,
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
+pub(crate) async fn delete(db: &PgPool, user_id: UserId, id: SessionId) -> Result<bool, Error> {
     let deleted = sqlx::query!(
         "delete from auth.sessions as s
          using auth.users as u
-         where s.user_id = $1 and s.id = $2 and s.expire_time > $3
+         where s.user_id = $1 and s.id = $2 and s.expire_time > current_timestamp
              and u.id = s.user_id and u.password_version = s.password_version",
         user_id.0,
         id.0,
-        now,
     )
     .execute(db)
     .await?;
@@ -219,16 +213,14 @@ pub(crate) async fn delete_others(
     db: &PgPool,
     user_id: UserId,
     kept: SessionId,
-    now: DateTime<Utc>,
 ) -> Result<u64, Error> {
     let deleted = sqlx::query!(
         "delete from auth.sessions as s
          using auth.users as u
-         where s.user_id = $1 and s.id <> $2 and s.expire_time > $3
+         where s.user_id = $1 and s.id <> $2 and s.expire_time > current_timestamp
              and u.id = s.user_id and u.password_version = s.password_version",
         user_id.0,
         kept.0,
-        now,
     )
     .execute(db)
     .await?;

@@ -1,4 +1,4 @@
-//! `auth.users`: users and their password hashes.
+//! `auth.users`: users and their password hashes. All times come from the database's clock.
 
 use chrono::{DateTime, Utc};
 use shared::{auth::Caller, db, error::Error, ids::UserId};
@@ -10,30 +10,30 @@ use crate::domain::{
     user::{Account, User, Username},
 };
 
-/// Inserts a user with the id of the request that registers them.
+/// Inserts a user with the id of the request that registers them, and returns the user.
 ///
 /// # Errors
 /// [`Error::UsernameTaken`] if the name is taken, [`Error::RequestIdReused`] if the request has
 /// registered a user; if both apply, either.
 pub(crate) async fn insert(
     db: &PgPool,
-    user: &User,
+    username: &Username,
     password_hash: &PasswordHash,
     request_id: Option<Uuid>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<User, Error> {
+    let id = UserId::generate();
+    let now = sqlx::query_scalar!(
         "insert into auth.users (
             id, username, password_hash, create_time, update_time, register_request_id
          )
-         values ($1, $2, $3, $4, $5, $6)",
-        user.id.0,
-        user.username as _,
+         values ($1, $2, $3, current_timestamp, current_timestamp, $4)
+         returning create_time",
+        id.0,
+        username as _,
         password_hash.as_str(),
-        user.create_time,
-        user.update_time,
         request_id,
     )
-    .execute(db)
+    .fetch_one(db)
     .await
     .map_err(|error| {
         if db::violates(&error, "users_username_key") {
@@ -44,7 +44,7 @@ pub(crate) async fn insert(
             error.into()
         }
     })?;
-    Ok(())
+    Ok(User { id, username: username.clone(), create_time: now, update_time: now })
 }
 
 /// Finds the account that the request with this id registered.
@@ -72,7 +72,6 @@ pub(crate) async fn find_by_register_request(
 pub(crate) async fn find_by_session(
     db: &PgPool,
     caller: &Caller,
-    now: DateTime<Utc>,
 ) -> Result<Option<Account>, Error> {
     let row = sqlx::query_as!(
         AccountRow,
@@ -85,10 +84,9 @@ pub(crate) async fn find_by_session(
             u.password_version
          from auth.users as u
          join auth.sessions as s on s.user_id = u.id and s.password_version = u.password_version
-         where u.id = $1 and s.id = $2 and s.expire_time > $3"#,
+         where u.id = $1 and s.id = $2 and s.expire_time > current_timestamp"#,
         caller.id.0,
         caller.session_id.0,
-        now,
     );
     Ok(row.fetch_optional(db).await?.map(Account::from))
 }
@@ -142,12 +140,13 @@ pub(crate) async fn change_password(
     caller: &Caller,
     version: i32,
     new: &PasswordHash,
-    now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let changed = sqlx::query_scalar!(
         r#"with changed as (
              update auth.users
-             set password_hash = $4, password_version = password_version + 1, update_time = $5
+             set password_hash = $4,
+                 password_version = password_version + 1,
+                 update_time = current_timestamp
              where id = $1 and password_version = $3
              returning id, password_version
          ),
@@ -167,7 +166,6 @@ pub(crate) async fn change_password(
         caller.session_id.0,
         version,
         new.as_str(),
-        now,
     )
     .fetch_one(db)
     .await?;

@@ -1,4 +1,4 @@
-//! `auth-service keys list`, `rotate` and `revoke`, as a person runs them.
+//! `auth-service keys list`, `rotate` and `revoke`, as an operator runs them.
 
 use std::time::{Duration, Instant};
 
@@ -173,23 +173,21 @@ async fn what_is_in_the_way_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_command_that_makes_no_sense_is_refused_by_what_is_wrong_with_it() {
+async fn an_invalid_command_is_rejected_with_its_mistake() {
     let database = database().await;
     for (args, says) in [
-        (&["keys"][..], "ACTION: `keys` needs one of list, rotate, revoke"),
-        (&["keys", "destroy"], "  ACTION: invalid value: expected one of list, rotate, revoke"),
-        (&["keys", "revoke"], "KID"),
-        (&["keys", "list", "some-kid"], "KID"),
-        (&["keys", "list", "--now"], "--now"),
-        (&["serve", "list"], "ACTION"),
-        (&["migrate", "--now"], "--now"),
-        (&["keys", "rotate", "--lost-root-key"], "--lost-root-key"),
+        (&["keys"][..], "Usage: auth-service keys <COMMAND>"),
+        (&["keys", "destroy"], "unrecognized subcommand 'destroy'"),
+        (&["keys", "revoke"], "<KID>"),
+        (&["keys", "list", "some-kid"], "unexpected argument 'some-kid'"),
+        (&["keys", "list", "--now"], "unexpected argument '--now'"),
+        (&["serve", "list"], "unexpected argument 'list'"),
+        (&["migrate", "--now"], "unexpected argument '--now'"),
+        (&["keys", "rotate", "--lost-root-key"], "unexpected argument '--lost-root-key'"),
     ] {
         let ended = run(args, &settings(&database)).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(says), "{args:?}: {ended:?}");
-        // The one mistake, between its heading and the hint.
-        assert_eq!(ended.stderr.trim_end().lines().count(), 4, "{args:?}: {ended:?}");
     }
 }
 

@@ -47,6 +47,7 @@ mod connections {
 
 mod wire {
     mod deadlines;
+    mod host;
     mod messages;
     mod reflection;
 }
@@ -61,6 +62,7 @@ mod operations {
 }
 
 mod configuration;
+mod core_dumps;
 mod key_commands;
 mod program;
 mod support;

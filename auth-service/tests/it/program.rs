@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn migrate_may_be_run_at_once_and_again() {
+async fn migrate_is_idempotent_and_can_run_concurrently() {
     let database = empty_database().await;
     let (one, two) = tokio::join!(migrate(&database), migrate(&database));
     let again = migrate(&database).await;
@@ -30,14 +30,14 @@ async fn migrate_fails_when_the_database_is_away() {
 }
 
 #[tokio::test]
-async fn serve_migrates_by_itself() {
+async fn serve_applies_pending_migrations() {
     let database = empty_database().await;
     let program = start(&settings(&database));
     program.eventually_ready().await;
 }
 
 #[tokio::test]
-async fn where_serve_may_not_migrate_it_says_who_does_and_waits() {
+async fn without_migrations_on_start_serve_names_the_command_and_waits() {
     let database = empty_database().await;
     let mut variables = settings(&database);
     variables.push(("DATABASE_MIGRATE_ON_START", "false"));
@@ -51,7 +51,7 @@ async fn where_serve_may_not_migrate_it_says_who_does_and_waits() {
 }
 
 #[tokio::test]
-async fn healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
+async fn the_exit_code_of_healthcheck_is_the_readiness_of_the_service() {
     let database = database().await;
     let mut program = start(&settings(&database));
     program.eventually_ready().await;
@@ -66,7 +66,7 @@ async fn healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_the_program_well() {
+async fn sigterm_ends_the_program_with_success() {
     let database = database().await;
     let mut program = start(&settings(&database));
     program.eventually_ready().await;
@@ -79,12 +79,12 @@ async fn sigterm_ends_a_program_that_waits_for_its_database() {
     let database = Arc::new(TestDatabase::create_on_own_server().await);
     database.halt();
     let mut program = start(&settings(&database));
-    program.eventually_logs("the database is away").await;
+    program.eventually_logs("database unavailable, retrying").await;
     assert_eq!(program.terminate().await, Some(0));
 }
 
 #[tokio::test]
-async fn an_address_that_is_in_use_is_named_with_its_variable() {
+async fn an_address_in_use_is_reported_with_its_variable() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let database = database().await;
@@ -98,7 +98,7 @@ async fn an_address_that_is_in_use_is_named_with_its_variable() {
 }
 
 #[tokio::test]
-async fn a_root_key_from_a_file_is_the_same_as_from_its_variable() {
+async fn a_root_key_in_a_file_is_the_same_as_in_its_variable() {
     let database = database().await;
     let mut program = start(&settings(&database));
     program.eventually_ready().await;

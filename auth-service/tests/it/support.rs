@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth_service::Config;
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
-use shared::{config::CommandLine, error::Error};
+use shared::{config, error::Error};
 use sqlx::AssertSqlSafe;
 use test_support::{Service, TestDatabase, with_token};
 use tokio::task::JoinHandle;
@@ -179,14 +179,14 @@ fn config(database: &TestDatabase, flags: &[&str]) -> Config {
         ("--login-attempts-per-source", "1000000"),
         ("--login-attempts-per-name", "1000000"),
     ];
-    let mut args = vec!["auth-service"];
+    let mut args = Vec::new();
     for (flag, value) in defaults {
         if !flags.contains(&flag) {
             args.extend([flag, value]);
         }
     }
     args.extend(flags);
-    let command_line = CommandLine::new::<Config>(clap::Command::new("auth-service"), args);
-    let config = command_line.settings().and_then(Config::check);
-    config.expect("the test's flags are valid")
+    let config: Config = config::settings(args).expect("the test's flags are valid");
+    config.check().expect("the test's flags do not contradict each other");
+    config
 }

@@ -2,7 +2,7 @@
 //! load, pgbench and the statements that create the data agree without a list.
 
 use shared::{
-    config::{CommandLine, DatabaseConfig},
+    config::{self, DatabaseConfig},
     db,
 };
 use uuid::Uuid;
@@ -74,10 +74,9 @@ impl Dataset {
         database: &str,
     ) -> anyhow::Result<()> {
         postgres.create_database(database)?;
-        let (command, url) = (clap::Command::new("bench"), postgres.url(database));
-        let flags = ["bench", "--database-url", &url];
-        let command_line = CommandLine::new::<DatabaseConfig>(command, flags);
-        let migrated = postgres.block_on(db::migrate(&command_line.settings_or_exit()));
+        let url = postgres.url(database);
+        let config: DatabaseConfig = config::settings(["--database-url", &url])?;
+        let migrated = postgres.block_on(db::migrate(&config));
         migrated.map_err(|error| anyhow::anyhow!(error.causes()))?;
         progress::during(format_args!("creating {} tasks for task-service", self.tasks()), || {
             self.fill(postgres, database, include_str!("../../sql/tandem.sql"))?;

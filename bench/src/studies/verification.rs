@@ -11,7 +11,7 @@ use http::{HeaderMap, header};
 use serde_json::json;
 use shared::{
     auth::{KeySet, Keys, Verifier},
-    config::{CommandLine, TokenConfig},
+    config::{self, TokenConfig},
     ids::UserId,
 };
 use test_support::TestKey;
@@ -29,8 +29,7 @@ pub(super) fn measure() -> anyhow::Result<Vec<Finding>> {
     let keys = KeySet::parse(json!({ "keys": [key.jwk()] }).to_string().as_bytes())?;
     let published = Arc::new(Keys::default());
     published.set(keys);
-    let config: TokenConfig =
-        CommandLine::new::<TokenConfig>(clap::Command::new("bench"), ["bench"]).settings_or_exit();
+    let config: TokenConfig = config::settings([""; 0])?;
     let verifier = Verifier::new(published, (&config).into());
     let headers = |number| -> anyhow::Result<HeaderMap> {
         let token = format!("Bearer {}", key.token(UserId(owner_id(number))));

@@ -1,4 +1,4 @@
-//! Another process with a server in it: this test binary again, told by its input what to do.
+//! A server in another process: this test binary again, controlled by lines on its standard input.
 
 use std::{
     env,
@@ -9,10 +9,16 @@ use std::{
     sync::OnceLock,
 };
 
-use local_postgres::LocalPostgres;
-use nix::{sys::signal::Signal, sys::signal::kill, unistd::Pid};
+use local_postgres::{LocalPostgres, durable_dir};
+use nix::{
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
 
-/// A process that has been told to start a server; it is killed in the end.
+/// A process that starts a server. Dropping it kills the process.
 pub(crate) struct Process {
     child: Child,
     output: BufReader<process::ChildStdout>,
@@ -38,11 +44,11 @@ impl Process {
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut process = Self { child, output };
-        process.tell(what);
+        process.send(what);
         process
     }
 
-    /// The URL of `postgres`, or the error, as it is debugged.
+    /// The URL of `postgres`, or the error message.
     pub(crate) fn answer(&mut self) -> Result<String, String> {
         for line in self.output.by_ref().lines() {
             match line.unwrap().split_once(": ") {
@@ -58,7 +64,7 @@ impl Process {
         self.answer().unwrap()
     }
 
-    pub(crate) fn tell(&mut self, line: &str) {
+    pub(crate) fn send(&mut self, line: &str) {
         writeln!(self.child.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
@@ -82,47 +88,55 @@ impl Drop for Process {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the other process reads it")]
-fn say(what: &str, value: impl Debug) {
+#[expect(clippy::print_stdout, reason = "the parent process reads it")]
+fn report(what: &str, value: impl Debug) {
     let value = format!("{value:?}");
-    // The test harness does not end its lines.
+    // The test harness leaves its line unfinished.
     println!("\n{what}: {}", value.trim_matches('"'));
 }
 
 #[test]
-#[ignore = "what a `Process` runs"]
+#[ignore = "the program of a `Process`"]
 fn serve() {
     static NEVER_DROPPED: OnceLock<LocalPostgres> = OnceLock::new();
 
-    let mut orders = io::stdin().lines().map(Result::unwrap);
-    let what = orders.next().unwrap();
-    let started = match what.strip_prefix("durable ") {
-        Some(dir) => LocalPostgres::durable(dir.as_ref()),
-        None => LocalPostgres::throwaway(),
+    let mut commands = io::stdin().lines().map(Result::unwrap);
+    let what = commands.next().unwrap();
+    let started = match what.split_once(' ') {
+        Some(("durable", dir)) => LocalPostgres::durable(dir.as_ref()),
+        Some(("durable_dir_without_processes", dir)) => {
+            let (_, most) = getrlimit(Resource::RLIMIT_NPROC).unwrap();
+            setrlimit(Resource::RLIMIT_NPROC, 0, most).unwrap();
+            match durable_dir(dir.as_ref()) {
+                Ok(dir) => return report("url", dir),
+                Err(error) => Err(error),
+            }
+        }
+        _ => LocalPostgres::throwaway(),
     };
     let mut server = match started {
         Ok(server) => server,
-        Err(error) => return say("error", error.to_string()),
+        Err(error) => return report("error", error.to_string()),
     };
-    say("url", server.url("postgres"));
-    match orders.next().as_deref() {
-        Some("panic") => panic!("as I was told"),
+    report("url", server.url("postgres"));
+    match commands.next().as_deref() {
+        Some("panic") => panic!("as the parent commanded"),
         Some("exit") => {
             let server = NEVER_DROPPED.get_or_init(|| server);
-            say("url", server.url("postgres"));
+            report("url", server.url("postgres"));
             process::exit(0)
         }
         Some("halt") => {
             server.halt().unwrap();
-            say("url", server.url("postgres"));
-            orders.next();
+            report("url", server.url("postgres"));
+            commands.next();
         }
         Some("child") => {
-            // Inherits what we fail to close for it.
+            // It inherits every file that the crate does not close on exec.
             let mut sleeper =
                 Command::new("sleep").arg("20").stdout(Stdio::null()).spawn().unwrap();
-            say("url", sleeper.id());
-            orders.next();
+            report("url", sleeper.id());
+            commands.next();
             sleeper.kill().unwrap();
             sleeper.wait().unwrap();
         }

@@ -1,4 +1,4 @@
-//! However a process ends, its server ends and nothing is left behind.
+//! However a process ends, its server stops and leaves no process and no file.
 
 use std::{fs, path::Path};
 
@@ -13,77 +13,77 @@ use crate::{
     processes_in, query,
 };
 
-fn nothing_is_left(cluster: &Path) {
+fn wait_until_removed(cluster: &Path) {
     let home = cluster.parent().unwrap();
-    eventually(&format!("{} is gone", home.display()), || !home.exists());
+    eventually(&format!("{} is removed", home.display()), || !home.exists());
     eventually_left(home);
 }
 
-fn dies(end: impl FnOnce(&mut Process)) {
+fn assert_server_ends_after(end: impl FnOnce(&mut Process)) {
     let mut process = Process::throwaway();
     let cluster = cluster_of(&process.url());
     assert!(!processes_in(&cluster).is_empty() || !Path::new("/proc").exists());
     end(&mut process);
     process.wait();
-    nothing_is_left(&cluster);
+    wait_until_removed(&cluster);
 }
 
 #[test]
-fn killed() {
-    dies(|process| process.signal(Signal::SIGKILL));
+fn a_killed_process_leaves_nothing() {
+    assert_server_ends_after(|process| process.signal(Signal::SIGKILL));
 }
 
 #[test]
-fn terminated() {
-    dies(|process| process.signal(Signal::SIGTERM));
+fn a_terminated_process_leaves_nothing() {
+    assert_server_ends_after(|process| process.signal(Signal::SIGTERM));
 }
 
 #[test]
-fn exited_without_dropping() {
-    dies(|process| process.tell("exit"));
+fn a_process_that_exits_without_drop_leaves_nothing() {
+    assert_server_ends_after(|process| process.send("exit"));
 }
 
 #[test]
-fn panicked() {
-    dies(|process| process.tell("panic"));
+fn a_panicking_process_leaves_nothing() {
+    assert_server_ends_after(|process| process.send("panic"));
 }
 
 #[test]
-fn killed_while_the_server_was_halted() {
-    dies(|process| {
-        process.tell("halt");
+fn a_process_killed_while_its_server_is_halted_leaves_nothing() {
+    assert_server_ends_after(|process| {
+        process.send("halt");
         process.url();
         process.signal(Signal::SIGKILL);
     });
 }
 
 #[test]
-fn killed_together_with_the_server() {
+fn data_are_usable_after_process_and_server_are_killed() {
     let dir = open_dir();
     let mut process = Process::durable(dir.path());
     let cluster = cluster_of(&process.url());
     kill(Pid::from_raw(postmaster_of(&cluster)), Signal::SIGKILL).unwrap();
     process.signal(Signal::SIGKILL);
     process.wait();
-    // Its pid file, socket and shared memory are still there.
+    // The pid file, the socket and the shared memory still exist.
     LocalPostgres::durable(dir.path()).unwrap().stop().unwrap();
     eventually_left(dir.path());
 }
 
 #[test]
-fn killed_while_another_child_lives_on() {
+fn another_child_of_the_process_does_not_delay_the_end() {
     let mut process = Process::throwaway();
     let cluster = cluster_of(&process.url());
-    process.tell("child");
+    process.send("child");
     let sleeper = process.url().parse().unwrap();
     process.signal(Signal::SIGKILL);
     process.wait();
-    nothing_is_left(&cluster);
+    wait_until_removed(&cluster);
     kill(Pid::from_raw(sleeper), Signal::SIGKILL).expect("the other child outlived the server");
 }
 
 #[test]
-fn killed_in_the_middle_of_initdb() {
+fn a_start_after_an_interrupted_initdb_creates_the_cluster() {
     let dir = open_dir();
     let mut process = Process::durable(dir.path());
     let is_unfinished = || {
@@ -101,7 +101,7 @@ fn killed_in_the_middle_of_initdb() {
 }
 
 #[test]
-fn a_restart_waits_for_the_orphan() {
+fn a_restart_waits_for_the_orphaned_server() {
     let dir = open_dir();
     let mut process = Process::durable(dir.path());
     let first = process.url();
@@ -117,7 +117,7 @@ fn a_restart_waits_for_the_orphan() {
 }
 
 #[test]
-fn a_terminal_interrupts_the_process_and_not_the_server() {
+fn the_server_has_its_own_process_group() {
     let server = LocalPostgres::throwaway().unwrap();
     let postmaster = Pid::from_raw(postmaster_of(&cluster_of(&server.url("postgres"))));
     assert_eq!(getpgid(Some(postmaster)).unwrap(), postmaster);

@@ -1,20 +1,26 @@
-//! A server whose data are kept.
+//! A server that keeps its data.
 
 use std::{
+    cell::Cell,
+    ffi::OsStr,
     fs::{self, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
     path::Path,
+    time::{Duration, Instant},
 };
 
 use local_postgres::{Error, LocalPostgres, durable_dir};
 use nix::unistd::Uid;
 
-use crate::{child::Process, cluster_of, eventually_left, execute, open_dir, query};
+use crate::{child::Process, cluster_of, eventually_left, execute, open_dir, pids_of, query};
 
 #[test]
 fn data_outlive_a_restart_at_the_same_url() {
     let dir = open_dir();
-    let home = dir.path().join("made/if need, be \"100%\" ok? é");
+    let home = dir.path().join("made/if not there, be \"100%\" ok? é");
     let server = LocalPostgres::durable(&home).unwrap();
     let url = server.url("postgres");
     assert!(server.major() >= 15);
@@ -41,7 +47,7 @@ fn only_its_user_can_enter() {
 }
 
 #[test]
-fn a_second_process_is_told_who_has_it() {
+fn a_directory_in_use_is_refused_with_the_pid_of_its_user() {
     let dir = open_dir();
     let mut process = Process::durable(dir.path());
     process.url();
@@ -70,9 +76,9 @@ fn a_long_path_gets_a_short_socket() {
     let mut process = Process::durable(&home);
     assert_eq!(process.url(), url);
     drop(process);
-    crate::eventually("the short directory is gone", || !Path::new(&short).exists());
+    crate::eventually("the short directory is removed", || !Path::new(&short).exists());
 
-    // As anybody may.
+    // Any user can create it while no server runs.
     fs::create_dir(&short).unwrap();
     fs::set_permissions(&short, Permissions::from_mode(0o755)).unwrap();
     let untrusted = LocalPostgres::durable(&home).unwrap_err();
@@ -81,7 +87,7 @@ fn a_long_path_gets_a_short_socket() {
 }
 
 #[test]
-fn the_log_says_why_it_did_not_start() {
+fn the_error_contains_the_log_of_a_failed_start() {
     let dir = open_dir();
     let server = LocalPostgres::durable(dir.path()).unwrap();
     let cluster = cluster_of(&server.url("postgres"));
@@ -92,7 +98,7 @@ fn the_log_says_why_it_did_not_start() {
 }
 
 #[test]
-fn data_of_a_version_that_is_not_installed_are_left_alone() {
+fn data_of_a_version_that_is_not_installed_are_not_touched() {
     let dir = open_dir();
     fs::create_dir(dir.path().join("pg-99")).unwrap();
     let error = LocalPostgres::durable(dir.path()).unwrap_err();
@@ -100,7 +106,7 @@ fn data_of_a_version_that_is_not_installed_are_left_alone() {
 }
 
 #[test]
-fn root_takes_a_directory_that_postgresql_can_enter() {
+fn root_uses_a_directory_that_postgresql_can_enter() {
     let private = open_dir();
     fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
     let preferred = private.path().join("clone/.tandem");
@@ -113,7 +119,7 @@ fn root_takes_a_directory_that_postgresql_can_enter() {
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         LocalPostgres::durable(&chosen).unwrap().stop().unwrap();
         fs::remove_dir_all(&chosen).unwrap();
-        let _ = fs::remove_dir("/var/lib/tandem"); // unless there is more in it
+        let _ = fs::remove_dir("/var/lib/tandem"); // unless it holds other data
     } else {
         assert_eq!(chosen, preferred);
     }
@@ -122,9 +128,74 @@ fn root_takes_a_directory_that_postgresql_can_enter() {
 }
 
 #[test]
-fn root_keeps_nothing_in_the_directory_of_somebody_else() {
+fn root_uses_no_other_directory_if_no_process_can_be_started() {
     if !Uid::effective().is_root() {
-        return; // Only root could be tricked.
+        return; // Only root uses another directory.
+    }
+    let dir = open_dir();
+    let what = format!("durable_dir_without_processes {}", dir.path().display());
+    let error = Process::spawn(&what, &[]).answer().unwrap_err();
+    let expected = format!("cannot run /bin/sh in {}: ", dir.path().display());
+    assert!(error.contains(&expected), "{error}");
+}
+
+#[test]
+fn a_path_that_is_not_unicode_works() {
+    let dir = open_dir();
+    let home = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
+    let server = LocalPostgres::durable(&home).unwrap();
+    let url = server.url("postgres");
+    execute(&url, "create table kept as select 42 as answer");
+    server.stop().unwrap();
+    let server = LocalPostgres::durable(&home).unwrap();
+    assert_eq!(query(&url, "select answer from kept"), "42");
+    drop(server);
+    eventually_left(dir.path());
+}
+
+/// Has PostgreSQL wait for `sleep` before it is ready, as in a long recovery.
+fn prevent_readiness(cluster: &Path) {
+    fs::write(cluster.join("postgresql.auto.conf"), "restore_command = 'sleep 60'\n").unwrap();
+    fs::write(cluster.join("recovery.signal"), "").unwrap();
+}
+
+#[test]
+fn a_cancelled_start_ends_soon_and_stops_the_server() {
+    let dir = open_dir();
+    let server = LocalPostgres::durable(dir.path()).unwrap();
+    let cluster = cluster_of(&server.url("postgres"));
+    server.stop().unwrap();
+    prevent_readiness(&cluster);
+    let cancelled_at = Cell::new(None);
+    let cancelled = || {
+        let is_starting = cluster.join("postmaster.pid").exists();
+        if is_starting && cancelled_at.get().is_none() {
+            cancelled_at.set(Some(Instant::now()));
+        }
+        is_starting
+    };
+    let error = LocalPostgres::durable_unless(dir.path(), &cancelled).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    let duration = cancelled_at.get().unwrap().elapsed();
+    assert!(duration < Duration::from_secs(5), "{duration:?}");
+    assert!(!cluster.join("postmaster.pid").exists());
+    eventually_left(dir.path());
+}
+
+#[test]
+fn a_start_is_cancelled_during_initdb() {
+    let dir = open_dir();
+    let is_in_initdb = || pids_of(&["/initdb", dir.path().to_str().unwrap()]).len() > 1;
+    let error = LocalPostgres::durable_unless(dir.path(), &is_in_initdb).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    eventually_left(dir.path());
+    LocalPostgres::durable(dir.path()).unwrap().stop().unwrap();
+}
+
+#[test]
+fn root_refuses_the_directory_of_another_user() {
+    if !Uid::effective().is_root() {
+        return; // Only root may write to the directory of another user.
     }
     let dir = open_dir();
     std::os::unix::fs::chown(dir.path(), Some(65534), None).unwrap();

@@ -1,4 +1,4 @@
-//! A server for tests.
+//! A server that is removed after use.
 
 use std::{path::Path, thread};
 
@@ -11,7 +11,7 @@ use nix::{
 use crate::{cluster_of, eventually_left, execute, postmaster_of, query};
 
 #[test]
-fn many_at_once_leave_nothing_behind() {
+fn concurrent_servers_leave_nothing() {
     let clusters = thread::scope(|scope| {
         let servers = [(); 4].map(|()| {
             scope.spawn(|| {
@@ -33,7 +33,7 @@ fn many_at_once_leave_nothing_behind() {
 }
 
 #[test]
-fn dropping_it_removes_all() {
+fn a_drop_removes_the_directory() {
     let server = LocalPostgres::throwaway().unwrap();
     let cluster = cluster_of(&server.url("postgres"));
     drop(server);
@@ -54,19 +54,19 @@ fn an_outage_keeps_data_and_url() {
 }
 
 #[test]
-fn a_crash_is_recovered_from() {
+fn the_server_recovers_from_a_crash() {
     let mut server = LocalPostgres::throwaway().unwrap();
     let url = server.url("postgres");
-    let kill_it = || {
+    let kill_postmaster = || {
         let postmaster = postmaster_of(&cluster_of(&url));
         kill(Pid::from_raw(postmaster), Signal::SIGKILL).unwrap();
     };
-    kill_it();
+    kill_postmaster();
     let crashed = server.halt().unwrap_err().to_string();
     assert!(crashed.contains("signal: 9"), "{crashed}");
     server.resume().unwrap();
     assert_eq!(query(&url, "1 + 1"), "2");
-    kill_it();
+    kill_postmaster();
     server.resume().unwrap();
     assert_eq!(query(&url, "1 + 1"), "2");
 }

@@ -70,8 +70,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     }
 }
 
-/// Deliberately not vectored: h2 then copies responses of up to a kilobyte into its buffer and sends
-/// many with one system call.
+/// Deliberately not vectored: h2 then copies responses of up to a kilobyte into its buffer and
+/// sends many with one system call.
 impl<S: AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,

@@ -30,8 +30,8 @@ pub(crate) struct Method {
 }
 
 impl CallMetrics {
-    /// All methods of these encoded descriptor sets, with zero for every code. Unknown methods share
-    /// their metrics.
+    /// All methods of these encoded descriptor sets, with zero for every code. Unknown methods
+    /// share their metrics.
     pub(crate) fn new(metrics: &Metrics, descriptor_sets: &[&[u8]]) -> Self {
         let vectors = Vectors::new(metrics);
         let unknown = Arc::new(vectors.method(["unary", "unknown", "unknown"]));

@@ -1,18 +1,17 @@
-//! Where the database is: a URL that has been parsed, from a variable or a file, and is never
-//! printed.
+//! The connection URL of the database: from a variable or a file, parsed, and never printed.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-/// Where the database is. The URL holds a password, so it may come in a file.
+/// Where the database is. The URL holds a password, so it can be in a file.
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct DatabasePlace {
-    /// Where the database is: `postgres://user:password@host/database`. TLS with a verified
-    /// certificate is required unless the host is this machine or the URL has an `sslmode`. Either
-    /// this or the file is required.
+    /// Connection URL of the database: `postgres://user:password@host/database`. Unless the host is
+    /// this machine or the URL has an `sslmode`, TLS with a verified certificate is required.
+    /// Required unless DATABASE_URL_FILE is set.
     #[arg(
         id = "database_url",
         long = "database-url",
@@ -22,7 +21,7 @@ pub struct DatabasePlace {
     )]
     url: Option<DatabaseUrl>,
 
-    /// A file that holds the URL of the database.
+    /// Path of a file or pipe that holds the connection URL.
     #[arg(
         id = "database_url_file",
         long = "database-url-file",
@@ -33,24 +32,33 @@ pub struct DatabasePlace {
 }
 
 impl DatabasePlace {
-    /// The URL, wherever it came from.
+    /// The URL, from the variable or the file.
     pub(crate) fn url(&self) -> &DatabaseUrl {
         let from_file = self.file.as_ref().map(|DatabaseUrlFile(url)| url);
-        self.url.as_ref().or(from_file).expect("the argument group requires one of the two")
+        self.url.as_ref().or(from_file).expect("the argument group requires a URL")
     }
 }
 
-/// Where a database is and how it is reached.
+impl FromStr for DatabasePlace {
+    type Err = String;
+
+    /// The database at this URL.
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        Ok(Self { url: Some(url.parse()?), file: None })
+    }
+}
+
+/// A parsed connection URL.
 ///
-/// TLS with a verified certificate is the default for a host that is not this machine; an `sslmode`
-/// in the URL overrules it, but for `allow` and `prefer`, which fall back to plain text in silence.
+/// TLS with a verified certificate is the default for another host. An `sslmode` in the URL
+/// overrides it, except for `allow` and `prefer`, which fall back to plaintext silently.
 #[derive(Clone)]
 pub(crate) struct DatabaseUrl(PgConnectOptions);
 
 impl DatabaseUrl {
     /// How to connect.
     pub(crate) fn connect_options(&self) -> PgConnectOptions {
-        // sqlx sets it for floating-point numbers, of which there are none, and poolers refuse it.
+        // sqlx sets it for floating-point numbers. We have none, and poolers reject it.
         self.0.clone().extra_float_digits(None)
     }
 }
@@ -59,7 +67,7 @@ impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Not the parser's own words: they may repeat a part of the URL, such as the password.
+        // The parser's own message could contain a part of the URL, such as the password.
         let malformed = || {
             "expected postgres://user:password@host:port/database, where @, / and # of a password \
              are written %40, %2F and %23"
@@ -67,22 +75,22 @@ impl FromStr for DatabaseUrl {
         };
         let url = Url::parse(text).map_err(|_| malformed())?;
         let is_ours = matches!(url.scheme(), "postgres" | "postgresql");
-        // Either is the rest of a password.
+        // Either is the rest of a password with an unescaped character.
         let is_cut = url.fragment().is_some() || url.path().matches('/').count() > 1;
         if !is_ours || is_cut {
             return Err(malformed());
         }
         let mode = url.query_pairs().find(|(key, _)| matches!(&**key, "sslmode" | "ssl-mode"));
         if mode.as_ref().is_some_and(|(_, mode)| PgSslMode::from_str(mode).is_err()) {
-            return Err("sslmode is verify-full, verify-ca, require or disable".to_owned());
+            return Err("sslmode must be verify-full, verify-ca, require or disable".to_owned());
         }
         let options = PgConnectOptions::from_str(text).map_err(|_| malformed())?;
         let chosen = mode.is_some();
         match options.get_ssl_mode() {
             _ if is_local(&options) => Ok(Self(options)),
             PgSslMode::Allow | PgSslMode::Prefer if chosen => {
-                Err("sslmode=allow and sslmode=prefer fall back to plain text in silence; \
-                 use verify-full, or disable to ask for plain text"
+                Err("sslmode=allow and sslmode=prefer fall back to plaintext silently; \
+                 use verify-full, or disable for plaintext"
                     .to_owned())
             }
             _ if chosen => Ok(Self(options)),
@@ -114,7 +122,7 @@ impl FromStr for DatabaseUrlFile {
 
     fn from_str(path: &str) -> Result<Self, Self::Err> {
         let text = super::read_value(path)?;
-        text.trim().parse().map(Self).map_err(|rule| format!("its content is wrong: {rule}"))
+        text.trim().parse().map(Self).map_err(|rule| format!("its content is not valid: {rule}"))
     }
 }
 
@@ -128,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_verified_unless_the_host_is_this_machine_or_the_url_says_otherwise() {
+    fn tls_is_verified_unless_the_host_is_this_machine_or_the_url_has_an_sslmode() {
         for (url, mode) in [
             ("postgres://db.example/tandem", "VerifyFull"),
             ("postgres://10.0.0.7/tandem", "VerifyFull"),
@@ -143,11 +151,11 @@ mod tests {
         let prefer = ssl_mode("postgres://db.example/tandem?sslmode=prefer").unwrap_err();
         assert!(prefer.contains("verify-full"), "{prefer}");
         let bogus = ssl_mode("postgres://db.example/tandem?sslmode=bogus").unwrap_err();
-        assert!(bogus.starts_with("sslmode is"), "{bogus}");
+        assert!(bogus.starts_with("sslmode must be"), "{bogus}");
     }
 
     #[test]
-    fn a_malformed_url_is_refused_without_being_repeated() {
+    fn a_malformed_url_is_rejected_and_never_printed() {
         for url in [
             "",
             "tandem",

@@ -2,65 +2,68 @@
 
 use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
-use super::seconds;
+use super::{bytes, count, seconds};
 
-/// The listener's limits and its end.
+/// The listener's limits and its drain.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerConfig {
-    /// Threads that answer calls, each with connections of its own; by default one for each core.
+    /// Number of threads that answer calls, each with its own database connections. Defaults to the
+    /// number of cores.
     #[arg(
         long = "server-workers",
         env = "SERVER_WORKERS",
         value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=256)
+        value_parser = count::<u16>(1..=256)
     )]
     pub workers: Option<u16>,
 
-    /// Connections that may be open. One more closes one that is not used, of the address that has
-    /// most.
+    /// Maximum number of open connections. At the limit, a new connection evicts the least recently
+    /// used one of the address holding the most.
     #[arg(
         id = "server_max_connections",
         long = "server-max-connections",
         env = "SERVER_MAX_CONNECTIONS",
         default_value = "1024",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = count::<u32>(1..=1_000_000)
     )]
     pub max_connections: u32,
 
-    /// Calls that may be in flight; more are refused at once as RESOURCE_EXHAUSTED. Those of health
-    /// and reflection do not count.
+    /// Maximum number of calls in flight. At the limit, further calls fail at once with
+    /// RESOURCE_EXHAUSTED. Health and reflection calls do not count.
     #[arg(
         long = "server-max-calls",
         env = "SERVER_MAX_CALLS",
         default_value = "1024",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = count::<u32>(1..=1_000_000)
     )]
     pub max_calls: u32,
 
-    /// Calls that one connection may have in flight.
+    /// Maximum number of calls in flight per connection. At the limit, clients queue further
+    /// calls.
     #[arg(
         long = "server-max-streams-per-connection",
         env = "SERVER_MAX_STREAMS_PER_CONNECTION",
         default_value = "200",
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=100_000)
+        value_parser = count::<u32>(1..=100_000)
     )]
     pub max_streams_per_connection: u32,
 
-    /// The largest list of request headers, in bytes.
+    /// Maximum size of a call's request headers, in bytes. Larger requests get HTTP status 431.
     #[arg(
         long = "server-max-header-list-bytes",
         env = "SERVER_MAX_HEADER_LIST_BYTES",
         default_value = "16384",
         value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1024..=1_048_576)
+        value_parser = bytes::<u32>(1024..=1_048_576)
     )]
     pub max_header_list_bytes: u32,
 
-    /// How long a new connection may take to send its first bytes, and for its TLS handshake.
+    /// Maximum time for a new connection to send its first bytes, and for its TLS handshake, in
+    /// seconds. The connection is then closed.
     #[arg(
         long = "server-handshake-timeout-seconds",
         env = "SERVER_HANDSHAKE_TIMEOUT_SECONDS",
@@ -70,8 +73,8 @@ pub struct ServerConfig {
     )]
     pub handshake_timeout: Duration,
 
-    /// When a connection is asked to end after its calls in flight, give or take a tenth, so that
-    /// clients spread over new instances.
+    /// Age at which a connection drains, in seconds, with ±10 % jitter. Clients reconnect and so
+    /// spread over new instances.
     #[arg(
         long = "server-max-connection-age-seconds",
         env = "SERVER_MAX_CONNECTION_AGE_SECONDS",
@@ -81,7 +84,7 @@ pub struct ServerConfig {
     )]
     pub max_connection_age: Duration,
 
-    /// When a silent connection is asked for a sign of life.
+    /// Interval between keepalive pings, in seconds.
     #[arg(
         long = "server-keepalive-interval-seconds",
         env = "SERVER_KEEPALIVE_INTERVAL_SECONDS",
@@ -91,8 +94,8 @@ pub struct ServerConfig {
     )]
     pub keepalive_interval: Duration,
 
-    /// How long a connection may take to give it, or to take what is written to it, an answer for
-    /// example.
+    /// Maximum time for a client to answer a keepalive ping or to read pending data, in seconds.
+    /// The connection is then closed.
     #[arg(
         long = "server-keepalive-timeout-seconds",
         env = "SERVER_KEEPALIVE_TIMEOUT_SECONDS",
@@ -102,8 +105,8 @@ pub struct ServerConfig {
     )]
     pub keepalive_timeout: Duration,
 
-    /// After SIGTERM: how long calls are still accepted, so that load balancers notice the health
-    /// service's answer and send no more.
+    /// Time after SIGTERM during which calls are still accepted, in seconds. The health service
+    /// already answers NOT_SERVING, so load balancers stop sending calls.
     #[arg(
         long = "server-drain-delay-seconds",
         env = "SERVER_DRAIN_DELAY_SECONDS",
@@ -113,7 +116,8 @@ pub struct ServerConfig {
     )]
     pub drain_delay: Duration,
 
-    /// After that: how long calls in flight may take to finish.
+    /// Maximum time for calls in flight to finish after the drain delay, in seconds. Remaining
+    /// calls are then aborted.
     #[arg(
         long = "server-drain-timeout-seconds",
         env = "SERVER_DRAIN_TIMEOUT_SECONDS",
@@ -129,7 +133,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// How many threads answer calls.
+    /// The number of threads that answer calls.
     #[must_use]
     pub fn workers(&self) -> usize {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
@@ -137,11 +141,12 @@ impl ServerConfig {
     }
 }
 
-/// TLS of the listener: off without a certificate. The files are read again when they change.
+/// TLS of the listener: off without a certificate. Changed files are reloaded.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsConfig {
-    /// A file with the server's certificate and those that lead to its root, in PEM.
+    /// Path of the server's certificate chain, in PEM, leaf first. If absent, TLS is off. Changed
+    /// files are reloaded.
     #[arg(
         id = "server_tls_cert_file",
         long = "server-tls-cert-file",
@@ -150,7 +155,7 @@ pub struct TlsConfig {
     )]
     pub cert_file: Option<PathBuf>,
 
-    /// A file with the certificate's private key, in PEM.
+    /// Path of the certificate's private key, in PEM.
     #[arg(
         id = "server_tls_key_file",
         long = "server-tls-key-file",
@@ -159,7 +164,8 @@ pub struct TlsConfig {
     )]
     pub key_file: Option<PathBuf>,
 
-    /// A file with the roots of client certificates, in PEM. With it every client needs one.
+    /// Path of the root certificates that client certificates are verified with, in PEM. If set,
+    /// every client needs a certificate.
     #[arg(
         id = "server_tls_client_ca_file",
         long = "server-tls-client-ca-file",
@@ -168,8 +174,8 @@ pub struct TlsConfig {
     )]
     pub client_ca_file: Option<PathBuf>,
 
-    /// Whether a listener that other machines can reach may do without TLS: behind a proxy that
-    /// ends it, on a private network.
+    /// Whether an address that other machines can reach is allowed without TLS. Set it only behind
+    /// a proxy that terminates TLS, on a private network.
     #[arg(
         id = "server_allow_plaintext",
         long = "server-allow-plaintext",
@@ -182,8 +188,8 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
-    /// Whether a listener at this address may do with these settings: nobody speaks plain text with
-    /// other machines by mistake.
+    /// Whether these settings allow a listener at this address. Plaintext beyond this machine needs
+    /// an explicit setting.
     pub fn is_allowed_at(&self, address: SocketAddr) -> bool {
         self.cert_file.is_some() || self.allow_plaintext || address.ip().is_loopback()
     }
@@ -194,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_stays_on_this_machine_unless_it_is_asked_for() {
+    fn plaintext_stays_on_this_machine_unless_it_is_allowed() {
         let config = |cert_file: Option<PathBuf>, allow_plaintext| TlsConfig {
             key_file: cert_file.clone(),
             cert_file,

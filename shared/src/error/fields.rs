@@ -44,7 +44,8 @@ impl FieldViolations {
         parsed.map_err(|Invalid(rule)| self.0.push(FieldViolation::new(field, rule))).ok()
     }
 
-    /// Returns the parsed nested message, or adds the rules that its fields break. `message` is its path in the request: `requests[3]`.
+    /// Returns the parsed nested message, or adds the rules that its fields break. `message` is its
+    /// path in the request: `requests[3]`.
     pub fn check_message<T>(&mut self, message: &str, parsed: Result<T, Self>) -> Option<T> {
         let nested = |violation: FieldViolation| FieldViolation {
             field: format!("{message}.{}", violation.field),

@@ -1,5 +1,4 @@
-//! Secrets that are easy to find again are used in every way that there is, while everything is
-//! logged: none of them may be found in the log.
+//! Uses recognizable secrets in every RPC, with every log level on: none appears in the log.
 
 use std::{
     fs::{self, File},
@@ -49,7 +48,7 @@ async fn log_in(auth: &mut Auth, password: &str) -> auth_pb::TokenPair {
     answer.into_inner().tokens.expect("tokens are returned")
 }
 
-/// Calls what needs a token, of which most succeeds with a good one. Returns how many did.
+/// Makes every call that needs a token. Returns how many succeeded.
 async fn call_all(auth: &mut Auth, tasks: &mut Tasks, token: &str) -> usize {
     fn with<T: Default>(token: &str) -> Request<T> {
         with_token(token, T::default())
@@ -86,7 +85,7 @@ async fn change_password(auth: &mut Auth, token: &str, current: &str, new: &str)
     auth.change_password(with_token(token, request)).await.is_ok()
 }
 
-/// Uses every secret rightly and wrongly. Returns those that were made.
+/// Uses every secret in valid and invalid calls. Returns the secrets that the services made.
 async fn use_all_secrets(
     auth: &mut Auth,
     tasks: &mut Tasks,
@@ -118,7 +117,7 @@ async fn use_all_secrets(
     auth.logout(logout).await.expect("it succeeds");
     auth.get_json_web_key_set(auth_pb::GetJsonWebKeySetRequest {}).await.expect("it succeeds");
 
-    // Now all fails, and says why in the log.
+    // From here every call fails, and the log has the reason.
     database.execute("drop schema auth cascade; drop schema task cascade").await;
     auth.register(registration(PASSWORD)).await.expect_err("it is refused");
     auth.login(credentials(NEW_PASSWORD)).await.expect_err("it is refused");
@@ -128,7 +127,7 @@ async fn use_all_secrets(
     made.into_iter().flat_map(|pair| [pair.access_token, pair.refresh_token]).collect()
 }
 
-/// Sends a token over HTTP/1.1, which the server reads in another way.
+/// Sends a token over HTTP/1.1, which the server parses with other code.
 fn send_over_http1(address: &str, token: &str) {
     let mut connection = TcpStream::connect(address).expect("it listens");
     let request = format!(
@@ -142,13 +141,13 @@ fn send_over_http1(address: &str, token: &str) {
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
 
-/// What nobody may learn of a secret: of a token whose parts say whom it is for, the last one.
+/// The secret part: of a token the last part, since the others are public claims.
 fn mark(secret: &str) -> &str {
     secret.rsplit('.').next().unwrap_or(secret)
 }
 
 #[tokio::test]
-async fn no_secret_is_logged_whatever_is_called_and_however_it_fails() {
+async fn no_secret_is_logged_by_any_call_or_failure() {
     let database = TestDatabase::create().await;
     let url = database.url().replacen("postgres@", &format!("postgres:{DATABASE_PASSWORD}@"), 1);
     let dir = directory();
@@ -166,7 +165,7 @@ async fn no_secret_is_logged_whatever_is_called_and_however_it_fails() {
 
     let log = fs::read_to_string(log).unwrap();
     for proof in ["\"level\":\"TRACE\"", "call failed", "\"code\":\"Internal\"", "h2::", "sqlx"] {
-        assert!(log.contains(proof), "{proof} is not logged: was everything?");
+        assert!(log.contains(proof), "{proof} is not logged: is every level on?");
     }
     let known =
         [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, WEAK_PASSWORD, DATABASE_PASSWORD, ROOT_KEY];

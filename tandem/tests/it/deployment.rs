@@ -1,4 +1,4 @@
-//! The files that describe a deployment name what the programs know. No container is started here.
+//! The deployment files are consistent with the settings. No container is started.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     support::{document, root},
 };
 
-/// Where there must be something, whatever else is added.
+/// The files that must not be empty.
 const COMPOSE: &str = "docker-compose.yml";
 const MANIFESTS: &str = "deploy/kubernetes";
 
@@ -104,13 +104,13 @@ fn every_variable_is_a_setting() {
     ] {
         assert!(named.len() >= 3, "{file} names {named:?} only: is all of it read?");
         for name in named {
-            assert!(known.contains_key(&name), "{file} names {name}, which is no setting");
+            assert!(known.contains_key(&name), "{file} names {name}, which is not a setting");
         }
     }
 }
 
 #[test]
-fn a_drain_has_the_time_that_it_may_take() {
+fn the_grace_period_is_longer_than_a_drain() {
     let known = variables();
     let seconds = |name: &str| known[name].parse::<u64>().expect("it is a number");
     let drain = seconds("SERVER_DRAIN_DELAY_SECONDS") + seconds("SERVER_DRAIN_TIMEOUT_SECONDS");
@@ -131,5 +131,5 @@ fn a_drain_has_the_time_that_it_may_take() {
 
 #[test]
 fn no_secret_is_committed() {
-    assert!(manifests("Secret").is_empty(), "they are made by hand, or by what keeps them");
+    assert!(manifests("Secret").is_empty(), "secrets are created outside the repository");
 }

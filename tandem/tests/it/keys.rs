@@ -1,4 +1,4 @@
-//! Signing keys change while both services work: what auth-service signs, task-service accepts.
+//! Key rotation under load: task-service accepts every token that auth-service signs.
 
 use std::{
     collections::BTreeSet,
@@ -10,17 +10,17 @@ use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
 };
-use shared::config::CommandLine;
+use shared::config::settings;
 use test_support::{Service, TestDatabase, eventually};
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Request, Status, transport::Channel};
 
 const PASSWORD: &str = "quiet-otter-sails-north";
 
-/// How long the load lasts: three rotations.
+/// The duration of the load: three rotations.
 const LOAD: Duration = Duration::from_secs(6);
 
-/// Two auth-services on one database, and a task-service that has its keys from the second.
+/// Two auth-services on one database, and a task-service that fetches the keys from the second.
 pub(crate) struct Pair {
     pub(crate) auth: [Service; 2],
     pub(crate) task: Service,
@@ -32,11 +32,11 @@ impl Pair {
     pub(crate) async fn start(auth_flags: &[&str], task_flags: &[&str]) -> Self {
         let database = TestDatabase::create().await;
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-        let args = ["auth-service", "--root-key", key, "--database-url", database.url()];
+        let args = ["--root-key", key, "--database-url", database.url()];
         let common = ["--bcrypt-cost", "4", "--hashing-queue", "1000"];
         let args = [&args[..], &common, auth_flags].concat();
-        let config: auth_service::Config = settings("auth-service", &args);
-        let config = config.check().expect("the test's flags agree");
+        let config: auth_service::Config = settings(args).expect("the test's flags are valid");
+        config.check().expect("the test's flags do not contradict each other");
         let mut auth = Vec::new();
         for _ in 0..2 {
             let config = config.clone();
@@ -44,9 +44,9 @@ impl Pair {
             auth.push(Service::start(run).await.ready().await);
         }
         let jwks = format!("{}/.well-known/jwks.json", auth[1].url());
-        let args = ["task-service", "--database-url", database.url(), "--jwks-url", &jwks];
-        let task_config: task_service::Config =
-            settings("task-service", &[&args[..], task_flags].concat());
+        let args = ["--database-url", database.url(), "--jwks-url", &jwks];
+        let args = [&args[..], task_flags].concat();
+        let task_config: task_service::Config = settings(args).expect("the flags are valid");
         let run = |listener, shutdown| task_service::run(task_config, listener, shutdown);
         let task = Service::start(run).await.ready().await;
         let auth = auth.try_into().expect("there are two");
@@ -57,11 +57,6 @@ impl Pair {
         let auth = [0, 1].map(|i| AuthServiceClient::new(self.auth[i].channel()));
         Client { auth, task: TaskServiceClient::new(self.task.channel()) }
     }
-}
-
-fn settings<S: clap::Args>(name: &'static str, args: &[&str]) -> S {
-    let command_line = CommandLine::new::<S>(clap::Command::new(name), args);
-    command_line.settings().expect("the test's flags are good")
 }
 
 #[derive(Clone)]
@@ -77,7 +72,7 @@ impl Client {
         Ok(answer.into_inner().tokens.expect("tokens are returned"))
     }
 
-    /// Refreshes at the other instance than the one that logged in.
+    /// Refreshes at the second instance; logins go to the first.
     async fn refresh(&mut self, tokens: auth_pb::TokenPair) -> Result<auth_pb::TokenPair, Status> {
         let refresh_token = tokens.refresh_token;
         let request = auth_pb::RefreshTokenRequest { refresh_token };
@@ -85,7 +80,7 @@ impl Client {
         Ok(answer.into_inner().tokens.expect("tokens are returned"))
     }
 
-    /// Presents a token to all three.
+    /// Presents a token to all three services.
     async fn present(&mut self, token: &str) -> Result<(), Status> {
         for auth in &mut self.auth {
             auth.get_current_user(authorized(token, auth_pb::GetCurrentUserRequest {})).await?;
@@ -111,7 +106,7 @@ fn header(token: &str) -> String {
     token.split('.').next().expect("a token has parts").to_owned()
 }
 
-/// Calls as fast as it can until the load is over. The headers of all tokens that it got.
+/// Calls in a loop until the load is over. Returns the headers of all tokens.
 async fn work(mut client: Client, username: String) -> Result<BTreeSet<String>, Status> {
     let (begun, mut headers) = (Instant::now(), BTreeSet::new());
     while begun.elapsed() < LOAD {
@@ -119,7 +114,7 @@ async fn work(mut client: Client, username: String) -> Result<BTreeSet<String>, 
         client.present(&first.access_token).await?;
         let second = client.refresh(first.clone()).await?;
         client.present(&second.access_token).await?;
-        // So that tokens are presented that were signed before a rotation.
+        // Tokens from before a rotation must still be accepted.
         sleep(Duration::from_millis(700)).await;
         client.present(&first.access_token).await?;
         client.present(&second.access_token).await?;
@@ -133,7 +128,7 @@ async fn under_load_with_a_rotation_every_other_second_no_valid_call_fails() {
     let rotation = ["--key-rotation-seconds", "2", "--key-lead-seconds", "1"];
     let short = ["--key-refresh-ms", "200", "--access-token-lifetime-seconds", "20"];
     let exact = ["--token-leeway-seconds", "0"];
-    // It never fetches the keys but when a token names one that it does not know.
+    // Fetches happen only for tokens with an unknown key.
     let verifier = ["--jwks-refresh-seconds", "300", "--jwks-unknown-kid-seconds", "0"];
     let auth_flags = [&rotation[..], &short, &exact].concat();
     let pair = Pair::start(&auth_flags, &[&verifier[..], &exact].concat()).await;
@@ -156,7 +151,7 @@ async fn under_load_with_a_rotation_every_other_second_no_valid_call_fails() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
+async fn a_revoked_key_is_rejected_within_one_refresh_of_the_verifier() {
     let pair = Pair::start(&["--key-refresh-ms", "50"], &["--jwks-refresh-seconds", "1"]).await;
     let mut client = pair.client();
     let request = auth_pb::RegisterRequest {
@@ -166,7 +161,7 @@ async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
     };
     client.auth[0].register(request).await.expect("the user is registered");
     let token = client.log_in("ada").await.expect("the user is logged in").access_token;
-    client.present(&token).await.expect("the token is good");
+    client.present(&token).await.expect("the token is valid");
 
     let list = auth_service::run_key_command(&pair.config, KeyCommand::List).await;
     let list = list.expect("the keys are listed");
@@ -174,10 +169,10 @@ async fn a_revoked_key_is_refused_within_one_refresh_of_the_verifier() {
     let revoke = KeyCommand::Revoke { kid: kid.to_owned(), lost_root_key: false };
     auth_service::run_key_command(&pair.config, revoke).await.expect("the key is revoked");
     let revoked = Instant::now();
-    let refused = async || client.clone().list_tasks(&token).await.is_err();
-    eventually("task-service refuses it", refused).await;
+    let rejected = async || client.clone().list_tasks(&token).await.is_err();
+    eventually("task-service rejects the token", rejected).await;
     let took = revoked.elapsed();
     assert!(took < Duration::from_secs(2), "it took {took:?}");
     let token = client.log_in("ada").await.expect("the user is logged in").access_token;
-    client.list_tasks(&token).await.expect("the next key is followed");
+    client.list_tasks(&token).await.expect("the next key is fetched");
 }

@@ -1,4 +1,4 @@
-//! Start, end, and what survives them.
+//! Start, stop, crash, and what survives them.
 
 use std::net::TcpListener;
 
@@ -15,7 +15,7 @@ async fn a_restart_keeps_users_tasks_and_tokens() {
     let token = program.log_in(&name).await;
     program.create(&token, "Water the plants").await;
     assert!(program.end(Signal::SIGINT).await.success());
-    assert_eq!(postgres(dir.path()), None, "Ctrl-C ends PostgreSQL too");
+    assert_eq!(postgres(dir.path()), None, "Ctrl-C stops PostgreSQL too");
 
     let program = Program::start(dir.path());
     assert_eq!(program.titles(&token).await.unwrap(), ["Water the plants"]);
@@ -38,7 +38,7 @@ async fn a_killed_program_leaves_no_postgres_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_ends_is_started_again_and_nobody_else_restarts() {
+async fn a_postgres_that_ends_is_restarted_and_the_services_stay() {
     let dir = directory();
     let program = Program::start(dir.path());
     let name = program.register().await;
@@ -57,7 +57,7 @@ async fn a_postgres_that_ends_is_started_again_and_nobody_else_restarts() {
 }
 
 #[tokio::test]
-async fn a_second_program_on_the_same_data_says_who_has_them() {
+async fn a_second_program_on_the_same_data_names_the_first() {
     let dir = directory();
     let _first = Program::start(dir.path());
     let (code, text) = failure(&mut command(dir.path()));
@@ -66,7 +66,7 @@ async fn a_second_program_on_the_same_data_says_who_has_them() {
 }
 
 #[test]
-fn all_taken_ports_are_named_with_the_variables_that_choose_others() {
+fn all_ports_in_use_are_reported_with_their_variables() {
     let dir = directory();
     let variables = ["AUTH_LISTEN_ADDRESS", "TASK_LISTEN_ADDRESS", "TASK_OPS_LISTEN_ADDRESS"];
     let taken = variables.map(|variable| (TcpListener::bind("127.0.0.1:0").unwrap(), variable));
@@ -84,19 +84,28 @@ fn all_taken_ports_are_named_with_the_variables_that_choose_others() {
 }
 
 #[test]
-fn mistakes_in_the_settings_of_both_services_are_reported_at_once() {
+fn an_invalid_setting_of_a_service_is_named_by_its_variable() {
+    for (variable, value) in [("AUTH_BCRYPT_COST", "99"), ("TASK_JWKS_TIMEOUT_MS", "soon")] {
+        let dir = directory();
+        let (code, text) = failure(command(dir.path()).env(variable, value));
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(&format!("for '{variable}': expected")), "{text}");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing was started");
+    }
+}
+
+#[test]
+fn all_contradictions_in_the_settings_of_both_services_are_reported_at_once() {
     let dir = directory();
     let mut command = command(dir.path());
-    let command = command.env("AUTH_BCRYPT_COST", "99").env("TASK_JWKS_TIMEOUT_MS", "soon");
-    let command = command.env("SERVER_TLS_KEY_FILE", "/dev/zero");
-    let (code, text) = failure(command.env("TASK_LISTEN_ADDRESS", "0.0.0.0:0"));
+    let command = command.env("AUTH_KEY_LEAD_SECONDS", "1").env("TASK_LISTEN_ADDRESS", "0.0.0.0:0");
+    let (code, text) = failure(command.env("SERVER_TLS_KEY_FILE", "/dev/zero"));
     assert_eq!(code, Some(2), "{text}");
     for part in [
-        "AUTH_BCRYPT_COST: ",
-        "TASK_JWKS_TIMEOUT_MS: ",
+        "AUTH_KEY_REFRESH_MS: ",
         "SERVER_TLS_KEY_FILE: /dev/zero: must be a regular file",
         "SERVER_TLS_CERT_FILE: is required with",
-        "as they can at 0.0.0.0:0",
+        "is required at 0.0.0.0:0",
     ] {
         assert_eq!(text.matches(part).count(), 1, "{part}: {text}");
     }

@@ -4,8 +4,10 @@
 mod canary;
 mod deployment;
 mod documents;
+mod interrupt;
 mod keys;
 mod life;
 mod pooler;
+mod process;
 mod roles;
 mod support;

@@ -1,4 +1,4 @@
-//! Behind a connection pooler, which drops what a service asks of its sessions.
+//! Both services behind a connection pooler that drops the settings of their sessions.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::support::{Program, command, directory, document};
 
-/// Stands between the services and PostgreSQL. Returns where.
+/// Starts a pooler in front of PostgreSQL. Returns its address.
 async fn start_pooler(database: &TestDatabase) -> SocketAddr {
     let url: Url = database.url().parse().expect("it is a URL");
     let host = url.query_pairs().find(|(key, _)| key == "host").expect("it has a socket").1;
@@ -49,8 +49,8 @@ async fn pool(mut client: TcpStream, socket: PathBuf) -> io::Result<()> {
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
-/// Starts the services as a superuser, and returns the settings whose absence their log laments.
-async fn lamented(dir: &Path, pooler: SocketAddr) -> BTreeSet<String> {
+/// Starts the services as a superuser. Returns the settings that their log reports as missing.
+async fn missing_settings(dir: &Path, pooler: SocketAddr) -> BTreeSet<String> {
     let log = dir.join("log");
     let mut program = Program::run(
         command(dir)
@@ -61,23 +61,23 @@ async fn lamented(dir: &Path, pooler: SocketAddr) -> BTreeSet<String> {
     program.create(&token, "behind a pooler").await;
     program.end(Signal::SIGTERM).await;
     let log = fs::read_to_string(log).expect("it is text");
-    let told = log.lines().filter_map(|line| line.split_once("sessions lack settings"));
-    let lists = told.map(|(_, list)| list.split('"').nth(1).expect("the settings are quoted"));
+    let lines = log.lines().filter_map(|line| line.split_once("sessions lack settings"));
+    let lists = lines.map(|(_, list)| list.split('"').nth(1).expect("the settings are quoted"));
     lists.flat_map(|list| list.split(", ")).map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_says_which_settings_the_role_needs_and_the_two_roles_have_them() {
+async fn the_log_names_the_settings_that_the_role_needs_and_both_roles_have_them() {
     let database = TestDatabase::create_on_own_server().await;
     let (dir, pooler) = (directory(), start_pooler(&database).await);
-    let needed = lamented(dir.path(), pooler).await;
+    let needed = missing_settings(dir.path(), pooler).await;
     assert!(needed.contains("statement_timeout = '3000'"), "{needed:?}");
     assert!(needed.contains("plan_cache_mode = 'force_generic_plan'"), "{needed:?}");
 
     for setting in &needed {
         database.execute(format!("alter role postgres set {setting}")).await;
     }
-    assert_eq!(lamented(dir.path(), pooler).await, BTreeSet::new());
+    assert_eq!(missing_settings(dir.path(), pooler).await, BTreeSet::new());
 
     database.execute(document("deploy/roles.sql")).await;
     for role in ["auth_service", "task_service"] {
@@ -94,7 +94,7 @@ async fn settings_of(role: &str, database: &TestDatabase) -> BTreeSet<String> {
     let settings: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query))
         .fetch_all(&mut connection)
         .await
-        .expect("everybody may read it");
+        .expect("every role can read it");
     let spelled = settings.iter().map(|setting| setting.replacen('=', " = '", 1) + "'");
     spelled.collect()
 }

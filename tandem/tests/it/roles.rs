@@ -1,14 +1,13 @@
-//! Both services under the roles of `deploy/roles.sql`, each of which reaches its own schema only.
+//! Both services under the roles of `deploy/roles.sql`. Each role reaches only its own schema.
 
 use std::time::Duration;
 
-use clap::Command;
 use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
 };
 use shared::{
-    config::{CommandLine, DatabaseConfig},
+    config::{self, DatabaseConfig},
     db,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, error::DatabaseError};
@@ -21,13 +20,13 @@ use crate::support::{PASSWORD, document, with_token};
 const SERVICES: [&str; 2] = ["auth_service", "task_service"];
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// The services' database, on a server of its own, since roles are the server's.
+/// The services' database, on its own server because roles belong to the server.
 struct Database {
     server: TestDatabase,
 }
 
 impl Database {
-    /// With nothing in it, and owned by a role that is no superuser.
+    /// An empty database, owned by a role that is not a superuser.
     async fn create() -> Self {
         let server = TestDatabase::create_on_own_server().await;
         server.execute("create role owner login createrole").await;
@@ -44,11 +43,13 @@ impl Database {
 
     async fn migrate(&self) {
         let config = settings::<DatabaseConfig>(&["--database-url", &self.url("owner")]);
-        db::migrate(&config).await.expect("the owner may migrate");
+        db::migrate(&config).await.expect("the owner can migrate");
     }
 
     async fn make_roles(&self) {
-        self.execute("owner", &document("deploy/roles.sql")).await.expect("the owner may do so");
+        self.execute("owner", &document("deploy/roles.sql"))
+            .await
+            .expect("the owner can create roles");
     }
 
     async fn execute(&self, role: &str, sql: &str) -> Result<(), sqlx::Error> {
@@ -57,7 +58,7 @@ impl Database {
     }
 }
 
-/// A database with the newest schema, and then the roles.
+/// A database with the newest schema and the roles.
 async fn database() -> Database {
     let database = Database::create().await;
     database.migrate().await;
@@ -66,8 +67,7 @@ async fn database() -> Database {
 }
 
 fn settings<T: clap::Args>(flags: &[&str]) -> T {
-    let args = ["test"].iter().chain(flags);
-    CommandLine::new::<T>(Command::new("test"), args).settings().expect("the flags are good")
+    config::settings(flags).expect("the flags are valid")
 }
 
 async fn start_auth(database: &Database) -> Service {
@@ -106,7 +106,7 @@ async fn start_tasks_as(role: &str, database: &Database, auth: &Service) -> Serv
     Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await
 }
 
-/// Registers somebody who then creates, changes, deletes and lists tasks.
+/// Registers a user, who creates, changes, deletes and lists tasks.
 async fn use_both(auth: &Service, tasks: &Service) -> Result<(), Status> {
     let mut auth = AuthServiceClient::new(auth.channel());
     let (username, password) = ("ada".to_owned(), PASSWORD.to_owned());
@@ -139,7 +139,7 @@ async fn is_ready(service: &Service) -> bool {
     tandem_server::is_ready(service.address()).await
 }
 
-/// Whoever asks as one of the services learns why they are not ready.
+/// Checks that each service reports an old schema as the reason that it is not ready.
 async fn assert_too_old(database: &Database) {
     for role in SERVICES {
         let config = settings(&["--database-url", &database.url(role)]);
@@ -158,7 +158,7 @@ async fn both_services_work() {
 }
 
 #[tokio::test]
-async fn services_that_start_before_the_migrations_say_so_and_become_ready_by_themselves() {
+async fn services_started_before_the_migrations_report_it_and_become_ready_later() {
     let database = Database::create().await;
     database.make_roles().await;
     let auth = start_auth(&database).await;
@@ -170,7 +170,7 @@ async fn services_that_start_before_the_migrations_say_so_and_become_ready_by_th
 }
 
 #[tokio::test]
-async fn services_wait_for_a_migration_that_a_newer_version_brings() {
+async fn services_wait_for_the_migration_of_a_newer_version() {
     let database = database().await;
     let rename = "update _sqlx_migrations set version = 106 where version = 6";
     database.execute("owner", rename).await.unwrap();
@@ -184,7 +184,7 @@ async fn services_wait_for_a_migration_that_a_newer_version_brings() {
 }
 
 #[tokio::test]
-async fn a_role_reaches_its_own_schema_only_and_changes_none() {
+async fn a_role_reaches_only_its_own_schema_and_alters_no_schema() {
     let database = database().await;
     database.make_roles().await;
     let foreign = [
@@ -227,7 +227,7 @@ async fn tables_of_later_migrations_are_covered() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_given_the_others_role_ends_and_says_why() {
+async fn a_service_with_the_role_of_the_other_ends_and_reports_why() {
     let database = database().await;
     let auth = start_auth(&database).await.ready().await;
     let tasks = start_tasks_as("auth_service", &database, &auth).await;
@@ -240,7 +240,7 @@ async fn a_service_that_is_given_the_others_role_ends_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_migrate_fails_at_once_and_says_why() {
+async fn a_role_without_the_right_to_migrate_fails_at_once_and_reports_why() {
     let database = Database::create().await;
     database.make_roles().await;
     for role in SERVICES {

@@ -24,22 +24,22 @@ use tonic::{Request, transport::Channel};
 /// A password that every rule accepts.
 pub(crate) const PASSWORD: &str = "quiet-otter-sails-north";
 
-/// A running program; it is killed in the end.
+/// A running program, killed on drop.
 pub(crate) struct Program {
     child: Child,
-    /// All that it said until it was ready.
+    /// Its output until it was ready.
     pub(crate) welcome: String,
-    /// Where auth-service and task-service answer.
+    /// The addresses of auth-service and task-service.
     pub(crate) addresses: [String; 2],
 }
 
-/// A directory that PostgreSQL's user may pass through when the tests run as root.
+/// A directory that PostgreSQL's user can traverse when the tests run as root.
 pub(crate) fn directory() -> TempDir {
     let passage = Permissions::from_mode(0o711);
     Builder::new().permissions(passage).tempdir().expect("a directory can be made")
 }
 
-/// The program on free ports, with its data in `dir` and none of the caller's variables.
+/// The program on free ports, with its data in `dir` and a clean environment.
 pub(crate) fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
     command
@@ -56,12 +56,12 @@ pub(crate) fn command(dir: &Path) -> Command {
 }
 
 impl Program {
-    /// Starts it and waits until it says that it is ready.
+    /// Starts the program and waits for its welcome.
     pub(crate) fn start(dir: &Path) -> Self {
         Self::run(&mut command(dir))
     }
 
-    /// Runs this command and waits until it says that it is ready.
+    /// Runs this command and waits for the welcome.
     pub(crate) fn run(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -72,7 +72,7 @@ impl Program {
         let welcome = welcome.join("\n");
         let words = welcome.split_whitespace().map(|word| word.trim_end_matches([',', '.']));
         let mut addresses = words.filter(|word| word.starts_with("127.0.0.1:"));
-        let mut next = || addresses.next().expect("it says where it answers").to_owned();
+        let mut next = || addresses.next().expect("the welcome names the addresses").to_owned();
         let addresses = [next(), next()];
         Self { child, welcome, addresses }
     }
@@ -91,23 +91,23 @@ impl Program {
             .expect("task-service answers")
     }
 
-    /// Registers somebody new and returns their name.
+    /// Registers a new user and returns the username.
     pub(crate) async fn register(&self) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let username = format!("ada-{}", now.as_nanos());
         let password = PASSWORD.to_owned();
         let request =
             auth_pb::RegisterRequest { username: username.clone(), password, ..Default::default() };
-        self.auth().await.register(request).await.expect("somebody new can register");
+        self.auth().await.register(request).await.expect("a new user can register");
         username
     }
 
-    /// Logs somebody in and returns their token.
+    /// Logs a user in and returns the access token.
     pub(crate) async fn log_in(&self, username: &str) -> String {
-        self.try_log_in(username).await.expect("they can log in")
+        self.try_log_in(username).await.expect("the user can log in")
     }
 
-    /// Logs somebody in, if that can be done now.
+    /// Tries to log a user in.
     pub(crate) async fn try_log_in(&self, username: &str) -> Result<String, tonic::Status> {
         let request =
             auth_pb::LoginRequest { username: username.into(), password: PASSWORD.into() };
@@ -115,7 +115,7 @@ impl Program {
         Ok(answer.into_inner().tokens.expect("tokens are returned").access_token)
     }
 
-    /// The titles of somebody's tasks.
+    /// The titles of the user's tasks.
     pub(crate) async fn titles(&self, token: &str) -> Result<Vec<String>, tonic::Status> {
         let request = with_token(token, task_pb::ListTasksRequest::default());
         let answer = self.tasks().await.list_tasks(request).await?;
@@ -128,7 +128,7 @@ impl Program {
         self.tasks().await.create_task(request).await.expect("the task is created");
     }
 
-    /// Sends a signal and waits for the end.
+    /// Sends a signal and waits until the program has ended.
     pub(crate) async fn end(&mut self, signal: Signal) -> ExitStatus {
         let pid = self.child.id().try_into().expect("a pid is positive");
         kill(Pid::from_raw(pid), signal).expect("it is there");
@@ -149,7 +149,7 @@ impl Drop for Program {
     }
 }
 
-/// What a command that must fail says, and its exit code.
+/// The exit code and the standard error of a command that fails.
 pub(crate) fn failure(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it runs");
     let mut text = String::new();
@@ -158,7 +158,7 @@ pub(crate) fn failure(command: &mut Command) -> (Option<i32>, String) {
     (child.wait().expect("it is our child").code(), text)
 }
 
-/// Where the repository is.
+/// The root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in a workspace")
 }
@@ -168,7 +168,7 @@ pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).expect("the document is there")
 }
 
-/// The pid of the PostgreSQL that has its data in `dir`, and the file that says so.
+/// The process id of the PostgreSQL with its data in `dir`.
 pub(crate) fn postgres(dir: &Path) -> Option<Pid> {
     let clusters = std::fs::read_dir(dir).expect("the data directory is there");
     let pid_file = clusters

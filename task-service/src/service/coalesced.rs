@@ -2,15 +2,16 @@
 //!
 //! [`Coalescer`]: crate::coalesce::Coalescer
 
-use chrono::TimeDelta;
-use shared::{error::Error, ids::UserId, time};
+use std::time::Duration;
+
+use shared::{error::Error, ids::UserId};
 use sqlx::PgConnection;
 
 use crate::{
     coalesce::{Attempt, Statement},
     domain::{
         creation::Creation,
-        task::{Deletion, Fields, Task, TaskPatch},
+        task::{Fields, Task, TaskPatch},
     },
     store::tasks::{self, Create, Delete, FirstPage, FirstPageRequest, Get, Update},
 };
@@ -102,7 +103,7 @@ impl Statement for Creates {
         db: &mut PgConnection,
         creates: &[Create],
     ) -> Result<Vec<Attempt<Creation>>, Error> {
-        tasks::create(db, creates, self.quota, time::now()).await
+        tasks::create(db, creates, self.quota).await
     }
 }
 
@@ -131,7 +132,7 @@ impl Statement for Updates {
         db: &mut PgConnection,
         updates: &[Update],
     ) -> Result<Vec<Attempt<TaskResults>>, Error> {
-        let results = tasks::update(db, updates, time::now()).await?;
+        let results = tasks::update(db, updates).await?;
         Ok(results.into_iter().map(Some).collect())
     }
 }
@@ -139,7 +140,7 @@ impl Statement for Updates {
 /// Deletes tasks, softly.
 pub(super) struct Deletes {
     /// How long a deleted task can be undeleted.
-    pub(super) retention: TimeDelta,
+    pub(super) retention: Duration,
 }
 
 impl Statement for Deletes {
@@ -164,9 +165,7 @@ impl Statement for Deletes {
         db: &mut PgConnection,
         deletes: &[Delete],
     ) -> Result<Vec<Attempt<TaskResults>>, Error> {
-        let delete_time = time::now();
-        let deletion = Deletion { delete_time, purge_time: delete_time + self.retention };
-        let results = tasks::delete(db, deletes, deletion).await?;
+        let results = tasks::delete(db, deletes, self.retention).await?;
         Ok(results.into_iter().map(Some).collect())
     }
 }

@@ -52,10 +52,9 @@ impl Tasks {
                 Err(error @ (Error::RequestIdReused | Error::TaskQuotaExceeded { .. })) => error,
                 result => return result,
             };
-            let expired = time::now() - REQUEST_RETENTION;
             let mut db = self.admission.admit(owner).await?;
-            let earlier = requests::find(&mut db, owner, request, expired).await;
-            match (db.end(earlier)?, rejected) {
+            let found = requests::find(&mut db, owner, request, REQUEST_RETENTION).await;
+            match (db.end(found)?, rejected) {
                 (Some(creation), _) => return Ok(creation),
                 (None, Error::RequestIdReused) => {}
                 (None, rejected) => return Err(rejected),

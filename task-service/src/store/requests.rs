@@ -1,7 +1,8 @@
 //! `task.requests`: idempotent creates by their request ids. `tasks::create` stores them, in the
-//! statement that creates the tasks.
+//! statement that creates the tasks. Requests expire by the database's clock.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
 use shared::{error::Error, ids::UserId};
 use sqlx::{PgConnection, PgPool};
 
@@ -10,7 +11,7 @@ use crate::domain::{
     task::TaskId,
 };
 
-/// What the request did, if it was executed after `expired`. Deletes an expired request, so that
+/// What the request did, if it was executed within `retention`. Deletes an expired request, so that
 /// its id can be used again.
 ///
 /// # Errors
@@ -19,12 +20,13 @@ pub(crate) async fn find(
     db: &mut PgConnection,
     owner: UserId,
     request: &RequestKey,
-    expired: DateTime<Utc>,
+    retention: Duration,
 ) -> Result<Option<Creation>, Error> {
     let row = sqlx::query!(
         r#"with expired as (
             delete from task.requests
-            where owner_id = $1 and method = $2 and request_id = $3 and create_time <= $4
+            where owner_id = $1 and method = $2 and request_id = $3
+                and create_time <= current_timestamp - $4::interval
          )
          select
             fingerprint,
@@ -32,14 +34,14 @@ pub(crate) async fn find(
             revision,
             create_time
          from task.requests
-         where owner_id = $1 and method = $2 and request_id = $3"#,
+         where owner_id = $1 and method = $2 and request_id = $3
+            and create_time > current_timestamp - $4::interval"#,
         owner.0,
         request.method,
         request.id,
-        expired,
+        retention as _,
     );
-    let row = row.fetch_optional(db).await?.filter(|row| row.create_time > expired);
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row.fetch_optional(db).await? else { return Ok(None) };
     if row.fingerprint != request.fingerprint {
         return Err(Error::RequestIdReused);
     }
@@ -47,19 +49,19 @@ pub(crate) async fn find(
     Ok(Some(Creation { task_ids, last_revision, create_time: row.create_time }))
 }
 
-/// Deletes at most `limit` requests that were executed before `expired`, and returns how many.
-pub(crate) async fn purge(db: &PgPool, expired: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+/// Deletes at most `limit` requests that are older than `retention`, and returns how many.
+pub(crate) async fn purge(db: &PgPool, retention: Duration, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query!(
         "delete from task.requests
          where ctid = any(array(
             select ctid
             from task.requests
-            where create_time <= $1
+            where create_time <= current_timestamp - $1::interval
             order by create_time
             limit $2
             for update skip locked
          ))",
-        expired,
+        retention as _,
         limit,
     );
     Ok(purged.execute(db).await?.rows_affected())

@@ -1,6 +1,6 @@
 //! `task.tasks`: every statement of a call is scoped to the owner, so that the task of
-//! another user is as good as absent. A write takes its revision from the owner's row in `task.feeds`, in the same
-//! statement.
+//! another user is as good as absent. A write takes its revision from the owner's row in
+//! `task.feeds`, in the same statement.
 //!
 //! A statement executes any number of calls, of one owner or several, and has a result for each.
 //!

@@ -20,7 +20,7 @@ const REQUIRED: [&str; 1] = ["title"];
 /// The settable fields and the values that a message has for them.
 type Values = BTreeMap<String, Value>;
 
-/// The settable fields. Messages of one pool only are comparable, so that there is one for all tests.
+/// The settable fields. Messages are comparable only within one pool, so all tests share it.
 static SETTABLE: LazyLock<Vec<FieldDescriptor>> = LazyLock::new(|| {
     let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).expect("it is a descriptor set");
     let task = pool.get_message_by_name("tandem.task.v1.Task").expect("Task is in the protos");
@@ -62,7 +62,9 @@ fn task_with(fields: &[FieldDescriptor], n: i32) -> pb::Task {
     for field in SETTABLE.iter().filter(|field| REQUIRED.contains(&field.name())) {
         task.set_field(field, sample(field, 1));
     }
-    fields.iter().for_each(|field| task.set_field(field, sample(field, n)));
+    for field in fields {
+        task.set_field(field, sample(field, n));
+    }
     task.transcode_to().expect("it is a Task")
 }
 
@@ -105,7 +107,7 @@ async fn by_each_call(user: &User, task: &pb::Task) -> Vec<(&'static str, pb::Ta
     let created_by_batch = create_batch(user, task, false).await;
     let validated = create_batch(user, task, true).await;
     let get_batch = pb::BatchGetTasksRequest { task_ids: vec![id.clone()] };
-    let got_by_batch = client.batch_get_tasks(get_batch).await.unwrap().into_inner().tasks;
+    let got = client.batch_get_tasks(get_batch).await.expect("the task is found").into_inner();
     let newest = pb::ListTasksRequest { order_by: "create_time desc".into(), ..Default::default() };
     let listed = user.list(newest).await;
     let by_title = pb::ListTasksRequest { order_by: "title".into(), ..Default::default() };
@@ -115,23 +117,26 @@ async fn by_each_call(user: &User, task: &pb::Task) -> Vec<(&'static str, pb::Ta
     let updated_by_batch = update_batch(user, unchanged, &[]).await;
     let deleted = user.delete(&id).await;
     let undeleted = user.undelete(&id).await;
-    let deletes = vec![pb::DeleteTaskRequest { task_id: id.clone(), etag: String::new() }];
-    let deletes = pb::BatchDeleteTasksRequest { requests: deletes };
-    let deleted_by_batch = client.batch_delete_tasks(deletes).await.unwrap().into_inner().tasks;
-    let find = |tasks: Vec<pb::Task>| tasks.into_iter().find(|task| task.id == id).unwrap();
+    let requests = vec![pb::DeleteTaskRequest { task_id: id.clone(), etag: String::new() }];
+    let batch = pb::BatchDeleteTasksRequest { requests };
+    let deleted_by_batch =
+        client.batch_delete_tasks(batch).await.expect("the task is deleted").into_inner();
+    let find = |tasks: Vec<pb::Task>| {
+        tasks.into_iter().find(|task| task.id == id).expect("the task is returned")
+    };
     vec![
         ("GetTask", user.get(&id).await),
         ("BatchCreateTasks", created_by_batch.clone()),
         ("GetTask after BatchCreateTasks", user.get(&created_by_batch.id).await),
         ("validate_only", validated),
-        ("BatchGetTasks", find(got_by_batch)),
+        ("BatchGetTasks", find(got.tasks)),
         ("ListTasks, first page", find(listed)),
         ("ListTasks, by title", find(sorted)),
         ("UpdateTask", updated),
         ("BatchUpdateTasks", updated_by_batch),
         ("DeleteTask", deleted),
         ("UndeleteTask", undeleted),
-        ("BatchDeleteTasks", find(deleted_by_batch)),
+        ("BatchDeleteTasks", find(deleted_by_batch.tasks)),
     ]
 }
 

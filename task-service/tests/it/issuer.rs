@@ -14,7 +14,7 @@ fn client_with(app: &App, key: &TestKey) -> Client {
     app.client(&key.token(UserId::generate()))
 }
 
-/// Calls with tokens of keys that nobody publishes, all at once.
+/// Concurrent calls with tokens of keys that the issuer does not publish.
 async fn flood(app: &App, count: usize) {
     let strangers = (0..count).map(|number| {
         let client = client_with(app, &TestKey::generate(&format!("unknown {number}")));

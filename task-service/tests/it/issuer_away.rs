@@ -137,7 +137,7 @@ async fn a_service_starts_while_its_issuer_is_away_and_gets_ready_when_it_comes(
 async fn an_issuer_that_never_answers_does_not_hang_the_calls() {
     let key = TestKey::generate("first");
     let database = TestDatabase::create().await;
-    // Connections are made by the kernel, and nobody ever takes them.
+    // The kernel completes connections, and the issuer never accepts them.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let service = run(&database, &url, &["--jwks-timeout-ms", "200"]).await;

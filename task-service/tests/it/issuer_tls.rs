@@ -1,4 +1,4 @@
-//! An issuer that wants to know who asks for its keys.
+//! An issuer that requires client certificates.
 
 use std::{
     error::Error,
@@ -64,7 +64,7 @@ async fn publish(
 }
 
 #[tokio::test]
-async fn an_issuer_that_asks_for_a_certificate_is_shown_the_one_in_the_files() {
+async fn an_issuer_that_requires_a_certificate_gets_the_one_in_the_files() {
     let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let root = dir.path().join("root.pem").display().to_string();
     fs::write(&root, authority.root()).unwrap();

@@ -1,5 +1,6 @@
 //! What an operator sees and relies on: health, metrics, logs, traces, reflection and purges.
 
+mod core_dumps;
 mod health;
 mod log;
 mod operations_port;

@@ -6,7 +6,7 @@ mod user;
 mod wire;
 
 use proto::task::v1::{self as pb, task_service_client::TaskServiceClient};
-use shared::{config::CommandLine, ids::UserId};
+use shared::{config, ids::UserId};
 use task_service::Config;
 use test_support::{Refusal, Service, TestDatabase, TestIssuer, TestKey, bearer, refusal};
 use tonic::{
@@ -87,8 +87,8 @@ impl App {
     }
 }
 
-/// Starts a service on this database with the keys at this URL and these flags, without waiting until
-/// it is ready.
+/// Starts a service on this database with the keys at this URL and these flags, without waiting
+/// until it is ready.
 pub(crate) async fn run(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Service {
     let config = config(database, jwks_url, flags);
     Service::start(|listener, shutdown| task_service::run(config, listener, shutdown)).await
@@ -96,11 +96,10 @@ pub(crate) async fn run(database: &TestDatabase, jwks_url: &str, flags: &[&str])
 
 /// The settings of a service on this database with the keys at this URL, and these flags.
 pub(crate) fn config(database: &TestDatabase, jwks_url: &str, flags: &[&str]) -> Config {
-    let mut args = vec!["task-service", "--database-url", database.url()];
+    let mut args = vec!["--database-url", database.url()];
     args.extend(["--jwks-url", jwks_url, "--server-drain-delay-seconds", "0"]);
     args.extend(flags);
-    let command_line = CommandLine::new::<Config>(clap::Command::new("task-service"), args);
-    command_line.settings().expect("the test's flags are good")
+    config::settings(args).expect("the test's flags are valid")
 }
 
 /// A client of this service that sends these `authorization` entries.

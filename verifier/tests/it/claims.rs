@@ -1,4 +1,4 @@
-//! Claims: what is missing, of a wrong type, or meant for somebody else. Times are in `times`.
+//! Claims that are missing, of a wrong type, or for another audience. Times are in `times`.
 
 use serde_json::{Value, json};
 use tandem_verifier::Caller;

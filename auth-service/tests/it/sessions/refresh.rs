@@ -1,6 +1,6 @@
 //! RefreshToken: a client keeps its session even if an answer is lost, and a stolen token ends it.
 
-use test_support::{Refusal, refusal};
+use test_support::{Refusal, eventually, refusal};
 use tokio::task::JoinSet;
 
 use crate::support::{App, Login, unauthenticated};
@@ -119,6 +119,54 @@ async fn a_session_without_refreshes_expires() {
     let expired = unauthenticated("REFRESH_TOKEN_EXPIRED");
     assert_eq!(refusal(ada.refresh().await), expired);
     assert!(ada.sessions().await.is_err());
+}
+
+/// PostgreSQL's clock does not advance within a statement, so that equality tells it from any other.
+#[tokio::test]
+async fn the_times_of_a_session_come_from_the_databases_clock() {
+    let flags = ["--session-idle-seconds", "1000", "--session-absolute-seconds", "1500"];
+    let app = App::with(&flags).await;
+    app.database
+        .execute(
+            "create function reject_other_clocks() returns trigger language plpgsql as $$ begin
+                if new.last_refresh_time <> current_timestamp
+                    or new.rotate_time <> current_timestamp
+                    or new.expire_time <> current_timestamp + interval '1000s'
+                    or new.absolute_expire_time <> new.create_time + interval '1500s'
+                    or tg_op = 'INSERT' and new.create_time <> current_timestamp
+                then raise exception 'another clock';
+                end if;
+                return new;
+             end $$;
+             create trigger reject_other_clocks before insert or update on auth.sessions
+             for each row execute function reject_other_clocks()",
+        )
+        .await;
+    let ada = app.new_login("ada").await.refresh().await.unwrap();
+    let answered = ada.tokens.refresh_token_expire_time.unwrap();
+    let stored = app.query("select extract(epoch from expire_time)::text from auth.sessions").await;
+    assert_eq!(stored, format!("{}.{:06}", answered.seconds, answered.nanos / 1000));
+}
+
+#[tokio::test]
+async fn a_session_that_expires_while_its_refresh_waits_for_a_connection_is_not_refreshed() {
+    let one_connection = ["--server-workers", "1", "--database-max-connections", "1"];
+    let flags = [&one_connection[..], &["--database-lock-timeout-ms", "10000"]].concat();
+    let app = App::with(&flags).await;
+    let ada = app.new_login("ada").await;
+    let mut lock = app.lock_users().await;
+    let (there, here) = (ada.clone(), ada.clone());
+    let holds_the_connection = tokio::spawn(async move { there.sessions().await });
+    lock.eventually_blocks(1).await;
+    let expire = "update auth.sessions set expire_time = now() + interval '500ms'";
+    app.database.execute(expire).await;
+    let refresh = tokio::spawn(async move { here.refresh().await });
+    let expired = "select (expire_time <= now())::text from auth.sessions";
+    eventually("the session expires", async || app.query(expired).await == "true").await;
+    lock.release().await;
+    let expired = unauthenticated("REFRESH_TOKEN_EXPIRED");
+    assert_eq!(refusal(refresh.await.unwrap()), expired);
+    drop(holds_the_connection);
 }
 
 #[tokio::test]

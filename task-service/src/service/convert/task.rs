@@ -109,8 +109,8 @@ fn to_due(due: Due) -> pb::Due {
     pb::Due { due: Some(due) }
 }
 
-/// A message with these fields and no output-only ones. It names every field of the message, so that
-/// a new one does not compile until it is handled: this is what answers and fingerprints have.
+/// A message with these fields and no output-only ones. It names every field of the message, so
+/// that a new one does not compile until it is handled: this is what answers and fingerprints have.
 fn with_fields(fields: Fields) -> pb::Task {
     pb::Task {
         title: fields.title.into(),

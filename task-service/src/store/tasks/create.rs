@@ -28,6 +28,8 @@ struct CreateRow {
     has_others: bool,
     /// Of the last task; null if nothing was created.
     revision: Option<i64>,
+    /// The database's time, of all that was created.
+    create_time: DateTime<Utc>,
 }
 
 /// Creates tasks, and stores their requests. If an owner has several creates, each must be of one
@@ -46,7 +48,6 @@ pub(crate) async fn create(
     connection: &mut PgConnection,
     creates: &[Create],
     quota: u32,
-    now: DateTime<Utc>,
 ) -> Result<Vec<Option<Result<Creation, Error>>>, Error> {
     let sizes = creates.iter().map(|create| i32::try_from(create.tasks.len()));
     let requests = || creates.iter().map(|create| create.request.as_ref());
@@ -102,11 +103,11 @@ pub(crate) async fn create(
                 owner_id, method, request_id, fingerprint,
                 array(
                     select id
-                    from unnest($8::integer[], $10::uuid[]) with ordinality as item (call, id, nth)
+                    from unnest($7::integer[], $9::uuid[]) with ordinality as item (call, id, nth)
                     where item.call = numbered.number
                     order by nth
                 ),
-                revision, $7
+                revision, current_timestamp
             from numbered
             where revision is not null and request_id is not null
          ), created as (
@@ -116,13 +117,14 @@ pub(crate) async fn create(
                 is_complete, priority, labels, due_time, due_time_zone
             )
             select
-                owner_id, id, revision - size + nth, $7, $7, case when is_complete then $7 end,
+                owner_id, id, revision - size + nth, current_timestamp, current_timestamp,
+                case when is_complete then current_timestamp end,
                 title, title_folded, description, description_folded,
                 is_complete, priority, string_to_array(labels, chr(31)), due_time, due_time_zone
             from unnest(
-                $8::integer[], $9::integer[], $10::uuid[],
-                $11::text[], $12::text[], $13::text[], $14::text[],
-                $15::boolean[], $16::smallint[], $17::text[], $18::timestamptz[], $19::text[]
+                $7::integer[], $8::integer[], $9::uuid[],
+                $10::text[], $11::text[], $12::text[], $13::text[],
+                $14::boolean[], $15::smallint[], $16::text[], $17::timestamptz[], $18::text[]
             ) as item (
                 call, nth, id, title, title_folded, description, description_folded,
                 is_complete, priority, labels, due_time, due_time_zone
@@ -130,7 +132,11 @@ pub(crate) async fn create(
             join numbered on numbered.number = item.call
             where revision is not null
          )
-         select is_new as "is_new!", has_others as "has_others!", revision
+         select
+            is_new as "is_new!",
+            has_others as "has_others!",
+            revision,
+            current_timestamp as "create_time!"
          from numbered
          order by number"#,
         &creates.iter().map(|create| create.owner.0).collect::<Vec<_>>(),
@@ -139,7 +145,6 @@ pub(crate) async fn create(
         requests().map(|request| request.map(|r| r.id)).collect::<Vec<_>>() as _,
         requests().map(|r| r.map(|r| r.fingerprint.as_slice())).collect::<Vec<_>>() as _,
         i32::try_from(quota).unwrap_or(i32::MAX),
-        now,
         &calls().collect::<Vec<_>>(),
         &places.map(|(_, nth)| nth).collect::<Vec<_>>(),
         &task_ids as _,
@@ -160,8 +165,8 @@ pub(crate) async fn create(
         let rest = task_ids.split_off(create.tasks.len());
         let task_ids = std::mem::replace(&mut task_ids, rest);
         match row {
-            CreateRow { revision: Some(last_revision), .. } => {
-                Some(Ok(Creation { task_ids, last_revision, create_time: now }))
+            CreateRow { revision: Some(last_revision), create_time, .. } => {
+                Some(Ok(Creation { task_ids, last_revision, create_time }))
             }
             CreateRow { is_new: false, .. } => Some(Err(Error::RequestIdReused)),
             CreateRow { has_others: true, .. } => None,

@@ -12,8 +12,8 @@ pub(crate) struct Get {
     pub(crate) ids: Vec<TaskId>,
 }
 
-/// The tasks of all calls, in order, including deleted ones. [`Error::TaskNotFound`] stands for each
-/// that the owner does not have.
+/// The tasks of all calls, in order, including deleted ones. [`Error::TaskNotFound`] stands for
+/// each that the owner does not have.
 pub(crate) async fn get(
     db: &mut PgConnection,
     gets: &[Get],

@@ -92,9 +92,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
 }
 
-/// After the cursor: greater by the first key, or equal and greater by the rest. If all keys have the
-/// same direction, this is a row comparison, which an index supports. Otherwise the bound of the
-/// first key is repeated as a condition of its own, which an index supports.
+/// After the cursor: greater by the first key, or equal and greater by the rest. If all keys have
+/// the same direction, this is a row comparison, which an index supports. Otherwise the bound of
+/// the first key is repeated as a condition of its own, which an index supports.
 fn push_after(query: &mut QueryBuilder<Postgres>, order: &Order, cursor: &Cursor) {
     let keys = order.keys();
     let direction = order.last_direction();

@@ -1,22 +1,21 @@
 //! Purges deleted tasks. This is the only statement that is not scoped to an owner.
 
-use chrono::{DateTime, Utc};
 use shared::error::Error;
 use sqlx::PgPool;
 
-/// Purges at most `limit` of the tasks whose `purge_time` has passed, the earliest first, and
-/// returns how many. Any number of replicas can do so at once: each skips the tasks that another
-/// has locked.
-pub(crate) async fn purge(db: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+/// Purges at most `limit` of the tasks whose `purge_time` has passed by the database's clock, the
+/// earliest first, and returns how many. Any number of replicas can do so at once: each skips the
+/// tasks that another has locked.
+pub(crate) async fn purge(db: &PgPool, limit: i64) -> Result<u64, Error> {
     let purged = sqlx::query_scalar!(
         r#"with purged as (
             delete from task.tasks
             where ctid = any(array(
                 select ctid
                 from task.tasks
-                where delete_time is not null and purge_time <= $1
+                where delete_time is not null and purge_time <= current_timestamp
                 order by purge_time
-                limit $2
+                limit $1
                 for update skip locked
             ))
             returning owner_id, revision
@@ -32,7 +31,6 @@ pub(crate) async fn purge(db: &PgPool, now: DateTime<Utc>, limit: i64) -> Result
          )
          select count(*) as "count!"
          from purged"#,
-        now,
         limit,
     );
     let count = purged.fetch_one(db).await?;

@@ -1,6 +1,5 @@
 //! Changes fields of tasks.
 
-use chrono::{DateTime, Utc};
 use shared::{error::Error, ids::UserId};
 use sqlx::PgConnection;
 
@@ -22,8 +21,8 @@ pub(crate) struct Update {
     pub(crate) validate_only: bool,
 }
 
-/// Sets the fields of the patches, and the times that follow from them. A patch that changes nothing
-/// keeps `update_time` and the etag. No task may occur in two updates.
+/// Sets the fields of the patches, and the times that follow from them. A patch that changes
+/// nothing keeps `update_time` and the etag. No task may occur in two updates.
 ///
 /// The result for each task is the updated task, or
 /// - [`Error::TaskNotFound`] if the owner does not have it,
@@ -35,7 +34,6 @@ pub(crate) struct Update {
 pub(crate) async fn update(
     db: &mut PgConnection,
     updates: &[Update],
-    now: DateTime<Utc>,
 ) -> Result<Vec<Result<Vec<Result<Task, Error>>, Error>>, Error> {
     let calls = || updates.iter().zip(1_i32..);
     let items = || calls().flat_map(|(u, n)| u.patches.iter().map(move |(t, p)| (u, n, t, p)));
@@ -62,7 +60,7 @@ pub(crate) async fn update(
                 case
                     when coalesce(item.is_complete, found.is_complete) = found.is_complete
                         then found.complete_time
-                    when item.is_complete then $16::timestamptz
+                    when item.is_complete then current_timestamp
                 end as complete_time,
                 found.id is not null and found.delete_time is null
                     and coalesce(item.revision = found.revision, true) as is_allowed,
@@ -109,7 +107,7 @@ pub(crate) async fn update(
                 is_changed and not validate_only and bool_and(is_allowed) over call and sum(
                     octet_length(title) + octet_length(description)
                     + octet_length(array_to_string(labels, ''))
-                ) over call <= $17 as is_ready
+                ) over call <= $16 as is_ready
             from next
             window call as (partition by call)
          ), feed as (
@@ -128,7 +126,7 @@ pub(crate) async fn update(
                 -- The last one has the feed's current revision.
                 case when is_ready then feed.revision + 1 - count(*) filter (where is_ready)
                     over (partition by owner_id order by position desc) end as next_revision,
-                case when is_ready then greatest($16, update_time) end as next_update_time
+                case when is_ready then greatest(current_timestamp, update_time) end as next_update_time
             from judged
             left join feed using (owner_id)
          ), written as (
@@ -175,7 +173,6 @@ pub(crate) async fn update(
         due().map(|due| due.and_then(|d| Some(d.as_ref()?.time()))).collect::<Vec<_>>() as _,
         due().map(|due| due.and_then(|d| d.as_ref()?.zone())).collect::<Vec<_>>() as _,
         &items().map(|(update, ..)| update.validate_only).collect::<Vec<_>>(),
-        now,
         i64::try_from(MAX_BATCH_BYTES).expect("it is a few million"),
     );
     let mut rows = by_item(rows.fetch_all(db).await?, titles.len()).into_iter();

@@ -95,7 +95,7 @@ async fn until_they_share(database: &mut PgConnection, user: &User) {
          )",
         user.id
     );
-    eventually("calls share a statement", async || {
+    eventually("calls are coalesced", async || {
         let shares = sqlx::query_scalar(AssertSqlSafe(sql.clone())).fetch_one(&mut *database);
         shares.await.expect("the database answers")
     })

@@ -1,5 +1,5 @@
-//! A history under faults: every acknowledged write persists, nothing else exists, and nothing exists
-//! twice, whichever process is killed.
+//! A history under faults: every acknowledged write persists, nothing else exists, and nothing
+//! exists twice, whichever process is killed.
 
 use std::{
     collections::HashMap,

@@ -1,9 +1,11 @@
 //! Expired rows are purged, by any number of replicas.
 
+use proto::task::v1 as pb;
 use sqlx::AssertSqlSafe;
 use test_support::{TestDatabase, eventually, refusal};
+use uuid::Uuid;
 
-use crate::support::{App, task_not_found};
+use crate::support::{App, task_not_found, titled};
 
 async fn count(database: &TestDatabase, table: &str) -> i64 {
     let pool = database.pool().await;
@@ -26,6 +28,52 @@ async fn a_deleted_task_is_purged_after_its_purge_time() {
     assert_eq!(refusal(alice.try_undelete(&gone.id).await), task_not_found());
     assert_eq!(alice.page(0, "").await.tasks, [back, kept]);
     assert_eq!(alice.count(&app.database).await, 2);
+}
+
+/// PostgreSQL's clock does not advance within a statement, so that equality tells it from any other.
+#[tokio::test]
+async fn the_times_that_decide_a_purge_come_from_the_databases_clock() {
+    let app = App::start_with(&["--deleted-retention-seconds", "3600"]).await;
+    let [alice] = app.users();
+    app.database
+        .execute(
+            "create function reject_other_clocks() returns trigger language plpgsql as $$ begin
+                if new.update_time <> current_timestamp
+                    or new.complete_time <> current_timestamp
+                    or new.delete_time <> current_timestamp
+                    or new.purge_time <> current_timestamp + interval '3600s'
+                    or tg_op = 'INSERT' and new.create_time <> current_timestamp
+                then raise exception 'another clock';
+                end if;
+                return new;
+             end $$;
+             create function reject_other_clock() returns trigger language plpgsql as $$ begin
+                if new.create_time <> current_timestamp then raise exception 'another clock';
+                end if;
+                return new;
+             end $$;
+             create trigger reject_other_clocks before insert or update on task.tasks
+             for each row execute function reject_other_clocks();
+             create trigger reject_other_clocks before insert on task.requests
+             for each row execute function reject_other_clock()",
+        )
+        .await;
+    let create = pb::CreateTaskRequest {
+        task: Some(titled("x")),
+        request_id: Uuid::now_v7().into(),
+        validate_only: false,
+    };
+    let mut client = alice.client.clone();
+    let created = client.create_task(create.clone()).await.unwrap().into_inner().task.unwrap();
+    assert_eq!(alice.get(&created.id).await, created);
+    let again = client.create_task(create).await.unwrap().into_inner().task.unwrap();
+    assert_eq!(again, created);
+    let deleted = alice.delete(&created.id).await;
+    assert_eq!(alice.get(&created.id).await, deleted);
+    let back = alice.undelete(&created.id).await;
+    let complete = pb::Task { is_complete: true, ..back };
+    let completed = alice.update(complete, &["is_complete"]).await;
+    assert_eq!(completed.complete_time, completed.update_time);
 }
 
 #[tokio::test]
