@@ -57,7 +57,9 @@ pub fn prepare() {
         let program = env::current_exe().expect("the running program has a path");
         let mut command = Command::new(program);
         command.arg0(arguments.next().unwrap_or_default()).args(arguments);
-        set.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in &set {
+            command.env_remove(name);
+        }
         let error = command.exec();
         panic!("cannot restart without {set:?}: {error}; unset these variables");
     }

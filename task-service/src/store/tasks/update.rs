@@ -126,7 +126,8 @@ pub(crate) async fn update(
                 -- The last one has the feed's current revision.
                 case when is_ready then feed.revision + 1 - count(*) filter (where is_ready)
                     over (partition by owner_id order by position desc) end as next_revision,
-                case when is_ready then greatest(current_timestamp, update_time) end as next_update_time
+                case when is_ready then greatest(current_timestamp, update_time) end
+                    as next_update_time
             from judged
             left join feed using (owner_id)
          ), written as (
