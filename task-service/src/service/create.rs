@@ -53,8 +53,8 @@ impl Tasks {
                 result => return result,
             };
             let mut db = self.admission.admit(owner).await?;
-            let found = requests::find(&mut db, owner, request, REQUEST_RETENTION).await;
-            match (db.end(found)?, rejected) {
+            let earlier = requests::find(&mut db, owner, request, REQUEST_RETENTION).await;
+            match (db.end(earlier)?, rejected) {
                 (Some(creation), _) => return Ok(creation),
                 (None, Error::RequestIdReused) => {}
                 (None, rejected) => return Err(rejected),
