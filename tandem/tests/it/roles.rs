@@ -199,7 +199,7 @@ async fn a_role_reaches_only_its_own_schema_and_alters_no_schema() {
         "create schema x",
         "truncate auth.users",
         "truncate task.tasks",
-        "delete from _sqlx_migrations",
+        "delete from public._sqlx_migrations",
     ];
     for (role, foreign) in SERVICES.into_iter().zip(foreign) {
         for statement in foreign.into_iter().chain(forbidden) {

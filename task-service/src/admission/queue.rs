@@ -11,7 +11,7 @@ use shared::ids::UserId;
 use tokio::sync::oneshot;
 
 /// The most waiting calls of an owner.
-const MAX_OWNER_WAITING: usize = 16;
+const MAX_OWNER_WAITING: usize = 32;
 
 /// The most waiting calls of all owners.
 const MAX_WAITING: usize = 256;

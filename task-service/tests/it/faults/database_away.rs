@@ -136,10 +136,11 @@ async fn a_service_on_a_standby_reads_and_rejects_writes() {
     // A standby rejects writes with the same error.
     app.database
         .execute(
-            "do $$ begin
-                execute format('alter database %I set default_transaction_read_only = on',
-                    current_database());
-             end $$",
+            "create function reject() returns trigger language plpgsql as $$
+                 begin raise sqlstate '25006'; end
+             $$;
+             create trigger reject before insert or update on task.feeds
+                 execute function reject()",
         )
         .await;
     let standby = app.replica_with(&["--database-migrate-on-start", "false"]).await;

@@ -198,14 +198,14 @@ async fn searches_beyond_the_bound_are_rejected_at_once() {
     search(&alice).await.expect("the page-token key is loaded");
     let pool = app.database.pool().await;
     let lock = lock_tasks(&app).await;
-    let mut calls: JoinSet<_> = (0..40)
+    let mut calls: JoinSet<_> = (0..50)
         .map(|_| {
             let alice = alice.clone();
             async move { search(&alice).await }
         })
         .collect();
-    // The rest waits for the lock: one runs, 16 are queued.
-    for _ in 0..40 - 17 {
+    // The rest waits for the lock: one runs, 32 are queued.
+    for _ in 0..50 - 33 {
         let rejected = calls.join_next().await.expect("calls are left").expect("no panic");
         let overloaded = Refusal::retryable(Code::ResourceExhausted, "OVERLOADED");
         assert_eq!(refusal(rejected), overloaded);
