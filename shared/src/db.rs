@@ -1,12 +1,6 @@
 //! The connection pools, the migrations, and the checks of a database before it is used.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     Connection as _, PgConnection, PgPool,
@@ -18,9 +12,11 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{config::DatabaseConfig, error::Error, time::now};
 
+mod clock;
 mod outage;
 mod session;
 
+pub use clock::ClockOffset;
 use outage::LastOutage;
 use session::Settings;
 
@@ -186,23 +182,6 @@ pub struct Probe {
     clock_offset: ClockOffset,
 }
 
-/// This instance's clock minus the database's, as last measured. A clone is the same.
-#[derive(Clone, Debug, Default)]
-pub struct ClockOffset(Arc<AtomicI64>);
-
-impl ClockOffset {
-    /// The difference in seconds.
-    #[must_use]
-    pub fn seconds(&self) -> f64 {
-        Duration::from_micros(self.micros().unsigned_abs()).as_secs_f64()
-            * if self.micros() < 0 { -1.0 } else { 1.0 }
-    }
-
-    fn micros(&self) -> i64 {
-        self.0.load(Relaxed)
-    }
-}
-
 impl Probe {
     fn new(connect: PgConnectOptions, settings: Settings, clock_tolerance: Duration) -> Self {
         Self {
@@ -277,7 +256,7 @@ impl Probe {
         // The database read its clock between the two.
         let nearest = server.now.clamp(before, after);
         let offset = (nearest - server.now).num_microseconds().unwrap_or(i64::MAX);
-        self.clock_offset.0.store(offset, Relaxed);
+        self.clock_offset.set(offset);
         self.last_outage.observe_start(server.start);
         Ok(())
     }

@@ -37,6 +37,7 @@ mod faults {
     mod database_errors;
     mod database_outage;
     mod kills;
+    mod settings;
 }
 
 mod connections {

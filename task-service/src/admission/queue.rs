@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 const MAX_OWNER_WAITING: usize = 32;
 
 /// The most waiting calls of all owners.
-const MAX_WAITING: usize = 256;
+const MAX_WAITING: usize = 512;
 
 pub(super) struct Queue {
     max_running: usize,

@@ -103,10 +103,9 @@ async fn a_handshake_without_progress_is_cut_off() {
 /// The errors that `serve` reports for these settings before it listens.
 async fn setting_errors(tls: &[(&str, &str)]) -> String {
     let database = database().await;
-    let variables = [&settings(&database), tls, &[("AUTH_BCRYPT_COST", "99")]].concat();
+    let variables = [&settings(&database), tls].concat();
     let ended = run(&["serve"], &variables).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    assert!(ended.stderr.contains("AUTH_BCRYPT_COST ("), "reported with the others: {ended:?}");
     assert!(!ended.stderr.contains("listens"), "{ended:?}");
     ended.stderr
 }
@@ -129,7 +128,7 @@ async fn invalid_files_are_named() {
         (["/no/such", other, "/nor/this"], vec![(CERT, "/no/such: cannot"), (CLIENT_CA, "/nor")]),
         ([other, other, &cert], vec![(CERT, "has no certificate")]),
         ([&cert, &cert, other], vec![(KEY, "has no private key"), (CLIENT_CA, "has no cert")]),
-        ([&cert, other, &cert], vec![(CERT, "do not go together")]),
+        ([&cert, other, &cert], vec![(CERT, "do not match")]),
         ([pipe, link, "/dev/zero"], [CERT, KEY, CLIENT_CA].map(|name| (name, "regular")).to_vec()),
         ([&cert, &key, dir.path().to_str().unwrap()], vec![(CLIENT_CA, "regular file")]),
     ] {
@@ -162,11 +161,11 @@ async fn missing_tls_settings_are_named() {
     let (authority, dir) = (TestAuthority::new(), TempDir::new().unwrap());
     let (cert, key) = authority.write(dir.path());
     let without_key = setting_errors(&[(CERT, &cert)]).await;
-    assert!(without_key.contains(&format!("  {KEY} (")), "{without_key}");
+    assert!(without_key.contains(&format!("  {KEY}")), "{without_key}");
     let without_cert = setting_errors(&[(KEY, &key), (CLIENT_CA, &cert)]).await;
-    assert!(without_cert.contains(&format!("  {CERT} (")), "{without_cert}");
+    assert!(without_cert.contains(&format!("  {CERT}")), "{without_cert}");
     let client_ca_alone = setting_errors(&[(CLIENT_CA, &cert)]).await;
-    assert!(client_ca_alone.contains(&format!("  {CERT} (")), "{client_ca_alone}");
+    assert!(client_ca_alone.contains(&format!("  {CERT}")), "{client_ca_alone}");
     let plain_text = setting_errors(&[("AUTH_LISTEN_ADDRESS", "0.0.0.0:0")]).await;
     for part in [CERT, "SERVER_ALLOW_PLAINTEXT", "0.0.0.0:0"] {
         assert!(plain_text.contains(part), "{plain_text}");

@@ -67,12 +67,12 @@ async fn a_flood_of_connections_is_logged_once() {
     drop(flood);
     let is_over = async || {
         drop(TcpStream::connect(address).await.unwrap());
-        program.log().contains("room for connections again")
+        program.log().contains("connections below the limit again")
     };
     eventually("the flood is over", is_over).await;
     assert_eq!(program.terminate().await, Some(0));
     let log = program.log();
-    for text in ["SERVER_MAX_CONNECTIONS", "room for connections again"] {
+    for text in ["SERVER_MAX_CONNECTIONS", "connections below the limit again"] {
         assert_eq!(log.matches(text).count(), 1, "{log}");
     }
 }
@@ -150,7 +150,7 @@ async fn each_call_ends_with_one_line_about_the_call_and_its_result() {
 #[tokio::test]
 async fn without_the_lines_of_calls_failures_still_carry_the_request_id() {
     let database = database().await;
-    let filter = ("RUST_LOG", "warn,auth_service=info,tandem::call=off");
+    let filter = ("RUST_LOG", "warn,tandem_server=info,tandem::call=off");
     let mut program = serve(&database, &[JSON, filter]).await;
     let mut client = AuthServiceClient::new(program.channel().await);
     database.execute("drop table auth.users cascade").await;
@@ -209,6 +209,6 @@ async fn a_database_outage_is_logged_without_the_password() {
         ("RUST_LOG", "trace"),
     ];
     let program = start(&variables);
-    program.eventually_logs("the database is away").await;
+    program.eventually_logs("database unavailable, retrying").await;
     assert!(!program.log().contains("hunter2"), "{}", program.log());
 }

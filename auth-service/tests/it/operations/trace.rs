@@ -71,11 +71,13 @@ async fn with_a_collector_the_log_still_explains_a_failed_start() {
 }
 
 #[tokio::test]
-async fn without_a_collector_the_log_has_no_trace_id() {
+async fn without_a_collector_the_log_has_the_callers_trace_id_and_the_reason() {
     let database = database().await;
     let program = serve(&database, &[]).await;
     log_in(&program).await;
     program.eventually_logs("call ended").await;
-    assert!(!program.log().contains("trace_id"), "{}", program.log());
+    for part in [format!("trace_id=\"{TRACE_ID}\""), "reason=\"CREDENTIALS_INVALID\"".to_owned()] {
+        assert!(program.log().contains(&part), "{part}: {}", program.log());
+    }
     assert!(!program.log().contains("rpc.service"), "{}", program.log());
 }
