@@ -1,4 +1,5 @@
-//! The error type of both services and its mapping to a gRPC status. No other file names a code.
+//! The error type of both services and its mapping to a gRPC status. Beside the verifier's error, no
+//! other file names a code.
 
 use std::{collections::HashMap, error::Error as StdError, fmt::Write as _, time::Duration};
 

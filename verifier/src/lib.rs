@@ -7,8 +7,7 @@
 //! - [`Verifier`]: every check of a token, and the cache of tokens that passed
 //! - [`interceptor`]: authenticates the calls of a tonic service
 //!
-//! The [README](https://docs.rs/crate/tandem-verifier) has the steps; `examples/guarded.rs` is a
-//! complete service.
+//! The README has the steps; `examples/guarded.rs` is a complete service.
 
 mod caller;
 mod claims;
