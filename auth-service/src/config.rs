@@ -250,7 +250,8 @@ pub struct SessionConfig {
     absolute: Duration,
 
     /// Reuse interval of a refresh token, in seconds. During it, a replaced token returns the same
-    /// successor, so that retries and parallel tabs agree. Later reuse ends the session.
+    /// successor, so that retries and parallel tabs agree. Later, it returns a newer token. A token
+    /// older than the last replaced one ends the session.
     #[arg(
         long = "session-reuse-window-seconds",
         env = "AUTH_SESSION_REUSE_WINDOW_SECONDS",

@@ -19,8 +19,8 @@ pub enum Event {
     /// A login failed: unknown username or wrong password. Fields: `user_id` if the username
     /// exists, `source`
     LoginFailed,
-    /// A refresh token was reused after the reuse interval: a copy of it exists. The session was
-    /// ended. Fields: `session_id`, `source`
+    /// A refresh token older than the last replaced one was used: a copy of it exists. The session
+    /// was ended. Fields: `session_id`, `source`
     RefreshTokenReused,
     /// A user logged out. Fields: `user_id`, `session_id`, `source`
     LoggedOut,

@@ -28,12 +28,13 @@ use crate::{
 pub use mimalloc::MiMalloc as Allocator;
 
 /// libpq's variables, which sqlx adds to what the database's URL says.
-const LIBPQ_VARIABLES: [&str; 12] = [
+const LIBPQ_VARIABLES: [&str; 13] = [
     "PGAPPNAME",
     "PGDATABASE",
     "PGHOST",
     "PGHOSTADDR",
     "PGOPTIONS",
+    "PGPASSFILE",
     "PGPASSWORD",
     "PGPORT",
     "PGSSLCERT",
@@ -45,8 +46,9 @@ const LIBPQ_VARIABLES: [&str; 12] = [
 
 /// Prepares the process. Every program calls it first.
 ///
-/// A core dump would contain keys and passwords, so the process writes none. Only the URL says what
-/// a session is. sqlx cannot ignore libpq's variables, so the program restarts without them.
+/// A core dump would contain keys and passwords, so the process writes none. Only the URL
+/// says what a session is, but for a password in `~/.pgpass`. sqlx cannot ignore libpq's variables,
+/// so the program restarts without them.
 pub fn prepare() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).expect("every process may lower its limits");

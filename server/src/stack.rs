@@ -7,7 +7,8 @@
 //! 3. [`shared::error::complete`]: tonic's own errors get our codes and reasons
 //! 4. [`deadline`]: the client's or the service's deadline, and an answer for a panic
 //!
-//! Health and reflection are behind these. The service has more, which [`Stack::service`] adds:
+//! Health and reflection are behind these. The service has more: task-service adds layer 5, and
+//! [`Stack::service`] adds 6 and 7.
 //!
 //! 5. authentication (task-service only): before the body, so that a stranger cannot send one
 //! 6. [`body`]: the whole request within its size limit; incomplete requests are bounded

@@ -1,5 +1,5 @@
-//! The error type of both services and its mapping to a gRPC status. Beside the verifier's error, no
-//! other file names a code.
+//! The error type of both services and its mapping to a gRPC status. Beside the verifier's error,
+//! no other file names a code.
 
 use std::{collections::HashMap, error::Error as StdError, fmt::Write as _, time::Duration};
 
@@ -30,7 +30,9 @@ type Source = Box<dyn StdError + Send + Sync>;
 pub enum Error {
     #[error("{0}")]
     InvalidFields(FieldViolations),
-    #[error("the page token is not valid here; start again from the first page")]
+    #[error(
+        "the page token is not valid for this caller, filter and order; start from the first page"
+    )]
     PageTokenInvalid,
     /// No valid access token, or no keys to verify it.
     #[error(transparent)]
@@ -65,7 +67,7 @@ pub enum Error {
     TooManyAttempts { wait: Duration },
     #[error("the service is overloaded; try again later")]
     Overloaded,
-    #[error("the request message is too large")]
+    #[error("the request or its response is too large; send a smaller request")]
     MessageTooLarge,
     #[error("deadline exceeded; the change may or may not have been applied")]
     DeadlineExceeded(#[source] Source),

@@ -4,7 +4,7 @@
 //! - [`config`]: settings from flags and environment variables
 //! - [`db`]: the connection pools, the migrations and the readiness probe
 //! - [`error`]: the error type of both services and its mapping to a gRPC status
-//! - [`auth`]: the claims of access tokens, re-exported from the verifier
+//! - [`auth`]: the verifier, re-exported
 //! - [`ids`], [`page`], [`time`]: small types
 
 pub mod config;

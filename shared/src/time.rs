@@ -1,4 +1,5 @@
-//! The clock, and protobuf timestamps. All other code takes `now` as an argument.
+//! The clock, and protobuf timestamps. Domain code takes `now` as an argument; statements use
+//! the database's clock.
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 

@@ -1,6 +1,6 @@
-//! Admission of the statements that are not coalesced: searches, filtered or ordered lists, later
-//! pages, undeletes. Some take long, so each owner runs one at a time, and together they leave
-//! connections for the coalesced statements.
+//! Admission of the statements that are not coalesced: searches, filtered or ordered lists, lists
+//! with deleted tasks, later pages, undeletes, validated and repeated creates. Some take long, so
+//! each owner runs one at a time, and together they leave connections for the coalesced statements.
 
 use std::{
     ops::{Deref, DerefMut},

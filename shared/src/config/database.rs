@@ -24,7 +24,7 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
 
     /// Maximum time a call waits for a free connection, in milliseconds. The call then fails with
-    /// UNAVAILABLE.
+    /// RESOURCE_EXHAUSTED (task-service) or UNAVAILABLE (auth-service).
     #[arg(
         long = "database-acquire-timeout-ms",
         env = "DATABASE_ACQUIRE_TIMEOUT_MS",

@@ -1,7 +1,7 @@
 //! The settings of every database session, and the checks of the server behind it.
 //!
-//! A role, a database, `PGOPTIONS` or a pooler can set anything. Whatever the SQL relies on is
-//! therefore set for each session, and checked when the probe connects.
+//! A role, a database, the URL's `options` or a pooler can set anything. Whatever the SQL relies on
+//! is therefore set for each session, and checked when the probe connects.
 
 use std::time::Duration;
 
