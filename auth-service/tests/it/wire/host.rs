@@ -11,7 +11,8 @@ use crate::support::App;
 
 /// Sends a GET and returns the HTTP status.
 async fn get(address: SocketAddr, path: &str, version: &str, hosts: &[&str]) -> u16 {
-    let hosts: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+    let hosts: Vec<_> = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+    let hosts = hosts.concat();
     let request = format!("GET {path} HTTP/{version}\r\n{hosts}Connection: close\r\n\r\n");
     let mut stream = TcpStream::connect(address).await.expect("the service listens");
     stream.write_all(request.as_bytes()).await.expect("the request is sent");
