@@ -2,17 +2,17 @@
 //!
 //! A connection (`connection`) passes each request to the router that [`Stack::routes`] makes:
 //!
-//! 1. [`grpc_only`]: 415 for requests that are not gRPC, so that browsers cannot send forms
-//! 2. [`observe`]: request id, spans, metrics and the call's log line; it sees all that follows
+//! 1. `grpc_only`: 415 for requests that are not gRPC, so that browsers cannot send forms
+//! 2. `observe`: request id, spans, metrics and the call's log line; it sees all that follows
 //! 3. [`shared::error::complete`]: tonic's own errors get our codes and reasons
-//! 4. [`deadline`]: the client's or the service's deadline, and an answer for a panic
+//! 4. `deadline`: the client's or the service's deadline, and an answer for a panic
 //!
 //! Health and reflection are behind these. The service has more: task-service adds layer 5, and
 //! [`Stack::service`] adds 6 and 7.
 //!
 //! 5. authentication (task-service only): before the body, so that a stranger cannot send one
-//! 6. [`body`]: the whole request within its size limit; incomplete requests are bounded
-//! 7. [`concurrency`]: the bound on calls in flight
+//! 6. `body`: the whole request within its size limit; incomplete requests are bounded
+//! 7. `concurrency`: the bound on calls in flight
 //! 8. tonic: decodes the request and calls the handler
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
