@@ -73,7 +73,7 @@ mod tests {
         }
         for mode in [0o666, 0o620, 0o640, 0o602, 0o604] {
             fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-            let error = ensure(&file).unwrap_err().to_string();
+            let error = format!("{:#}", ensure(&file).unwrap_err());
             assert!(error.contains(&format!("`chmod 600 {}`", file.display())), "{mode:o} {error}");
         }
     }
@@ -87,7 +87,7 @@ mod tests {
         let file = dir.path().join("root.key");
         ensure(&file).unwrap();
         chown(&file, Some(65534), None).unwrap();
-        let error = ensure(&file).unwrap_err().to_string();
+        let error = format!("{:#}", ensure(&file).unwrap_err());
         assert!(error.contains("belongs to another user"), "{error}");
     }
 }
