@@ -25,7 +25,7 @@ impl Password {
     }
 
     /// A new password: at least 8 characters, at most 71 bytes, no NUL, and hard to guess for an
-    /// attacker who knows the username. Takes up to a second: zxcvbn tries every way to read digits
+    /// attacker who knows the username. Takes up to a second: zxcvbn tries every reading of digits
     /// and signs as letters.
     pub(crate) fn choose(text: String, username: &str) -> Result<Self, Invalid> {
         let password = Self::typed(text);

@@ -1,4 +1,4 @@
-//! A user who is logged in, and the calls with their tokens.
+//! A logged-in user, and calls with its tokens.
 
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
 use shared::ids::SessionId;
