@@ -8,6 +8,7 @@ use shared::{
 
 use super::task;
 use crate::domain::{
+
     label::Labels,
     list::{Filter, List},
     order::Order,
@@ -35,7 +36,7 @@ pub(in crate::service) fn list(
 fn parse_filter(filter: pb::TaskFilter) -> Result<Filter, FieldViolations> {
     let mut bad = FieldViolations::new();
     let mut time = |field, time: Option<prost_types::Timestamp>| {
-        time.and_then(|time| bad.check(field, task::parse_time(time)))
+        time.and_then(|time| bad.check(field, task::parse_bound(time)))
     };
     let due_before = time("due_before", filter.due_before);
     let due_after = time("due_after", filter.due_after);
