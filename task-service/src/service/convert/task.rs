@@ -22,10 +22,10 @@ use crate::domain::{
 /// Parses the fields that a client sets. Output-only fields are ignored.
 pub(super) fn parse_fields(task: pb::Task) -> Result<Fields, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let title = bad.check("title", text::Title::parse(task.title));
+    let title = bad.check("title", text::Title::parse(&task.title));
     let description = bad.check("description", text::Description::parse(task.description));
     let priority = bad.check("priority", parse_priority(task.priority));
-    let labels = bad.check("labels", Labels::parse(task.labels));
+    let labels = bad.check("labels", Labels::parse(&task.labels));
     let due = task.due.and_then(|due| bad.check_message("due", parse_due(due)));
     let is_complete = task.is_complete;
     let all = || {

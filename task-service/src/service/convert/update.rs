@@ -68,7 +68,7 @@ fn parse(task: pb::Task, mask: &mut Mask) -> Result<(Target, TaskPatch), FieldVi
     let id = bad.check("id", TaskId::parse(&task.id));
     let mut patch = TaskPatch::default();
     if mask.sets("title", !task.title.is_empty()) {
-        patch.title = bad.check("title", text::Title::parse(task.title));
+        patch.title = bad.check("title", text::Title::parse(&task.title));
     }
     if mask.sets("description", !task.description.is_empty()) {
         patch.description = bad.check("description", text::Description::parse(task.description));
@@ -80,7 +80,7 @@ fn parse(task: pb::Task, mask: &mut Mask) -> Result<(Target, TaskPatch), FieldVi
         patch.priority = bad.check("priority", task::parse_priority(task.priority));
     }
     if mask.sets("labels", !task.labels.is_empty()) {
-        patch.labels = bad.check("labels", Labels::parse(task.labels));
+        patch.labels = bad.check("labels", Labels::parse(&task.labels));
     }
     if mask.sets("due", task.due.is_some()) {
         patch.due = Some(task.due.and_then(|due| bad.check_message("due", task::parse_due(due))));

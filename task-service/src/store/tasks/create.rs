@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use crate::domain::{
     creation::{Creation, RequestKey},
     due::Due,
+    folded::Folded,
     task::{Fields, TaskId},
-    text::Folded,
 };
 
 /// Tasks to create for an owner, all or none, and the key that makes the request idempotent.
