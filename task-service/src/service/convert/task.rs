@@ -78,7 +78,7 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
         Some(pb::due::Due::Moment(pb::DueTime { time, time_zone })) => {
             let time = time.ok_or_else(|| "must be set".into()).and_then(parse_time);
             let time = bad.check("moment.time", time);
-            let zone = bad.check("moment.time_zone", TimeZone::parse(time_zone));
+            let zone = bad.check("moment.time_zone", TimeZone::parse(&time_zone));
             bad.or(time.zip(zone).map(|(time, zone)| Due::Moment { time, zone }))
         }
     }
