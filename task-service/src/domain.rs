@@ -9,5 +9,6 @@ pub(crate) mod label;
 pub(crate) mod list;
 pub(crate) mod order;
 pub(crate) mod priority;
+pub(crate) mod quota;
 pub(crate) mod task;
 pub(crate) mod text;
