@@ -165,7 +165,8 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(" and is_complete = ").push_bind(is_complete);
     }
     if !filter.labels.is_empty() {
-        query.push(" and labels @> ").push_bind(filter.labels.clone());
+        query.push(" and array(select normalize(label, nfc) from unnest(labels) as label) @> ");
+        query.push_bind(filter.labels.composed());
     }
     if !filter.priorities.is_empty() {
         let priorities: Vec<_> =
