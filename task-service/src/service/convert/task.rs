@@ -1,9 +1,14 @@
 //! Converts tasks from and to messages.
 
 use aws_lc_rs::digest;
-use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
+use chrono::{
+    DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, TimeDelta, Timelike as _, Utc,
+};
 use prost::Message as _;
-use proto::{google::r#type as google, task::v1 as pb};
+use proto::{
+    google::r#type::{self as google, date_time::TimeOffset},
+    task::v1 as pb,
+};
 use shared::{
     error::{FieldViolations, Invalid},
     time,
@@ -63,12 +68,12 @@ pub(super) fn parse_priority(number: i32) -> Result<Priority, Invalid> {
     }
 }
 
-/// Parses a due date or moment.
+/// Parses a due date, moment or floating time.
 pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
     let mut bad = FieldViolations::new();
     match due.due {
         None => {
-            bad.check::<()>("", Err("must have a date or a moment".into()));
+            bad.check::<()>("", Err("must have a date, a moment or a floating time".into()));
             Err(bad)
         }
         Some(pb::due::Due::Date(google::Date { year, month, day })) => {
@@ -81,7 +86,26 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
             let zone = bad.check("moment.time_zone", TimeZone::parse(&time_zone));
             bad.or(time.zip(zone).map(|(time, zone)| Due::Moment { time, zone }))
         }
+        Some(pb::due::Due::Floating(time)) => {
+            bad.check_message("floating", parse_floating(&time)).map(Due::Floating).ok_or(bad)
+        }
     }
+}
+
+/// Parses a wall-clock time.
+fn parse_floating(time: &google::DateTime) -> Result<NaiveDateTime, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let date = bad.check("", due::parse_date(time.year, time.month, time.day));
+    let of_day = due::parse_time_of_day(time.hours, time.minutes, time.seconds, time.nanos);
+    let of_day = bad.check("", of_day);
+    let offset = time.time_offset.as_ref().map(|offset| match offset {
+        TimeOffset::UtcOffset(_) => "utc_offset",
+        TimeOffset::TimeZone(_) => "time_zone",
+    });
+    if let Some(field) = offset {
+        bad.check::<()>(field, Err("must not be set: a time in a time zone is a moment".into()));
+    }
+    bad.or(date.zip(of_day).map(|(date, of_day)| date.and_time(of_day)))
 }
 
 /// Parses a time, years 1 to 9999, truncated to microseconds.
@@ -106,9 +130,9 @@ fn exact_time(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
 }
 
 fn to_due(due: Due) -> pb::Due {
+    let number = |n: u32| i32::try_from(n).expect("parts of dates and times are below 2^31");
     let due = match due {
         Due::Date(date) => {
-            let number = |n: u32| i32::try_from(n).expect("months and days are at most 31");
             let (month, day) = (number(date.month()), number(date.day()));
             pb::due::Due::Date(google::Date { year: date.year(), month, day })
         }
@@ -116,6 +140,16 @@ fn to_due(due: Due) -> pb::Due {
             let time = Some(time::timestamp(time));
             pb::due::Due::Moment(pb::DueTime { time, time_zone: zone.into() })
         }
+        Due::Floating(time) => pb::due::Due::Floating(google::DateTime {
+            year: time.year(),
+            month: number(time.month()),
+            day: number(time.day()),
+            hours: number(time.hour()),
+            minutes: number(time.minute()),
+            seconds: number(time.second()),
+            nanos: number(time.nanosecond()),
+            time_offset: None,
+        }),
     };
     pb::Due { due: Some(due) }
 }
