@@ -16,7 +16,7 @@ use shared::{
 use uuid::Uuid;
 
 use crate::domain::{
-    creation::RequestKey,
+    creation::{NewTask, RequestKey},
     due::{self, Due, TimeZone},
     label::Labels,
     priority::Priority,
@@ -46,11 +46,40 @@ pub(super) fn parse_fields(task: pb::Task) -> Result<Fields, FieldViolations> {
     bad.or(all())
 }
 
+/// Parses a task to create. Only with `keep_times` it brings its own times.
+pub(super) fn parse_new(task: pb::Task, keep_times: bool) -> Result<NewTask, FieldViolations> {
+    let times = [task.create_time, task.complete_time].map(|time| time.filter(|_| keep_times));
+    let mut bad = FieldViolations::new();
+    let mut parse = |field, time: Option<prost_types::Timestamp>| {
+        bad.check(field, time.map(parse_past).transpose()).flatten()
+    };
+    let create_time = parse("create_time", times[0]);
+    let complete_time = parse("complete_time", times[1]);
+    if complete_time.is_some() && !task.is_complete {
+        let rule = "must not be set, since the task is not complete";
+        bad.check::<()>("complete_time", Err(rule.into()));
+    }
+    let fields = bad.check_message("", parse_fields(task));
+    bad.or(fields.map(|fields| NewTask { fields, create_time, complete_time }))
+}
+
+/// Parses a time of a task that another system has created. The future is not known here.
+fn parse_past(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
+    let time = parse_time(time)?;
+    let is_late_enough = time >= DateTime::UNIX_EPOCH;
+    is_late_enough.then_some(time).ok_or_else(|| "must not be before 1970".into())
+}
+
 /// Recognizes a retry by all that the request sets, and by nothing that was ignored.
-pub(super) fn request_key(method: &'static str, id: Uuid, tasks: &[Fields]) -> RequestKey {
+pub(super) fn request_key(method: &'static str, id: Uuid, tasks: &[NewTask]) -> RequestKey {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for fields in tasks {
-        hash.update(&with_fields(fields.clone()).encode_length_delimited_to_vec());
+    for NewTask { fields, create_time, complete_time } in tasks {
+        let task = pb::Task {
+            create_time: create_time.map(time::timestamp),
+            complete_time: complete_time.map(time::timestamp),
+            ..with_fields(fields.clone())
+        };
+        hash.update(&task.encode_length_delimited_to_vec());
     }
     let fingerprint = hash.finish().as_ref().try_into().expect("SHA-256 has 32 bytes");
     RequestKey { method, id, fingerprint }
