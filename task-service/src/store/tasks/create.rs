@@ -9,9 +9,9 @@ use sqlx::PgConnection;
 use crate::domain::{
     creation::{Creation, RequestKey},
     due::Due,
+    folded::Folded,
     quota::Quota,
     task::{Fields, TaskId},
-    text::Folded,
 };
 
 /// Tasks to create for an owner, all or none, and the key that makes the request idempotent.

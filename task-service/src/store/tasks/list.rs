@@ -5,10 +5,10 @@ use sqlx::{Execute as _, PgConnection, Postgres, QueryBuilder};
 
 use super::row::{TaskRow, select_tasks};
 use crate::domain::{
+    folded::Folded,
     list::{Filter, List},
     order::{Cursor, Direction, Field, Key, Order, Value},
     task::Task,
-    text::Folded,
 };
 
 /// The most bytes of text that one search examines, and what each task counts beside its text. The

@@ -10,10 +10,10 @@ use super::{
     row::{by_item, select_tasks},
 };
 use crate::domain::{
+    folded::Folded,
     label::Labels,
     quota::Quota,
     task::{MAX_BATCH_BYTES, Target, Task, TaskPatch},
-    text::Folded,
 };
 
 /// Changes to tasks of an owner, all or none. No task occurs twice.
