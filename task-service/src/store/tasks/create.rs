@@ -11,6 +11,10 @@ use crate::domain::{
     due::Due,
     folded::Folded,
     quota::Quota,
+<<<<<<< HEAD
+=======
+    task::{Fields, TaskId},
+>>>>>>> main
 };
 
 /// Tasks to create for an owner, all or none, and the key that makes the request idempotent.
