@@ -1,4 +1,5 @@
-//! Finds installed PostgreSQL server binaries. Running a server with them is not here.
+//! Finds PostgreSQL server binaries: installed ones, otherwise the downloaded release. The download
+//! and running a server with them are not here.
 
 use std::{
     cmp::Reverse,
@@ -6,7 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, run_as::RunAs};
+use crate::{
+    Error,
+    download::{self, Release},
+    places,
+    run_as::RunAs,
+    wait::Cancelled,
+};
 
 /// Older major versions are not tested.
 pub(crate) const OLDEST_MAJOR: u32 = 15;
@@ -30,28 +37,71 @@ impl Installation {
 struct Search {
     /// Newest major version first. Installations of the same one keep the order of the search.
     found: Vec<Installation>,
-    /// Each directory with an unusable `postgres`, with the reason.
+    /// Each directory with an unusable `postgres`, and the download, with the reason.
     skipped: Vec<String>,
 }
 
 /// The installation for a directory that holds data of these major versions; the newest one if the
-/// list is empty.
+/// list is empty. Downloads one if none is found.
 pub(crate) fn find(
     run_as: &RunAs,
     data_dir: &Path,
     data_majors: &[u32],
+    cancelled: Cancelled,
 ) -> Result<Installation, Error> {
-    let Surroundings { pg_bin_dir, path } = surroundings();
-    let search = match pg_bin_dir {
-        Some(dir) => Search { found: vec![from_bin_dir(run_as, dir)?], ..Search::default() },
-        None => search(run_as, usual_places(run_as, &path)),
-    };
+    let Surroundings { pg_bin_dir, path, may_download, user_cache } = surroundings();
+    if let Some(dir) = pg_bin_dir {
+        let found = vec![from_bin_dir(run_as, dir)?];
+        return choose(Search { found, ..Search::default() }, data_dir, data_majors);
+    }
+    let cache = places::cache_dir(run_as, user_cache.as_deref());
+    let release = Release::for_this_machine();
+    let mut places = usual_places(run_as, &path);
+    places.extend(release.as_ref().map(|release| release.bin_dir(&cache)));
+    let mut search = search(run_as, places);
+    if search.found.iter().all(|found| found.major < OLDEST_MAJOR) {
+        match downloadable(release, may_download, data_majors) {
+            Ok(release) => search.found = vec![download(run_as, &release, &cache, cancelled)?],
+            Err(reason) => search.skipped.push(format!("the download, because {reason}")),
+        }
+    }
     choose(search, data_dir, data_majors)
+}
+
+/// The release to download, or why none is downloaded.
+fn downloadable(
+    release: Option<Release>,
+    may_download: bool,
+    data_majors: &[u32],
+) -> Result<Release, String> {
+    if !may_download {
+        return Err("PG_DOWNLOAD forbids it".to_owned());
+    }
+    let release = release.ok_or("it does not exist for this platform")?;
+    match data_majors.iter().max() {
+        Some(needed) if !data_majors.contains(&download::MAJOR) => {
+            Err(format!("it is PostgreSQL {}, and the data need {needed}", download::MAJOR))
+        }
+        _ => Ok(release),
+    }
+}
+
+fn download(
+    run_as: &RunAs,
+    release: &Release,
+    cache: &Path,
+    cancelled: Cancelled,
+) -> Result<Installation, Error> {
+    release.download(cache, cancelled)?;
+    let dir = release.bin_dir(cache);
+    installation(run_as, &dir).map_err(|problem| Error::BadDownload { dir, problem })
 }
 
 struct Surroundings {
     pg_bin_dir: Option<PathBuf>,
     path: Vec<PathBuf>,
+    may_download: bool,
+    user_cache: Option<PathBuf>,
 }
 
 #[expect(
@@ -59,9 +109,14 @@ struct Surroundings {
     reason = "the location of programs is a fact about the machine, not a setting of a service"
 )]
 fn surroundings() -> Surroundings {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+    // The XDG Base Directory Specification ignores a relative path.
+    let xdg = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     Surroundings {
-        pg_bin_dir: env::var_os("PG_BIN_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from),
+        pg_bin_dir: variable("PG_BIN_DIR").map(PathBuf::from),
         path: env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default(),
+        may_download: variable("PG_DOWNLOAD").is_none_or(|value| value == "true"),
+        user_cache: xdg.or_else(|| env::home_dir().map(|home| home.join(".cache"))),
     }
 }
 
@@ -238,6 +293,20 @@ mod tests {
         assert_eq!(choose(&[18, 15], &[15, 16]).unwrap(), 15);
         let missing = choose(&[18, 15], &[16]).unwrap_err();
         assert!(matches!(missing, Error::MajorNotInstalled { needed: 16, found: 18, .. }));
+    }
+
+    #[test]
+    fn nothing_is_downloaded_if_it_is_forbidden_or_of_no_use() {
+        let reason = |may_download, data_majors: &[u32]| {
+            downloadable(Release::for_this_machine(), may_download, data_majors).err()
+        };
+        if Release::for_this_machine().is_some() {
+            assert_eq!(reason(true, &[]), None);
+            assert_eq!(reason(true, &[15, download::MAJOR]), None);
+            assert!(reason(true, &[15, 16]).unwrap().contains("the data need 16"));
+        }
+        assert!(reason(false, &[]).unwrap().contains("PG_DOWNLOAD"));
+        assert!(downloadable(None, true, &[]).unwrap_err().contains("this platform"));
     }
 
     #[test]

@@ -15,8 +15,32 @@ pub enum Error {
     NotInstalled {
         /// The newest installed major version, if it is too old.
         older: Option<u32>,
-        /// Each directory that was skipped, with the reason.
+        /// Each directory that was skipped, and the download, with the reason.
         skipped: Vec<String>,
+    },
+
+    /// The pinned release cannot be downloaded or unpacked. The cache is as it was before.
+    #[error(
+        "cannot download {what}: {problem}\nCheck the network, and HTTPS_PROXY behind a proxy. The \
+         next start tries again; PG_DOWNLOAD=false forbids the download.\n{INSTALL}"
+    )]
+    Download {
+        /// The name of the release and its origin.
+        what: String,
+        /// The failure.
+        problem: String,
+    },
+
+    /// The downloaded binaries do not work.
+    #[error(
+        "{dir}, which was downloaded, {problem}\nRemove the directory to download it again.\n\
+         {INSTALL}"
+    )]
+    BadDownload {
+        /// The directory of the binaries.
+        dir: PathBuf,
+        /// What is wrong, as the end of a sentence that begins with the directory.
+        problem: String,
     },
 
     /// `PG_BIN_DIR` is set to an unusable directory.
@@ -138,8 +162,8 @@ fn none_usable(older: Option<u32>, skipped: &[String]) -> String {
         None => "none is installed".to_owned(),
     };
     let mut text = format!("PostgreSQL {OLDEST_MAJOR} or newer is needed, and {installed}.");
-    for directory in skipped {
-        text.extend(["\nSkipped: ", directory]);
+    for skipped in skipped {
+        text.extend(["\nSkipped: ", skipped]);
     }
     text
 }

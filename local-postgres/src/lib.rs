@@ -1,5 +1,7 @@
-//! A private PostgreSQL from installed binaries (15 or newer): durable for `cargo run`,
-//! throwaway for tests.
+//! A private PostgreSQL (15 or newer): durable for `cargo run`, throwaway for tests.
+//!
+//! The binaries are the installed ones. Without any, the first start downloads a pinned release
+//! into the user's cache directory, unless `PG_DOWNLOAD` is `false`.
 //!
 //! The server listens on a Unix socket in a directory that only its user can enter. It needs no
 //! port and no password, and other users cannot reach it. When this process ends, even by
@@ -10,6 +12,7 @@
 
 mod binaries;
 mod cluster;
+mod download;
 mod error;
 mod places;
 mod postmaster;
@@ -58,7 +61,7 @@ impl LocalPostgres {
         let run_as = RunAs::detect()?;
         let dir = places::absolute(dir)?;
         places::prepare(&run_as, &dir)?;
-        let installation = binaries::find(&run_as, &dir, &cluster::majors_in(&dir))?;
+        let installation = binaries::find(&run_as, &dir, &cluster::majors_in(&dir), cancelled)?;
         Self::start(run_as, installation, Durability::Durable, &dir, cancelled)
     }
 
@@ -67,9 +70,9 @@ impl LocalPostgres {
     /// and accepts 200 connections.
     pub fn throwaway() -> Result<Self, Error> {
         let run_as = RunAs::detect()?;
-        let installation = binaries::find(&run_as, Path::new(""), &[])?;
-        let dir = places::create_throwaway(&run_as)?;
         let never = &|| false;
+        let installation = binaries::find(&run_as, Path::new(""), &[], never)?;
+        let dir = places::create_throwaway(&run_as)?;
         let server = Self::start(run_as, installation, Durability::Throwaway, dir.path(), never)?;
         // From here on, the sweeper removes it.
         let _ = dir.keep();
@@ -121,7 +124,8 @@ impl LocalPostgres {
         self.cluster.installation.major
     }
 
-    /// The directory of the server's binaries, and of PostgreSQL's other programs.
+    /// The directory of the server's binaries. An installation has PostgreSQL's other programs
+    /// there too; the download has only `postgres`, `initdb` and `pg_ctl`.
     #[must_use]
     pub fn bin_dir(&self) -> &Path {
         &self.cluster.installation.bin_dir

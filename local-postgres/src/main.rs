@@ -25,9 +25,10 @@ fn main() -> ExitCode {
     let url = server.url("postgres");
     let mut command = Command::new(&program);
     command.args(args).env("DATABASE_URL", url);
-    // They would change or break the command's sessions. `PG_BIN_DIR` is not such a variable.
+    // They would change or break the command's sessions. Those of this crate do not.
     for (name, _) in env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"PG") && name != "PG_BIN_DIR" {
+        let is_ours = ["PG_BIN_DIR", "PG_DOWNLOAD"].iter().any(|ours| name == *ours);
+        if name.as_encoded_bytes().starts_with(b"PG") && !is_ours {
             command.env_remove(name);
         }
     }

@@ -22,6 +22,8 @@ use crate::{
 
 /// Holds data whose preferred directory PostgreSQL's user cannot enter.
 const FALLBACK: &str = "/var/lib/tandem";
+/// Holds downloaded binaries if the user's cache directory does not suit.
+const SYSTEM_CACHE: &str = "/var/cache";
 /// Other users may pass through to their own files, and may neither list nor add files.
 const PASSAGE: u32 = 0o711;
 /// In bytes. macOS and the BSDs accept at most 103, Linux accepts at most 107.
@@ -49,6 +51,18 @@ pub fn durable_dir(preferred: &Path) -> Result<PathBuf, Error> {
     check_trust(parent, 0, 0o022)?;
     run_as.check_reach(parent)?;
     Ok(parent.join(hash(&preferred)))
+}
+
+/// The directory for downloaded binaries, below the user's cache directory. Root uses it only if
+/// PostgreSQL's user can enter it and no other user can change it; otherwise, and without a home
+/// directory, it is below `/var/cache`.
+pub(crate) fn cache_dir(run_as: &RunAs, user_cache: Option<&Path>) -> PathBuf {
+    let suits = |dir: &&Path| {
+        let existing = dir.ancestors().find_map(|dir| fs::canonicalize(dir).ok());
+        existing.is_some_and(|dir| run_as.changeable_part(&dir).is_none())
+            && run_as.check_reach(dir).is_ok()
+    };
+    user_cache.filter(suits).unwrap_or(Path::new(SYSTEM_CACHE)).join("tandem/postgresql")
 }
 
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -156,7 +170,7 @@ pub(crate) fn short_socket_dir(run_as: &RunAs, cluster: &Path) -> Result<Option<
     Ok(Some(dir))
 }
 
-fn create_passage(dir: &Path) -> Result<(), Error> {
+pub(crate) fn create_passage(dir: &Path) -> Result<(), Error> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -184,4 +198,36 @@ fn hash(path: &Path) -> String {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    #[test]
+    fn root_downloads_only_to_where_postgresql_can_read_and_other_users_cannot_write() {
+        let run_as = RunAs::detect().unwrap();
+        let set_mode = |dir: &Path, mode| {
+            fs::set_permissions(dir, Permissions::from_mode(mode)).unwrap();
+        };
+        let home = tempfile::tempdir_in("/tmp").unwrap();
+        set_mode(home.path(), 0o755);
+        let user_cache = home.path().join(".cache");
+        let chosen = || cache_dir(&run_as, Some(&user_cache));
+        let system_cache = Path::new("/var/cache/tandem/postgresql");
+        assert_eq!(chosen(), user_cache.join("tandem/postgresql"));
+        assert_eq!(cache_dir(&run_as, None), system_cache);
+        if !run_as.is_switched() {
+            return;
+        }
+        set_mode(home.path(), 0o700);
+        assert_eq!(chosen(), system_cache);
+        set_mode(home.path(), 0o777);
+        assert_eq!(chosen(), system_cache);
+        set_mode(home.path(), 0o755);
+        chown(home.path(), Some(65534), None).unwrap();
+        assert_eq!(chosen(), system_cache);
+    }
 }
