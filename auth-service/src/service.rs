@@ -195,7 +195,7 @@ impl AuthService for Auth {
         let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(&account));
         if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
-            return Err(Error::CredentialsInvalid.into());
+            return Err(Error::CurrentPasswordWrong.into());
         }
         let version = account.password_version;
         users::change_password(&self.db, &caller, version, &new).await?;

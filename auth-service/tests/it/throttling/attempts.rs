@@ -10,8 +10,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    Answer, App, PASSWORD, credentials, credentials_invalid, database, forwarded, overloaded,
-    registration, serve, too_many_attempts,
+    Answer, App, PASSWORD, credentials, credentials_invalid, current_password_wrong, database,
+    forwarded, overloaded, registration, serve, too_many_attempts,
 };
 
 /// The default limits; the harness sets higher ones.
@@ -169,7 +169,7 @@ async fn guesses_with_a_stolen_token_are_throttled() {
     let login = app.new_login("ada").await;
     let guess = async || login.change_password("wrong-password", "loud-walrus-dives-south").await;
     for _ in 0..5 {
-        assert_eq!(refusal(guess().await), credentials_invalid());
+        assert_eq!(refusal(guess().await), current_password_wrong(), "each counts once");
     }
     assert_eq!(refusal(guess().await), too_many_attempts());
     app.log_in("ada").await;
