@@ -20,7 +20,7 @@ use crate::{
         client_address::TrustedProxies,
         password::PasswordHash,
         session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
-        user::{Account, Username},
+        user::Account,
     },
     events::{self, Event},
     hashing::{Hashing, Verified},
@@ -136,10 +136,7 @@ impl AuthService for Auth {
         let (username, password) = convert::credentials(request.into_inner())?;
         let guess = self.throttles.login(&username, &source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
-        let found = match Username::parse(&username) {
-            Ok(username) => users::find_by_username(&self.db, &username).await?,
-            Err(_) => None,
-        };
+        let found = users::find_by_username(&self.db, &username).await?;
         let hash = found.as_ref().and_then(PasswordHash::of);
         let verified = self.hashing.verify(ticket, guess, password, hash).await?;
         let user_id = found.as_ref().map(|account| account.user.id);

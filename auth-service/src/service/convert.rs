@@ -26,7 +26,7 @@ pub(super) fn registration(
     password: Result<PasswordHash, Invalid>,
 ) -> Result<(Username, PasswordHash, Option<Uuid>), FieldViolations> {
     let mut bad = FieldViolations::new();
-    let username = bad.check("username", Username::parse(&request.username));
+    let username = bad.check("username", Username::choose(&request.username));
     let hash = bad.check("password", password);
     let request_id = bad.check("request_id", ids::parse_request_id(&request.request_id));
     match (username, hash, request_id) {
@@ -35,14 +35,13 @@ pub(super) fn registration(
     }
 }
 
-/// The name and password of a login. A malformed name is not an invalid field: it fails like any
-/// unknown name.
+/// The name and password of a login.
 pub(super) fn credentials(
     request: pb::LoginRequest,
-) -> Result<(String, Password), FieldViolations> {
+) -> Result<(Username, Password), FieldViolations> {
     let mut bad = FieldViolations::new();
     let pb::LoginRequest { username, password } = request;
-    let username = bad.check("username", not_empty(username));
+    let username = bad.check("username", Username::parse(&username));
     let password = bad.check("password", not_empty(password));
     let (Some(username), Some(password)) = (username, password) else { return Err(bad) };
     Ok((username, Password::typed(password)))
