@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{extract::Request, http::Uri};
 use futures_util::{StreamExt as _, stream::BoxStream};
 use prost::Message as _;
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 use shared::error::GrpcCode;
 use tonic::{Status, Streaming};
 use tonic_reflection::pb::v1::{
@@ -70,13 +70,22 @@ fn not_found() -> Answer {
     })
 }
 
+/// A `FileDescriptorSet` whose files stay encoded: `prost-types` would drop their custom options.
+#[derive(Clone, PartialEq, prost::Message)]
+struct EncodedSet {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    files: Vec<Vec<u8>>,
+}
+
 /// What can be asked.
 #[derive(Default)]
 struct Index {
     /// The encoded files by name.
     files: HashMap<String, Vec<u8>>,
-    /// The name of the file that declares a service, method, message or enum.
+    /// The name of the file that declares a service, method, message, enum or extension.
     symbols: HashMap<String, String>,
+    /// The number and the file's name of each extension of a message.
+    extensions: HashMap<String, Vec<(i32, String)>>,
     services: Vec<ServiceResponse>,
 }
 
@@ -84,14 +93,15 @@ impl Index {
     fn new(descriptor_sets: &[&[u8]]) -> Self {
         let mut index = Self::default();
         for set in descriptor_sets {
-            let set = FileDescriptorSet::decode(*set).expect("the descriptor sets are compiled in");
-            set.file.iter().for_each(|file| index.add(file));
+            let set = EncodedSet::decode(*set).expect("the descriptor sets are compiled in");
+            set.files.into_iter().for_each(|file| index.add(file));
         }
         index
     }
 
-    fn add(&mut self, file: &FileDescriptorProto) {
-        if self.files.insert(file.name().to_owned(), file.encode_to_vec()).is_some() {
+    fn add(&mut self, encoded: Vec<u8>) {
+        let file = FileDescriptorProto::decode(&*encoded).expect("the descriptors are compiled in");
+        if self.files.insert(file.name().to_owned(), encoded).is_some() {
             return;
         }
         let mut symbols = Vec::new();
@@ -102,11 +112,17 @@ impl Index {
             symbols.push(name.clone());
             self.services.push(ServiceResponse { name });
         }
+        for extension in &file.extension {
+            symbols.push(format!("{}.{}", file.package(), extension.name()));
+            let message = extension.extendee().trim_start_matches('.').to_owned();
+            let extensions = self.extensions.entry(message).or_default();
+            extensions.push((extension.number(), file.name().to_owned()));
+        }
         let file = || file.name().to_owned();
         self.symbols.extend(symbols.into_iter().map(|symbol| (symbol, file())));
     }
 
-    /// `None` if there is no such file or symbol. The protos declare no extensions.
+    /// `None` if there is no such file, symbol or extension.
     fn answer(&self, question: &Question) -> Option<Answer> {
         let file = |name| {
             let file_descriptor_proto = vec![self.files.get(name)?.clone()];
@@ -115,11 +131,16 @@ impl Index {
         match question {
             Question::FileByFilename(name) => file(name),
             Question::FileContainingSymbol(symbol) => file(self.symbols.get(symbol)?),
-            Question::FileContainingExtension(_) => None,
+            Question::FileContainingExtension(asked) => {
+                let mut extensions = self.extensions.get(&asked.containing_type)?.iter();
+                file(&extensions.find(|(number, _)| *number == asked.extension_number)?.1)
+            }
             Question::AllExtensionNumbersOfType(message) => {
                 let base_type_name = self.symbols.get_key_value(message)?.0.clone();
-                let none = ExtensionNumberResponse { base_type_name, extension_number: Vec::new() };
-                Some(Answer::AllExtensionNumbersResponse(none))
+                let extensions = self.extensions.get(message).into_iter().flatten();
+                let extension_number = extensions.map(|(number, _)| *number).collect();
+                let numbers = ExtensionNumberResponse { base_type_name, extension_number };
+                Some(Answer::AllExtensionNumbersResponse(numbers))
             }
             Question::ListServices(_) => {
                 let service = self.services.clone();

@@ -56,6 +56,10 @@ pub(crate) struct Deletion {
 /// client accepts 4 MiB, and the smaller fields need room, too.
 pub(crate) const MAX_BATCH_BYTES: usize = 4_000_000;
 
+/// What a task counts beside [`Fields::bytes`]: its small fields and its places in indexes. Without
+/// it, the quota would not limit how many deleted tasks a user has.
+pub(crate) const OVERHEAD_BYTES: i32 = 1024;
+
 /// Whether an answer with tasks of these sizes is within [`MAX_BATCH_BYTES`].
 pub(crate) fn fit_one_answer(bytes: impl Iterator<Item = usize>) -> bool {
     bytes.sum::<usize>() <= MAX_BATCH_BYTES
@@ -84,6 +88,11 @@ impl Fields {
     /// The approximate size in an answer: that of the fields without a small limit.
     pub(crate) fn bytes(&self) -> usize {
         self.title.as_str().len() + self.description.as_str().len() + self.labels.bytes()
+    }
+
+    /// What the task counts against the quota of bytes.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.bytes() + OVERHEAD_BYTES as usize
     }
 }
 
