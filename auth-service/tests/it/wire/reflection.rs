@@ -136,6 +136,35 @@ async fn files_include_their_comments() {
 }
 
 #[tokio::test]
+async fn custom_options_are_kept_and_their_extension_is_described() {
+    let app = App::start().await;
+    let options = "google.protobuf.MethodOptions".to_owned();
+    for version in VERSIONS {
+        let question = AllExtensionNumbersOfType(options.clone());
+        let MessageResponse::AllExtensionNumbersResponse(answer) =
+            ask(&app.service, version, question).await
+        else {
+            panic!("{version}: no numbers")
+        };
+        let [number] = answer.extension_number[..] else { panic!("{version}: {answer:?}") };
+        let containing_type = options.clone();
+        let extension = ExtensionRequest { containing_type, extension_number: number };
+        let declared = file(&app.service, version, FileContainingExtension(extension)).await;
+        assert_eq!(declared.name(), "google/api/annotations.proto");
+
+        let service = FileContainingSymbol("tandem.auth.v1.AuthService".to_owned());
+        let MessageResponse::FileDescriptorResponse(answer) =
+            ask(&app.service, version, service).await
+        else {
+            panic!("{version}: no file")
+        };
+        let path = b"/v1/users/me:changePassword";
+        let bytes = answer.file_descriptor_proto.concat();
+        assert!(bytes.windows(path.len()).any(|window| window == path), "{version}");
+    }
+}
+
+#[tokio::test]
 async fn a_question_without_an_answer_gets_an_error_and_the_stream_continues() {
     let app = App::start().await;
     let unknown = || "tandem.auth.v1.Unknown".to_owned();
