@@ -5,12 +5,11 @@ use std::sync::Arc;
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
     auth::{self, Verifier},
-    db::Pools,
+    db::{Pools, WorkerPool},
     error::{Error, RpcResult},
     page::{self, PageTokenKey},
     time,
 };
-use sqlx::PgPool;
 use tandem_server::metrics::Metrics;
 use tonic::{Request, Response};
 
@@ -41,7 +40,7 @@ const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
 /// The state behind the service, with the database connections of one worker.
 #[derive(Clone)]
 pub(crate) struct Auth {
-    db: PgPool,
+    db: WorkerPool,
     pools: Pools,
     hashing: Arc<Hashing>,
     throttles: Arc<Throttles>,
@@ -63,7 +62,7 @@ impl Auth {
     ) -> Self {
         let page_token_key = config.root_key.get().derive("tandem: page tokens, v1");
         Self {
-            db: pools.calls[0].clone(),
+            db: pools.of_worker(0),
             pools,
             hashing: Arc::new(Hashing::new(&config.login, metrics)),
             throttles: Arc::new(Throttles::new(&config.throttle, metrics)),
@@ -78,7 +77,7 @@ impl Auth {
 
     /// The same state with the connections of another worker.
     pub(crate) fn of_worker(&self, worker: usize) -> Self {
-        Self { db: self.pools.calls[worker].clone(), ..self.clone() }
+        Self { db: self.pools.of_worker(worker), ..self.clone() }
     }
 
     /// Begins a session for a user whose password was verified, and issues its first tokens. Stores

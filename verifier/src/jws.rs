@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, crypto};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -49,9 +50,9 @@ impl<'a> Jws<'a> {
     /// The payload, if a key of this set signed it.
     pub(crate) fn verify(&self, keys: &KeySet) -> Result<Vec<u8>, Error> {
         let key = keys.find(self.kid()).ok_or(Error::TokenInvalid("kid"))?;
-        decode(self.signature)
-            .and_then(|signature| key.verify_sig(self.message.as_bytes(), &signature).ok())
-            .ok_or(Error::TokenInvalid("signature"))?;
+        let message = self.message.as_bytes();
+        let is_signed = crypto::verify(self.signature, message, key, Algorithm::ES256);
+        check("signature", is_signed.unwrap_or(false))?;
         decode(self.payload).ok_or(Error::TokenInvalid("claims"))
     }
 }

@@ -12,7 +12,7 @@ use crate::support::{App, titled};
 fn due(task: &pb::Task) -> Option<i64> {
     match task.due.as_ref()?.due.as_ref()? {
         pb::due::Due::Moment(moment) => moment.time.as_ref().map(micros),
-        pb::due::Due::Date(_) => panic!("a seed has moments only"),
+        other => panic!("a seed has moments only, not {other:?}"),
     }
 }
 
