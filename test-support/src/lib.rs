@@ -12,6 +12,7 @@ mod program;
 mod request;
 mod service;
 mod status;
+mod wire;
 
 pub use authority::TestAuthority;
 pub use collector::TestCollector;
@@ -22,3 +23,4 @@ pub use program::{Ended, Program, run};
 pub use request::{bearer, with_authorization, with_token};
 pub use service::{Service, eventually};
 pub use status::{Refusal, refusal};
+pub use wire::{Fault, Via, Wire};

@@ -53,6 +53,8 @@ mod wire {
     mod reflection;
 }
 
+mod http;
+
 mod operations {
     mod drain;
     mod health;
