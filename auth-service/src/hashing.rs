@@ -24,7 +24,7 @@ use queue::{Queue, Ticket};
 pub(crate) enum Verified {
     Wrong,
     Right {
-        /// A hash of the same password at the configured cost, if the stored hash has another.
+        /// A hash of the prepared password at the configured cost, unless the stored hash is that.
         upgrade: Option<PasswordHash>,
     },
 }
@@ -115,13 +115,19 @@ impl Hashing {
         let old = stored.unwrap_or_else(|| self.dummy.clone());
         self.run(ticket, move || {
             guess.count();
-            // An error means that the password is too long for bcrypt, so it was never accepted.
-            let equal = bcrypt::non_truncating_verify(password.as_str(), old.as_str());
-            if !(known && equal.unwrap_or(false)) {
+            // An error means that the text is too long for bcrypt, so it was never accepted.
+            let matches =
+                |text: &str| bcrypt::non_truncating_verify(text, old.as_str()).unwrap_or(false);
+            // What is compared depends on the typed password alone, not on the stored hash.
+            let is_prepared = matches(password.as_str());
+            let is_equal = is_prepared || password.raw().is_some_and(matches);
+            if !known || !is_equal || password.has_nul() {
                 return Ok(Verified::Wrong);
             }
             guess.settle_right();
-            let upgrade = (old.cost() != cost).then(|| hash(&password, cost)).transpose()?;
+            let is_outdated = !is_prepared || old.cost() != cost;
+            let upgrade = is_outdated && password.is_short_enough();
+            let upgrade = upgrade.then(|| hash(&password, cost)).transpose()?;
             Ok(Verified::Right { upgrade })
         })
         .await?

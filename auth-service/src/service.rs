@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
-    auth::{self, Caller, Verifier},
+    auth::{self, Verifier},
     db::Pools,
     error::{Error, RpcResult},
     page::{self, PageTokenKey},
@@ -19,7 +19,7 @@ use crate::{
     domain::{
         client_address::TrustedProxies,
         password::PasswordHash,
-        session::{Cursor, NewSession, Session, SessionPolicy, Source},
+        session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
         user::{Account, Username},
     },
     events::{self, Event},
@@ -107,7 +107,9 @@ impl Auth {
         if self.verifier.is_key_unknown(request.metadata().as_ref()) {
             self.keys.refresh_for_unknown_kid().await;
         }
-        Ok(self.verifier.authenticate(request.metadata().as_ref(), time::now())?)
+        let caller = self.verifier.authenticate(request.metadata().as_ref(), time::now())?;
+        let session_id = caller.session_id.ok_or(auth::Error::TokenInvalid("sid"))?;
+        Ok(Caller { id: caller.id, session_id })
     }
 
     /// The caller and their account, if the session has not ended.

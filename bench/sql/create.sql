@@ -4,14 +4,16 @@
 with batch as (
     select cardinality(array[:number::int]) as size
 ), feed as (
-    insert into task.feeds as feed (owner_id, revision, task_count)
-    select ('00000000-0000-7000-8000-' || lpad(:owner::text, 12, '0'))::uuid, size, size
+    insert into task.feeds as feed (owner_id, revision, task_count, task_bytes)
+    select ('00000000-0000-7000-8000-' || lpad(:owner::text, 12, '0'))::uuid, size, size, 1200
     from batch
     where size <= 1000000
     on conflict (owner_id) do update
     set revision = feed.revision + excluded.revision,
-        task_count = feed.task_count + excluded.task_count
+        task_count = feed.task_count + excluded.task_count,
+        task_bytes = feed.task_bytes + excluded.task_bytes
     where feed.task_count + excluded.task_count <= 1000000
+        and feed.task_bytes + excluded.task_bytes <= 1000000000
     returning revision
 ), request as (
     insert into task.requests (

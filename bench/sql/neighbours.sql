@@ -1,11 +1,12 @@
 -- One more user, with 10,000 tasks of 6,400 characters each. The text is random, so that PostgreSQL
 -- cannot compress it.
 
-insert into task.feeds (owner_id, revision, task_count)
+insert into task.feeds (owner_id, revision, task_count, task_bytes)
 select
     ('00000000-0000-7000-8000-' || lpad(owner::text, 12, '0'))::uuid,
     10000,
-    10000
+    10000,
+    10000 * 7450
 from (select current_setting('bench.large_owners')::int + 1 as owner) as searcher;
 
 insert into task.tasks (

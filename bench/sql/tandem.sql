@@ -2,8 +2,13 @@
 -- with one each. They are inserted in the order of their creation, so that the tasks of an owner are
 -- scattered over the table. Ids follow from numbers, as in dataset.rs and in pgbench's scripts.
 
-insert into task.feeds (owner_id, revision, task_count)
-select ('00000000-0000-7000-8000-' || lpad(owner::text, 12, '0'))::uuid, task_count, task_count
+insert into task.feeds (owner_id, revision, task_count, task_bytes)
+select
+    ('00000000-0000-7000-8000-' || lpad(owner::text, 12, '0'))::uuid,
+    task_count,
+    task_count,
+    -- About right, and never null, so that no write counts them first.
+    task_count * 1200
 from (
     select
         owner,

@@ -74,9 +74,17 @@ with item as (
     and not false
 ), feed as (
     update task.feeds as feed
-    set revision = feed.revision + batch.size
-    from (select count(*) as size from changed) as batch
-    where feed.owner_id = ('00000000-0000-7000-8000-' || lpad(:owner::text, 12, '0'))::uuid and batch.size > 0
+    set revision = feed.revision + batch.size,
+        task_bytes = feed.task_bytes + batch.growth
+    from (
+        select
+            count(*) as size,
+            sum(octet_length(changed.title) - octet_length(found.title)) as growth
+        from changed
+        join found using (id)
+    ) as batch
+    where feed.owner_id = ('00000000-0000-7000-8000-' || lpad(:owner::text, 12, '0'))::uuid
+        and batch.size > 0 and (batch.growth <= 0 or feed.task_bytes + batch.growth <= 1000000000)
     returning feed.revision - batch.size as previous_revision
 ), written as (
     update task.tasks as task

@@ -59,6 +59,11 @@ pub enum Error {
     EtagMismatch { etag: String },
     #[error("a user can have at most {limit} tasks; delete some")]
     TaskQuotaExceeded { limit: u32 },
+    #[error(
+        "the tasks of a user can have at most {limit} bytes, deleted tasks included until they \
+         are purged; shorten some"
+    )]
+    StorageQuotaExceeded { limit: u64 },
     #[error("this username is taken; choose another")]
     UsernameTaken,
     #[error("the request id was used for another request; generate a new one")]
@@ -102,7 +107,8 @@ impl Error {
             Self::TooManyAttempts { .. }
             | Self::Overloaded
             | Self::MessageTooLarge
-            | Self::TaskQuotaExceeded { .. } => Code::ResourceExhausted,
+            | Self::TaskQuotaExceeded { .. }
+            | Self::StorageQuotaExceeded { .. } => Code::ResourceExhausted,
             Self::DeadlineExceeded(_) => Code::DeadlineExceeded,
             Self::DatabaseUnavailable(_) | Self::DatabaseReadOnly(_) => Code::Unavailable,
             Self::MethodNotFound => Code::Unimplemented,
@@ -129,6 +135,7 @@ impl Error {
             Self::TaskNotDeleted => ErrorReason::TaskNotDeleted,
             Self::EtagMismatch { .. } => ErrorReason::EtagMismatch,
             Self::TaskQuotaExceeded { .. } => ErrorReason::TaskQuotaExceeded,
+            Self::StorageQuotaExceeded { .. } => ErrorReason::StorageQuotaExceeded,
             Self::UsernameTaken => ErrorReason::UsernameTaken,
             Self::RequestIdReused => ErrorReason::RequestIdReused,
             Self::Conflict(_) => ErrorReason::Conflict,
@@ -227,6 +234,9 @@ impl From<Error> for Status {
             }
             Error::TaskQuotaExceeded { .. } => {
                 details.add_quota_failure_violation("tasks", message.clone());
+            }
+            Error::StorageQuotaExceeded { .. } => {
+                details.add_quota_failure_violation("bytes", message.clone());
             }
             _ => {}
         }

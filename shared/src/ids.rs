@@ -1,14 +1,17 @@
 //! The ids that both services know: of users, of sessions and of requests.
 
+use tandem_verifier::parse_id;
 pub use tandem_verifier::{SessionId, UserId};
 use uuid::Uuid;
 
 use crate::error::Invalid;
 
-/// Reads an optional `request_id` (AIP-155): a UUID in any spelling, or empty.
+/// Reads an id as the verifier reads those of tokens, with [`parse_id`].
+pub fn parse(text: &str) -> Result<Uuid, Invalid> {
+    parse_id(text).ok_or_else(|| "must be a UUID, and neither the nil nor the max UUID".into())
+}
+
+/// Reads an optional `request_id` (AIP-155): an id, or empty.
 pub fn parse_request_id(text: &str) -> Result<Option<Uuid>, Invalid> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    Uuid::try_parse(text).map(Some).map_err(|_| "must be a UUID, or empty".into())
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
 }

@@ -1,6 +1,9 @@
 //! Pages (AIP-158): their size, their end, and their tokens.
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hmac,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -9,8 +12,6 @@ use crate::{
     ids::UserId,
 };
 
-/// The length of an HMAC-SHA256.
-const TAG_BYTES: usize = 32;
 /// A page ends before its items are larger than this.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
@@ -53,7 +54,7 @@ pub fn cut<T>(mut items: Vec<T>, size: PageSize, bytes: impl Fn(&T) -> usize) ->
     (items, has_more)
 }
 
-/// The key that authenticates page tokens.
+/// The key that seals page tokens: they contain values of the last item.
 pub struct PageTokenKey(hmac::Key);
 
 impl PageTokenKey {
@@ -65,9 +66,13 @@ impl PageTokenKey {
     /// Writes a token for the page behind `cursor`. It is good only for `owner` and for `list`,
     /// which says what is listed and in which order.
     pub fn seal(&self, owner: UserId, list: &str, cursor: &impl Serialize) -> String {
-        let cursor = serde_json::to_vec(cursor).expect("a cursor is plain data");
-        let tag = hmac::sign(&self.0, &authenticated(owner, list, &cursor));
-        URL_SAFE_NO_PAD.encode([tag.as_ref(), &cursor].concat())
+        let mut token = serde_json::to_vec(cursor).expect("a cursor is plain data");
+        let nonce = self
+            .of_owner(owner)
+            .seal_in_place_append_tag(Aad::from(list), &mut token)
+            .expect("AES-GCM seals less than 64 GiB");
+        token.splice(0..0, nonce.as_ref().iter().copied());
+        URL_SAFE_NO_PAD.encode(token)
     }
 
     /// Reads `page_token`; an empty one is the first page, which has no cursor.
@@ -84,19 +89,20 @@ impl PageTokenKey {
             return Ok(None);
         }
         let opened = || {
-            let token = URL_SAFE_NO_PAD.decode(token).ok()?;
-            let (tag, cursor) = token.split_at_checked(TAG_BYTES)?;
-            hmac::verify(&self.0, &authenticated(owner, list, cursor), tag).ok()?;
+            let mut token = URL_SAFE_NO_PAD.decode(token).ok()?;
+            let (nonce, cursor) = token.split_at_mut_checked(NONCE_LEN)?;
+            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+            let cursor = self.of_owner(owner).open_in_place(nonce, Aad::from(list), cursor).ok()?;
             serde_json::from_slice(cursor).ok()
         };
         opened().map(Some).ok_or(Error::PageTokenInvalid)
     }
-}
 
-/// One sequence of bytes for each owner, list and cursor.
-fn authenticated(owner: UserId, list: &str, cursor: &[u8]) -> Vec<u8> {
-    let list_bytes = (list.len() as u64).to_be_bytes();
-    [owner.0.as_bytes(), &list_bytes[..], list.as_bytes(), cursor].concat()
+    /// Each owner has a key: 2^32 random nonces are safe per key (NIST SP 800-38D).
+    fn of_owner(&self, owner: UserId) -> RandomizedNonceKey {
+        let key = hmac::sign(&self.0, owner.0.as_bytes());
+        RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).expect("HMAC-SHA256 has 32 bytes")
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +140,15 @@ mod tests {
             changed[place] ^= 1_u8 << bit;
             let changed = URL_SAFE_NO_PAD.encode(&changed);
             prop_assert_eq!(open(&key, owner, "list", &changed), None);
+        }
+
+        #[test]
+        fn a_token_reveals_no_text(text in "[a-z]{8,20}") {
+            let (key, owner) = (PageTokenKey::new(&[1; 32]), UserId::generate());
+            let token = key.seal(owner, "list", &text);
+            let bytes = URL_SAFE_NO_PAD.decode(&token).expect("it is base64");
+            prop_assert!(!bytes.windows(text.len()).any(|part| part == text.as_bytes()));
+            prop_assert_ne!(key.seal(owner, "list", &text), token);
         }
 
         #[test]

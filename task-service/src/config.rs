@@ -118,7 +118,19 @@ pub struct TaskConfig {
         value_name = "N",
         value_parser = count::<u32>(1..=1_000_000)
     )]
-    pub quota: u32,
+    pub tasks_per_user: u32,
+
+    /// Maximum number of bytes of a user's tasks, deleted tasks included until they are purged. A
+    /// task counts the bytes of its title, description and labels, and 1024. At the limit, new and
+    /// longer tasks are rejected with RESOURCE_EXHAUSTED.
+    #[arg(
+        long = "bytes-per-user",
+        env = "TASK_BYTES_PER_USER",
+        default_value = "67108864",
+        value_name = "BYTES",
+        value_parser = bytes::<u64>(1024..=1 << 40)
+    )]
+    pub bytes_per_user: u64,
 
     /// Time for which a deleted task can be undeleted, in seconds. The task is then purged.
     #[arg(

@@ -17,7 +17,10 @@ use crate::{
     admission::{Admission, Rejected},
     coalesce::{Coalescer, Quarantine},
     config::Config,
-    domain::task::{self, Task},
+    domain::{
+        quota::Quota,
+        task::{self, Target, Task, TaskPatch},
+    },
     store::{
         page_token_keys,
         tasks::{self, Delete, Get, Update},
@@ -32,6 +35,7 @@ mod convert;
 mod create;
 mod first_page_cache;
 mod list;
+mod quota;
 
 /// How long after the statement timeout the database may take to report it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -41,8 +45,7 @@ pub(crate) struct Tasks {
     /// For the statements that are not coalesced.
     admission: Admission,
     page_token_key: OnceCell<PageTokenKey>,
-    /// The most tasks that a user can have.
-    quota: u32,
+    quota: Quota,
     gets: Coalescer<Gets>,
     first_page_cache: Arc<FirstPageCache>,
     first_pages: Coalescer<FirstPages>,
@@ -63,7 +66,7 @@ impl Tasks {
     ) -> Self {
         let timeout = config.database.statement_timeout + GRACE;
         let config = &config.task;
-        let quota = config.quota;
+        let quota = Quota { tasks: config.tasks_per_user, bytes: config.bytes_per_user };
         let retention = config.deleted_retention;
         // Reads wait for no locks, so that workers need not share their quarantine.
         let readers = Arc::default();
@@ -74,10 +77,21 @@ impl Tasks {
             first_page_cache: first_page_cache.clone(),
             first_pages: Coalescer::new(db.clone(), timeout, &readers, FirstPages),
             creates: Coalescer::new(db.clone(), timeout, writers, Creates { quota }),
-            updates: Coalescer::new(db.clone(), timeout, writers, Updates),
+            updates: Coalescer::new(db.clone(), timeout, writers, Updates { quota }),
             deletes: Coalescer::new(db.clone(), timeout, writers, Deletes { retention }),
             admission: Admission::new(db, rejected),
         }
+    }
+
+    async fn update(
+        &self,
+        owner: UserId,
+        patches: Arc<[(Target, TaskPatch)]>,
+        validate_only: bool,
+    ) -> Result<Vec<Result<Task, Error>>, Error> {
+        let update =
+            || self.updates.call(Update { owner, patches: patches.clone(), validate_only });
+        self.within_quota(owner, update).await
     }
 
     async fn page_token_key(&self, owner: UserId) -> Result<&PageTokenKey, Error> {
@@ -152,8 +166,7 @@ impl TaskService for Tasks {
         let caller = Caller::of(&request)?;
         let validate_only = request.get_ref().validate_only;
         let patches = vec![convert::update(request.into_inner())?];
-        let update = Update { owner: caller.id, patches, validate_only };
-        let task = one(self.updates.call(update).await?)?;
+        let task = one(self.update(caller.id, patches.into(), validate_only).await?)?;
         Ok(Response::new(pb::UpdateTaskResponse { task: Some(task.into()) }))
     }
 
@@ -209,8 +222,8 @@ impl TaskService for Tasks {
         let caller = Caller::of(&request)?;
         let validate_only = request.get_ref().validate_only;
         let patches = convert::update_batch(request.into_inner())?;
-        let update = Update { owner: caller.id, patches, validate_only };
-        let tasks = to_pb(all(self.updates.call(update).await?, "requests")?);
+        let results = self.update(caller.id, patches.into(), validate_only).await?;
+        let tasks = to_pb(all(results, "requests")?);
         Ok(Response::new(pb::BatchUpdateTasksResponse { tasks }))
     }
 

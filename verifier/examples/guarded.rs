@@ -22,7 +22,7 @@ impl Health for Guarded {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let caller = Caller::of(&request)?;
-        tracing::info!(user = %caller.id, session = %caller.session_id, "called");
+        tracing::info!(user = %caller.id, "called");
         Ok(Response::new(HealthCheckResponse { status: 1 }))
     }
 

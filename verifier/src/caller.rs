@@ -12,8 +12,8 @@ use crate::{Error, SessionId, UserId, Verifier};
 pub struct Caller {
     /// The user: the token's `sub`.
     pub id: UserId,
-    /// The session that issued the token: its `sid`.
-    pub session_id: SessionId,
+    /// The session that issued the token: its `sid`, if that is a UUID.
+    pub session_id: Option<SessionId>,
 }
 
 impl Caller {

@@ -11,13 +11,13 @@ pub const TOKEN_TYPE: &str = "at+jwt";
 /// The longest accepted lifetime of a token, `exp` − `iat`.
 pub const MAX_LIFETIME: Duration = Duration::from_mins(15);
 
-/// The claims of an access token (RFC 9068). All are required.
-#[derive(Debug, Serialize, Deserialize)]
+/// The claims of an access token (RFC 9068) that Tandem's auth-service issues.
+#[derive(Debug, Serialize)]
 pub struct Claims {
     /// The issuer.
     pub iss: String,
     /// The audience.
-    pub aud: Audience,
+    pub aud: String,
     /// The subject: the user.
     pub sub: UserId,
     /// The session that issued the token.
@@ -32,23 +32,12 @@ pub struct Claims {
     pub jti: String,
 }
 
-/// One recipient or several (RFC 7519, section 4.1.3).
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// `"aud": "tandem"`
-    One(String),
-    /// `"aud": ["tandem", "billing"]`
-    Several(Vec<String>),
-}
-
-impl Audience {
-    pub(crate) fn includes(&self, name: &str) -> bool {
-        match self {
-            Self::One(one) => one == name,
-            Self::Several(several) => several.iter().any(|one| one == name),
-        }
-    }
+/// Reads an id: a UUID in any text form that `uuid` reads, in any case. Compare ids after parsing.
+/// `None` for other text, and for the nil and the max UUID (RFC 9562, sections 5.9 and 5.10), which
+/// client libraries use as default values.
+#[must_use]
+pub fn parse_id(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|id| !id.is_nil() && !id.is_max())
 }
 
 /// A user: the `sub` claim of their access tokens, and the owner of their tasks.

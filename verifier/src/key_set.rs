@@ -1,7 +1,7 @@
 //! A set of public keys (RFC 7517) and the checks that each passes before it verifies tokens.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +11,6 @@ use std::{
 use arc_swap::{ArcSwapOption, Guard};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 
 /// The version of the next set.
@@ -47,17 +46,24 @@ struct JwkSet {
     keys: Vec<serde_json::Value>,
 }
 
-/// The keys that verify access tokens, by `kid`.
+/// The keys that verify access tokens.
 pub struct KeySet {
     /// Unique in this process.
     version: u64,
-    keys: HashMap<String, Key>,
+    keys: Vec<Key>,
 }
 
 struct Key {
+    kid: Option<String>,
     /// The encoded coordinates, to compare keys.
     coordinates: [String; 2],
-    decoding: DecodingKey,
+    public: ParsedPublicKey,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kid, &self.coordinates) == (&other.kid, &other.coordinates)
+    }
 }
 
 /// The current key set; empty until the first is loaded.
@@ -114,11 +120,10 @@ impl KeySet {
 
     /// Keeps the keys that verify ES256 signatures. An issuer may publish keys for other uses.
     pub fn from_jwks(jwks: &[Jwk]) -> Result<Self, InvalidKeySet> {
-        let mut keys = HashMap::new();
-        for (kid, key) in jwks.iter().filter_map(usable) {
-            if keys.insert(kid, key).is_some() {
-                return Err(InvalidKeySet::DuplicateKid);
-            }
+        let keys: Vec<_> = jwks.iter().filter_map(usable).collect();
+        let mut kids = HashSet::new();
+        if !keys.iter().filter_map(|key| key.kid.as_ref()).all(|kid| kids.insert(kid)) {
+            return Err(InvalidKeySet::DuplicateKid);
         }
         if keys.is_empty() {
             return Err(InvalidKeySet::NoUsableKey);
@@ -136,37 +141,39 @@ impl KeySet {
         self.version
     }
 
-    pub(crate) fn get(&self, kid: &str) -> Option<&DecodingKey> {
-        self.keys.get(kid).map(|key| &key.decoding)
+    /// The key with this id. For a token that names none (RFC 7515 makes `kid` optional), the only
+    /// key of the set.
+    pub(crate) fn find(&self, kid: Option<&str>) -> Option<&ParsedPublicKey> {
+        let key = match (kid, &self.keys[..]) {
+            (Some(_), keys) => keys.iter().find(|key| key.kid.as_deref() == kid)?,
+            (None, [only]) => only,
+            (None, _) => return None,
+        };
+        Some(&key.public)
     }
 
     fn has_keys_of(&self, other: &Self) -> bool {
-        let is_there = |(kid, key): (&String, &Key)| {
-            self.keys.get(kid).is_some_and(|own| own.coordinates == key.coordinates)
-        };
-        self.keys.len() == other.keys.len() && other.keys.iter().all(is_there)
+        self.keys.len() == other.keys.len() && other.keys.iter().all(|key| self.keys.contains(key))
     }
 }
 
-/// Checks what `DecodingKey::from_jwk` ignores: the curve, the sizes, the intended use, and that
-/// the point is on the curve.
-fn usable(jwk: &Jwk) -> Option<(String, Key)> {
+/// The key, if it verifies ES256 signatures and its point is on the curve.
+fn usable(jwk: &Jwk) -> Option<Key> {
     let may = |value: &Option<String>, only: &str| value.as_deref().is_none_or(|v| v == only);
     let fits = jwk.kty == "EC"
         && jwk.crv.as_deref() == Some("P-256")
         && may(&jwk.alg, "ES256")
         && may(&jwk.use_, "sig")
-        && jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+        && jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"))
+        && jwk.kid.as_deref() != Some("");
     if !fits {
         return None;
     }
     let (x, y) = (jwk.x.as_deref()?, jwk.y.as_deref()?);
-    let kid = jwk.kid.clone().filter(|kid| !kid.is_empty())?;
-    // An uncompressed point (SEC 1, section 2.3.3), which must be on the curve.
+    // An uncompressed point (SEC 1, section 2.3.3).
     let point = [&[4], &*coordinate(x)?, &*coordinate(y)?].concat();
-    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
-    let decoding = DecodingKey::from_ec_components(x, y).ok()?;
-    Some((kid, Key { coordinates: [x, y].map(str::to_owned), decoding }))
+    let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
+    Some(Key { kid: jwk.kid.clone(), coordinates: [x, y].map(str::to_owned), public })
 }
 
 /// The coordinate, if it is 32 bytes in base64url.

@@ -4,15 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header::AUTHORIZATION};
-use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
+use serde_json::Value;
 
 use crate::{
-    Caller, Claims, Error, Keys, MAX_LIFETIME, TOKEN_TYPE,
+    Caller, Error, Keys, MAX_LIFETIME, TOKEN_TYPE,
+    claims::parse_id,
+    jws::{Jws, Members, check},
     verified_tokens::{Digest, VerifiedTokens},
 };
 
-/// The longest accepted `authorization` value, in bytes.
-const MAX_HEADER_BYTES: usize = 4096;
+/// The longest accepted `authorization` value, in bytes. gRPC advises clients to keep all metadata
+/// below this.
+const MAX_HEADER_BYTES: usize = 8192;
 
 /// What a token must contain to be valid here.
 #[derive(Clone, Debug)]
@@ -42,20 +45,13 @@ pub struct Verifier {
     keys: Arc<Keys>,
     verified: VerifiedTokens,
     config: VerifierConfig,
-    signature_only: Validation,
 }
 
 impl Verifier {
     /// A verifier that follows `keys`.
     #[must_use]
     pub fn new(keys: Arc<Keys>, config: VerifierConfig) -> Self {
-        // jsonwebtoken's checks of claims read the clock, make most claims optional and accept
-        // wrong types. It decodes and verifies the signature; `check_claims` does the rest.
-        let mut signature_only = Validation::new(Algorithm::ES256);
-        signature_only.required_spec_claims.clear();
-        signature_only.validate_exp = false;
-        signature_only.validate_aud = false;
-        Self { keys, verified: VerifiedTokens::default(), config, signature_only }
+        Self { keys, verified: VerifiedTokens::default(), config }
     }
 
     /// The caller of a call with these headers, recorded as `user_id` of the current span.
@@ -75,14 +71,9 @@ impl Verifier {
             self.check_expiry(exp, now)?;
             return Ok(caller);
         }
-        let kid = accepted_kid(token).ok_or(Error::TokenInvalid("header"))?;
-        let key = keys.get(&kid).ok_or(Error::TokenInvalid("kid"))?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.signature_only)
-            .map_err(|error| Error::TokenInvalid(part(error.kind())))?
-            .claims;
-        self.check_claims(&claims, now)?;
-        let caller = Caller { id: claims.sub, session_id: claims.sid };
-        self.verified.insert(digest, keys, caller, claims.exp);
+        let claims = access_token(token)?.verify(keys)?;
+        let (caller, exp) = self.check_claims(&claims, now)?;
+        self.verified.insert(digest, keys, caller, exp);
         Ok(caller)
     }
 
@@ -91,28 +82,29 @@ impl Verifier {
     pub fn is_key_unknown(&self, headers: &HeaderMap) -> bool {
         let Ok(token) = bearer_token(headers) else { return false };
         let keys = self.keys.load();
-        let Some(keys) = keys.as_ref() else { return accepted_kid(token).is_some() };
+        let Some(keys) = keys.as_ref() else { return access_token(token).is_ok() };
         let is_cached = self.verified.get(&Digest::of(token), keys).is_some();
-        !is_cached && accepted_kid(token).is_some_and(|kid| keys.get(&kid).is_none())
+        let is_unknown =
+            |token: Jws<'_>| token.kid().is_some_and(|kid| keys.find(Some(kid)).is_none());
+        !is_cached && access_token(token).is_ok_and(is_unknown)
     }
 
-    /// The expiry comes last, so that only an otherwise valid token is reported as expired.
-    fn check_claims(&self, claims: &Claims, time: DateTime<Utc>) -> Result<(), Error> {
-        let (leeway, now) = (seconds(self.config.leeway), time.timestamp());
-        let lifetime = claims.exp.checked_sub(claims.iat);
-        let longest = seconds(MAX_LIFETIME);
-        let checks = [
-            ("iss", claims.iss == self.config.issuer),
-            ("aud", claims.aud.includes(&self.config.audience)),
-            ("jti", !claims.jti.is_empty()),
-            ("lifetime", lifetime.is_some_and(|lifetime| (1..=longest).contains(&lifetime))),
-            ("iat", claims.iat <= now + leeway),
-            ("nbf", claims.nbf <= now + leeway),
-        ];
-        if let Some((claim, _)) = checks.into_iter().find(|(_, passes)| !passes) {
-            return Err(Error::TokenInvalid(claim));
-        }
-        self.check_expiry(claims.exp, time)
+    /// Checks the claims (RFC 9068) and returns the caller and the `exp`. The expiry comes last, so
+    /// that only an otherwise valid token is reported as expired.
+    fn check_claims(&self, claims: &Members, time: DateTime<Utc>) -> Result<(Caller, i64), Error> {
+        let latest_start = time.timestamp() + seconds(self.config.leeway);
+        check("iss", claims.text("iss")? == self.config.issuer)?;
+        check("aud", includes(claims.get("aud"), &self.config.audience))?;
+        let id = parse_id(claims.text("sub")?).ok_or(Error::TokenInvalid("sub"))?;
+        let session_id = claims.optional_text("sid")?.and_then(parse_id);
+        claims.optional_text("jti")?;
+        let (iat, exp) = (claims.time("iat")?, claims.time("exp")?);
+        let lifetime = 1..=seconds(MAX_LIFETIME);
+        check("lifetime", exp.checked_sub(iat).is_some_and(|time| lifetime.contains(&time)))?;
+        check("iat", iat <= latest_start)?;
+        check("nbf", claims.get("nbf").is_none() || claims.time("nbf")? <= latest_start)?;
+        self.check_expiry(exp, time)?;
+        Ok((Caller { id: id.into(), session_id: session_id.map(Into::into) }, exp))
     }
 
     /// The leeway is subtracted from `now`, since `exp` may be any number.
@@ -126,22 +118,23 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The part of a token that failed to decode.
-fn part(error: &ErrorKind) -> &'static str {
-    match error {
-        ErrorKind::InvalidSignature => "signature",
-        _ => "claims",
-    }
+/// A token whose header says that it is an access token (RFC 9068, section 2.1).
+fn access_token(token: &str) -> Result<Jws<'_>, Error> {
+    let token = Jws::parse(token)?;
+    let typ = token.header.text("typ")?.to_ascii_lowercase();
+    check("typ", typ.strip_prefix("application/").unwrap_or(&typ) == TOKEN_TYPE)?;
+    Ok(token)
 }
 
-/// The `kid` of a token whose header is acceptable. Header parameters that carry or locate a key
-/// (`jwk`, `jku`, `x5c`, …) are never read; a header with `crit` is rejected.
-fn accepted_kid(token: &str) -> Option<String> {
-    let header = jsonwebtoken::decode_header(token).ok()?;
-    let typ = header.typ?.to_ascii_lowercase();
-    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
-    let accepted = header.alg == Algorithm::ES256 && typ == TOKEN_TYPE && header.crit.is_none();
-    header.kid.filter(|_| accepted)
+/// Whether `name` is the `aud` claim or one of its texts (RFC 7519, section 4.1.3).
+fn includes(aud: Option<&Value>, name: &str) -> bool {
+    match aud {
+        Some(Value::String(one)) => one == name,
+        Some(Value::Array(several)) => {
+            several.iter().all(Value::is_string) && several.iter().any(|one| one == name)
+        }
+        _ => false,
+    }
 }
 
 /// The token of the one `authorization: Bearer` entry (RFC 6750, section 2.1).

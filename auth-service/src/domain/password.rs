@@ -4,24 +4,34 @@ use std::{fmt, str::FromStr as _};
 
 use bcrypt::HashParts;
 use shared::error::Invalid;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
-use zxcvbn::{Score, zxcvbn};
+use zxcvbn::zxcvbn;
 
 use super::user::Account;
 
 /// bcrypt reads 72 bytes, the last of them a terminator.
 const MAX_BYTES: usize = 71;
 const MIN_CHARS: usize = 8;
+/// zxcvbn's estimate for 8 random characters.
+const MIN_GUESSES: u64 = 100_000_000;
 /// The highest cost of a stored hash that is verified, equal to the highest configurable cost.
 const MAX_COST: u32 = 15;
 
-/// A password in plain text. Never printed, and wiped on drop.
-pub(crate) struct Password(Zeroizing<String>);
+/// A password in plain text, prepared as an OpaqueString (RFC 8265, section 4.2): keyboards encode
+/// the same characters differently. Never printed, and wiped on drop.
+pub(crate) struct Password {
+    prepared: Zeroizing<String>,
+    /// What the client sent, if that differs.
+    raw: Option<Zeroizing<String>>,
+}
 
 impl Password {
     /// A password to verify. Any text is accepted.
     pub(crate) fn typed(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        let raw = Zeroizing::new(text);
+        let prepared = prepare(&raw);
+        Self { raw: (raw != prepared).then_some(raw), prepared }
     }
 
     /// A new password: at least 8 characters, at most 71 bytes, no NUL, and hard to guess for an
@@ -33,22 +43,54 @@ impl Password {
         if text.chars().count() < MIN_CHARS {
             return Err("must have at least 8 characters".into());
         }
-        if text.len() > MAX_BYTES {
-            return Err("must have at most 71 bytes".into());
+        if !password.is_short_enough() {
+            return Err("must have at most 71 bytes in NFC".into());
         }
-        if text.contains('\0') {
+        if password.has_nul() {
             return Err("must not contain NUL".into());
         }
         let username: String = username.chars().take(MAX_BYTES).collect();
-        if zxcvbn(text, &[&username]).score() < Score::Three {
-            return Err("is easy to guess; use a few unrelated words".into());
+        if zxcvbn(text, &[&username]).guesses() < MIN_GUESSES {
+            let rule = "is easier to guess than 8 random characters; use a few unrelated words";
+            return Err(rule.into());
         }
         Ok(password)
     }
 
+    /// The prepared text: what is hashed.
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.prepared
     }
+
+    /// What the client sent, if that differs. Hashes from before passwords were prepared are of it.
+    pub(crate) fn raw(&self) -> Option<&str> {
+        self.raw.as_ref().map(|raw| raw.as_str())
+    }
+
+    /// Whether the prepared text has a NUL. bcrypt repeats its key, so that "a" and "a\0a" have the
+    /// same hash.
+    pub(crate) fn has_nul(&self) -> bool {
+        self.prepared.contains('\0')
+    }
+
+    /// Whether bcrypt reads the prepared text to its end.
+    pub(crate) fn is_short_enough(&self) -> bool {
+        self.prepared.len() <= MAX_BYTES
+    }
+}
+
+/// Maps every space (general category Zs) to U+0020 and normalises to NFC.
+fn prepare(text: &str) -> Zeroizing<String> {
+    // No NFC is longer than three times its text: growing would leave copies in memory.
+    let mut prepared = Zeroizing::new(String::with_capacity(3 * text.len()));
+    let is_space = |c| {
+        matches!(
+            c,
+            '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+        )
+    };
+    prepared.extend(text.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc());
+    prepared
 }
 
 impl fmt::Debug for Password {
@@ -110,12 +152,57 @@ mod tests {
             ("tiny1!x", "at least 8"),
             (&format!("{longest}!"), "at most 71"),
             ("quiet-otter\0sails-north", "NUL"),
-            ("password", "easy to guess"),
-            ("12345678", "easy to guess"),
-            ("ada-lovelace", "easy to guess"),
+            ("password", "easier to guess"),
+            ("12345678", "easier to guess"),
+            ("ada-lovelace", "easier to guess"),
+            // The composed and the decomposed form of 5 characters.
+            ("e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}", "at least 8"),
         ] {
             let Err(Invalid(text)) = choose(bad) else { panic!("{bad:?} passed") };
             assert!(text.contains(rule), "{bad:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn eight_random_characters_are_hard_enough_to_guess() {
+        for random in ["k7#Qz!mX", "rW3kTz8p", "0Jf&uWpL", "~}:_`|<&", "жщюъэыйх"] {
+            assert_eq!(choose(random), Ok(()), "{random}");
+        }
+    }
+
+    #[test]
+    fn the_length_counts_after_normalisation() {
+        let decomposed = "quiet otter sails north by the light of e\u{301}e\u{301}e\u{301}e\u{301}";
+        let longest = format!("{decomposed}{}", "e\u{301}".repeat(11));
+        assert_eq!(Password::typed(longest.clone()).as_str().len(), 70);
+        assert!(longest.len() > MAX_BYTES);
+        assert_eq!(choose(&longest), Ok(()));
+        // A character that no composed form contains.
+        let grows =
+            format!("{}{}", "quiet otter sails north by the light of ", "\u{958}".repeat(6));
+        assert!(grows.len() < MAX_BYTES);
+        assert!(choose(&grows).is_err_and(|rule| rule.0.contains("at most 71")));
+    }
+
+    #[test]
+    fn a_password_is_prepared_as_an_opaque_string() {
+        // The examples of RFC 8265, section 4.3, and each mapped space.
+        for (typed, prepared) in [
+            ("correct horse battery staple", "correct horse battery staple"),
+            ("Correct Horse Battery Staple", "Correct Horse Battery Staple"),
+            ("πßå", "πßå"),
+            ("Jack of \u{2666}s", "Jack of \u{2666}s"),
+            ("foo\u{1680}bar", "foo bar"),
+            ("a\u{30a}", "å"),
+            ("\u{212b}", "å".to_uppercase().as_str()),
+            ("\u{1100}\u{1161}", "가"),
+            ("ﬁ①ｆ", "ﬁ①ｆ"),
+            ("a\u{a0}\u{2000}\u{2009}\u{200a}\u{202f}\u{205f}\u{3000}b", "a       b"),
+            (" a\tb\u{200b}", " a\tb\u{200b}"),
+        ] {
+            let password = Password::typed(typed.to_owned());
+            assert_eq!(password.as_str(), prepared, "{typed:?}");
+            assert_eq!(password.raw(), (typed != prepared).then_some(typed));
         }
     }
 

@@ -4,14 +4,18 @@ use std::{net::IpAddr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shared::{
-    error::Invalid,
-    ids::{SessionId, UserId},
-};
+use shared::ids::{SessionId, UserId};
 use uuid::Uuid;
 
 /// The longest user agent that is stored, in characters.
 const MAX_USER_AGENT: usize = 200;
+
+/// The user and the session that an access token names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) id: UserId,
+    pub(crate) session_id: SessionId,
+}
 
 /// A session, as shown to its user.
 #[derive(Clone, Debug)]
@@ -110,10 +114,4 @@ impl From<UserAgent> for String {
     fn from(UserAgent(text): UserAgent) -> Self {
         text
     }
-}
-
-/// Parses a session id: a lower-case UUID with hyphens.
-pub(crate) fn parse_id(text: &str) -> Result<SessionId, Invalid> {
-    let id = Uuid::try_parse(text).ok().map(SessionId).filter(|id| id.to_string() == text);
-    id.ok_or_else(|| "must be a session id: a lower-case UUID with hyphens".into())
 }

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use proto::auth::v1 as pb;
 use shared::{
-    auth::{Caller, Jwk},
+    auth::Jwk,
     error::{FieldViolations, Invalid},
     ids::{self, SessionId},
     page::PageSize,
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::domain::{
     client_address::TrustedProxies,
     password::{Password, PasswordHash},
-    session::{self, Session, Source, UserAgent},
+    session::{Caller, Session, Source, UserAgent},
     user::{User, Username},
 };
 
@@ -79,7 +79,7 @@ pub(super) fn source<T>(request: &Request<T>, proxies: &TrustedProxies) -> Sourc
 /// The session id of a request.
 pub(super) fn session_id(text: &str) -> Result<SessionId, FieldViolations> {
     let mut bad = FieldViolations::new();
-    bad.check("session_id", session::parse_id(text)).ok_or(bad)
+    bad.check("session_id", ids::parse(text)).map(SessionId).ok_or(bad)
 }
 
 /// The requested page size.

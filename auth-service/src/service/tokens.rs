@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use proto::auth::v1 as pb;
-use shared::{
-    auth::{Audience, Claims},
-    config::TokenConfig,
-    error::Error,
-    time,
-};
+use shared::{auth::Claims, config::TokenConfig, error::Error, time};
 use uuid::Uuid;
 
 use crate::{
@@ -55,7 +50,7 @@ impl Tokens {
         let expires_at = issued_at + self.access_token_lifetime.num_seconds();
         let access_token = self.keys.sign(&Claims {
             iss: self.config.issuer.clone(),
-            aud: Audience::One(self.config.audience.clone()),
+            aud: self.config.audience.clone(),
             sub: session.user_id,
             sid: session.session_id,
             iat: issued_at,

@@ -1,12 +1,13 @@
 //! `auth.users`: users and their password hashes. All times come from the database's clock.
 
 use chrono::{DateTime, Utc};
-use shared::{auth::Caller, db, error::Error, ids::UserId};
+use shared::{db, error::Error, ids::UserId};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::domain::{
     password::PasswordHash,
+    session::Caller,
     user::{Account, User, Username},
 };
 

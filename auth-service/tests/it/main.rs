@@ -9,6 +9,7 @@ mod passwords {
     mod change;
     mod cost;
     mod login;
+    mod spellings;
 }
 
 mod sessions {

@@ -43,6 +43,7 @@ impl Settings {
             .with("TASK_OPS_LISTEN_ADDRESS", "127.0.0.1:0")
             // A benchmark creates more in a minute than a user in years.
             .with("TASK_TASKS_PER_USER", "1000000")
+            .with("TASK_BYTES_PER_USER", "1000000000")
     }
 
     pub(super) fn auth(database_url: &str) -> Self {

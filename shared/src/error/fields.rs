@@ -51,10 +51,13 @@ impl FieldViolations {
     }
 
     /// Returns the parsed nested message, or adds the rules that its fields break. `message` is its
-    /// path in the request: `requests[3]`.
+    /// path in the request: `requests[3]`. A rule of the field `""` is one of the message itself.
     pub fn check_message<T>(&mut self, message: &str, parsed: Result<T, Self>) -> Option<T> {
         let nested = |violation: FieldViolation| FieldViolation {
-            field: format!("{message}.{}", violation.field),
+            field: match violation.field.as_str() {
+                "" => message.to_owned(),
+                field => format!("{message}.{field}"),
+            },
             ..violation
         };
         parsed.map_err(|bad| self.0.extend(bad.0.into_iter().map(nested))).ok()

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
+use icu_time::zone::{WindowsParser, iana::IanaParserExtended};
 use shared::error::Invalid;
 
 /// All day, or at a moment.
@@ -45,13 +46,26 @@ impl Due {
 pub(crate) struct TimeZone(String);
 
 impl TimeZone {
-    /// Accepts a name in the exact spelling of the database.
-    pub(crate) fn parse(name: String) -> Result<Self, Invalid> {
-        match name.parse::<Tz>() {
-            Ok(_) => Ok(Self(name)),
-            Err(_) => Err("must be an IANA time zone, such as Europe/Berlin".into()),
-        }
+    /// Accepts a name in the exact spelling of the database, also behind the prefix of a calendar
+    /// program: `/mozilla.org/20050126_1/Europe/Berlin`. Accepts names of Windows.
+    pub(crate) fn parse(name: &str) -> Result<Self, Invalid> {
+        let is_iana = |name: &&str| name.parse::<Tz>().is_ok();
+        let suffixes = || name.match_indices('/').map(|(i, _)| &name[i + 1..]);
+        let prefixed = || name.starts_with('/').then(suffixes)?.find(is_iana);
+        let found = Some(name).filter(is_iana).or_else(|| windows_zone(name)).or_else(prefixed);
+        found.map(|name| Self(name.to_owned())).ok_or_else(|| {
+            "must be an IANA time zone, such as Europe/Berlin, or its Windows name; a fixed offset \
+             is written as Etc/GMT+8, which is 8 hours behind UTC"
+                .into()
+        })
     }
+}
+
+/// The IANA name of a Windows time zone, by CLDR's table for the whole world.
+fn windows_zone(name: &str) -> Option<&'static str> {
+    let zone = WindowsParser::new().parse(name, None)?;
+    let canonical = IanaParserExtended::new().iter().find(|known| known.time_zone == zone)?;
+    Some(canonical.canonical)
 }
 
 impl From<TimeZone> for String {
@@ -97,17 +111,54 @@ mod tests {
     #[test]
     fn a_time_zone_must_be_an_iana_name() {
         for good in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"] {
-            assert_eq!(String::from(TimeZone::parse(good.to_owned()).unwrap()), good);
+            assert_eq!(String::from(TimeZone::parse(good).unwrap()), good);
         }
-        for bad in ["", "europe/berlin", "Mars/Olympus", "+02:00", "UTC ", "Europe/Berlin\0"] {
-            assert!(TimeZone::parse(bad.to_owned()).is_err(), "{bad}");
+        for bad in [
+            "",
+            "europe/berlin",
+            "Mars/Olympus",
+            "+02:00",
+            "GMT-0800",
+            "UTC+01:00",
+            "UTC ",
+            "Europe/Berlin\0",
+            "Customized Time Zone",
+            "tzone://Microsoft/Custom",
+            "/Mars/Olympus",
+            "/",
+            "x/Europe/Berlin",
+        ] {
+            assert!(TimeZone::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_names_of_windows_and_of_calendar_programs_become_iana_names() {
+        for (name, expected) in [
+            ("W. Europe Standard Time", "Europe/Berlin"),
+            ("Pacific Standard Time", "America/Los_Angeles"),
+            ("India Standard Time", "Asia/Kolkata"),
+            ("AUS Eastern Standard Time", "Australia/Sydney"),
+            ("GMT Standard Time", "Europe/London"),
+            ("FLE Standard Time", "Europe/Kyiv"),
+            ("UTC-11", "Etc/GMT+11"),
+            ("/mozilla.org/20050126_1/Europe/Berlin", "Europe/Berlin"),
+            ("/freeassociation.sourceforge.net/America/New_York", "America/New_York"),
+            (
+                "/citadel.org/20210210_1/America/Argentina/Buenos_Aires",
+                "America/Argentina/Buenos_Aires",
+            ),
+            ("/softwarestudio.org/Tzfile/UTC", "UTC"),
+        ] {
+            assert_eq!(TimeZone::parse(name).map(String::from), Ok(expected.to_owned()));
+            assert!(expected.parse::<Tz>().is_ok());
         }
     }
 
     #[test]
     fn a_due_time_round_trips_through_its_parts() {
         let date = Due::Date(parse_date(2026, 11, 22).unwrap());
-        let zone = TimeZone::parse("Asia/Tokyo".to_owned()).unwrap();
+        let zone = TimeZone::parse("Asia/Tokyo").unwrap();
         let moment = Due::Moment { time: date.time(), zone };
         for due in [date, moment] {
             assert_eq!(Due::from_parts(due.time(), due.zone().cloned()), due);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use shared::error::Invalid;
 
 /// The version of a task: the revision of its owner's feed when it last changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -15,14 +16,20 @@ impl Etag {
         Self(revision)
     }
 
-    /// Reads an etag; empty means any version. A text that is not an etag becomes one that no task
+    /// Reads an etag; empty means any version. The forms of HTTP headers (RFC 9110) are rejected:
+    /// no retry with them can succeed. Another text that is not an etag becomes one that no task
     /// has, so that the client learns that it is stale.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() {
-            return None;
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        match text {
+            "" => return Ok(None),
+            "*" => return Err("must be an etag of the task, or empty for any version".into()),
+            text if text.starts_with(['"', '\'']) || text.starts_with("W/") => {
+                return Err("must be the etag as the service returned it, without quotes".into());
+            }
+            _ => {}
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        Some(Self(bytes.map_or(0, i64::from_be_bytes)))
+        Ok(Some(Self(bytes.map_or(0, i64::from_be_bytes))))
     }
 }
 
@@ -39,11 +46,19 @@ mod tests {
     #[test]
     fn an_etag_round_trips_and_any_other_text_matches_no_task() {
         for revision in [1, 7, i64::MAX] {
-            assert_eq!(Etag::parse(&Etag::of(revision).to_string()), Some(Etag::of(revision)));
+            let etag = Etag::of(revision);
+            assert_eq!(Etag::parse(&etag.to_string()), Ok(Some(etag)));
         }
-        assert_eq!(Etag::parse(""), None);
-        for text in ["1", "garbage", "AAAAAAAAAA", "AAAAAAAAAAE=", "\"AAAAAAAAAAE\"", "🧀"] {
-            assert_eq!(Etag::parse(text), Some(Etag::of(0)), "{text}");
+        assert_eq!(Etag::parse(""), Ok(None));
+        for text in ["1", "garbage", "AAAAAAAAAA", "AAAAAAAAAAE=", "🧀"] {
+            assert_eq!(Etag::parse(text), Ok(Some(Etag::of(0))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_form_of_http_headers_is_invalid() {
+        for text in ["*", "\"AAAAAAAAAAE\"", "W/\"AAAAAAAAAAE\"", "'AAAAAAAAAAE'", "\""] {
+            assert!(Etag::parse(text).is_err(), "{text}");
         }
     }
 }

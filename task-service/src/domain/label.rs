@@ -1,10 +1,13 @@
 //! Labels: the client's own categories.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use shared::error::Invalid;
 
-/// A set of up to 20 labels of 1 to 50 code points each, without control characters.
+use super::{characters, folded::composed};
+
+/// A set of up to 20 labels, each one line of 1 to 50 code points with a visible character. Labels
+/// that are canonically equivalent are the same label.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, sqlx::Type)]
 #[sqlx(transparent, no_pg_array)]
 pub(crate) struct Labels(Vec<String>);
@@ -14,19 +17,23 @@ impl Labels {
     /// A control character, so that no label contains it.
     const SEPARATOR: &str = "\u{1f}";
 
-    /// Sorts the labels by code points and removes duplicates.
-    pub(crate) fn parse(labels: Vec<String>) -> Result<Self, Invalid> {
-        if !labels.iter().all(|label| (1..=50).contains(&label.chars().count())) {
-            return Err("must have 1 to 50 characters each".into());
+    /// Trims outer white space, removes duplicates, of which the first is kept, and sorts by code
+    /// points.
+    pub(crate) fn parse(labels: &[String]) -> Result<Self, Invalid> {
+        let mut by_form = BTreeMap::new();
+        for label in labels {
+            let label = characters::parse_line(label)?;
+            if label.chars().count() > 50 {
+                return Err("must have at most 50 characters each".into());
+            }
+            by_form.entry(composed(&label).into_owned()).or_insert(label);
         }
-        if labels.iter().flat_map(|label| label.chars()).any(char::is_control) {
-            return Err("must not contain control characters".into());
-        }
-        let labels: BTreeSet<_> = labels.into_iter().collect();
-        if labels.len() > Self::MAX {
+        if by_form.len() > Self::MAX {
             return Err("must be at most 20".into());
         }
-        Ok(Self(labels.into_iter().collect()))
+        let mut labels: Vec<_> = by_form.into_values().collect();
+        labels.sort_unstable();
+        Ok(Self(labels))
     }
 
     /// The labels as one text, so that one array parameter can hold those of several tasks: nested
@@ -55,13 +62,23 @@ mod tests {
     use super::*;
 
     fn parse(labels: &[&str]) -> Result<Vec<String>, Invalid> {
-        Labels::parse(labels.iter().map(ToString::to_string).collect()).map(Into::into)
+        let labels: Vec<_> = labels.iter().map(ToString::to_string).collect();
+        Labels::parse(&labels).map(Into::into)
     }
 
     #[test]
     fn labels_are_a_sorted_set() {
         assert_eq!(parse(&["b", "a", "B", "b"]).unwrap(), ["B", "a", "b"]);
+        assert_eq!(parse(&[" a\n", "a"]).unwrap(), ["a"]);
         assert_eq!(parse(&[]).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn of_equivalent_labels_the_first_is_kept() {
+        for labels in [["Käse", "Ka\u{308}se"], ["Ka\u{308}se", "Käse"], ["\u{212b}", "\u{c5}"]] {
+            assert_eq!(parse(&labels).unwrap(), labels[..1]);
+        }
+        assert_eq!(parse(&["a", "ä", "ﬁ", "fi"]).unwrap(), ["a", "fi", "ä", "ﬁ"]);
     }
 
     #[test]
@@ -70,7 +87,14 @@ mod tests {
         let numbered: Vec<_> = numbered.iter().map(String::as_str).collect();
         assert!(parse(&numbered[..20]).is_ok());
         assert!(parse(&["🧀".repeat(50).as_str()]).is_ok());
-        for bad in [&numbered[..], &[""], &["a", "b\n"], &["\u{1f}"], &["x".repeat(51).as_str()]] {
+        for bad in [
+            &numbered[..],
+            &[""],
+            &["a", "b\nc"],
+            &["\u{1f}"],
+            &["\u{200d}"],
+            &["x".repeat(51).as_str()],
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{label::Labels, order::Order, priority::Priority, text::Folded};
+use super::{folded::Folded, label::Labels, order::Order, priority::Priority};
 
 /// Which tasks to list, and in which order.
 #[derive(Clone, Debug, Serialize)]

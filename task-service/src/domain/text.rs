@@ -1,17 +1,20 @@
-//! Free text: titles, descriptions, and the text of a search.
+//! Free text: titles and descriptions.
 
 use shared::error::Invalid;
 
-/// A title: 1 to 200 code points, no control characters.
+use super::characters;
+
+/// A title: one line of 1 to 200 code points with a visible character.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct Title(String);
 
 impl Title {
-    pub(crate) fn parse(text: String) -> Result<Self, Invalid> {
-        check_short(&text)?;
-        if text.chars().any(char::is_control) {
-            return Err("must not contain control characters".into());
+    /// Trims outer white space.
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = characters::parse_line(text)?;
+        if text.chars().count() > 200 {
+            return Err("must have at most 200 characters".into());
         }
         Ok(Self(text))
     }
@@ -33,7 +36,9 @@ impl From<Title> for String {
 pub(crate) struct Description(String);
 
 impl Description {
+    /// Stores each line end as a newline.
     pub(crate) fn parse(text: String) -> Result<Self, Invalid> {
+        let text = with_newlines(text);
         if text.chars().count() > 10_000 {
             return Err("must have at most 10,000 characters".into());
         }
@@ -52,34 +57,12 @@ impl From<Description> for String {
     }
 }
 
-/// Case-folded text, as it is stored for searches and searched for. Two texts that differ in case
-/// only, in any script, have the same.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
-#[sqlx(transparent)]
-pub(crate) struct Folded(String);
-
-impl Folded {
-    pub(crate) fn of(text: &str) -> Self {
-        // To upper case, since one capital can have several small letters: ς and σ. Before that to
-        // lower case, since one small letter can have several capitals: ẞ and SS.
-        let lower = text.chars().flat_map(char::to_lowercase);
-        Self(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
-    }
-
-    /// Reads the text of a search: 1 to 200 code points, with the rules of a description.
-    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
-        check_short(text)?;
-        check_multiline(text)?;
-        Ok(Self::of(text))
-    }
+/// The text with a newline for each CRLF and each lone CR.
+pub(super) fn with_newlines(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
-fn check_short(text: &str) -> Result<(), Invalid> {
-    let is_short = (1..=200).contains(&text.chars().count());
-    is_short.then_some(()).ok_or_else(|| "must have 1 to 200 characters".into())
-}
-
-fn check_multiline(text: &str) -> Result<(), Invalid> {
+pub(super) fn check_multiline(text: &str) -> Result<(), Invalid> {
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Err("must not contain control characters other than newline and tab".into());
     }
@@ -94,46 +77,41 @@ mod tests {
 
     #[test]
     fn a_title_follows_each_rule() {
-        for good in ["x", " ", "Käse 🧀 für 日本", &"🧀".repeat(200)] {
-            assert!(Title::parse(good.to_owned()).is_ok(), "{good}");
+        for good in ["x", "Käse 🧀 für 日本", &"🧀".repeat(200)] {
+            assert!(Title::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a\nb", "a\tb", "a\0b", "\u{7f}", "\u{85}", &"x".repeat(201)] {
-            assert!(Title::parse(bad.to_owned()).is_err(), "{bad:?}");
+        for bad in ["", " ", "a\nb", "a\tb", "a\0b", "\u{7f}", "\u{85}", &"x".repeat(201)] {
+            assert!(Title::parse(bad).is_err(), "{bad:?}");
         }
+        assert!(Title::parse(&format!(" {} ", "x".repeat(200))).is_ok());
     }
 
     #[test]
     fn a_description_follows_each_rule() {
-        for good in ["", "two\n\tlines", &"é".repeat(10_000)] {
+        for good in ["", "two\n\tlines", &"é".repeat(10_000), &"\r\n".repeat(10_000)] {
             assert!(Description::parse(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in ["a\0b", "a\rb", "\u{1b}[31m", &"x".repeat(10_001)] {
+        for bad in ["a\0b", "\u{1b}[31m", &"x".repeat(10_001)] {
             assert!(Description::parse(bad.to_owned()).is_err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn folding_removes_case_differences_only() {
-        for (one, other) in [
-            ("Käse", "KÄSE"),
-            ("Ὀδυσσεύς", "ὈΔΥΣΣΕΎΣ"),
-            ("straße", "STRASSE"),
-            ("straße", "STRAẞE"),
-        ] {
-            assert_eq!(Folded::of(one), Folded::of(other));
+    fn every_line_end_becomes_a_newline() {
+        for (sent, kept) in [("a\r\nb\rc\n", "a\nb\nc\n"), ("\r\r\n\n\r", "\n\n\n\n")] {
+            assert_eq!(Description::parse(sent.to_owned()).unwrap().as_str(), kept);
         }
-        assert_ne!(Folded::of("a"), Folded::of("ä"));
-        assert_eq!(Folded::of("100%_\\"), Folded("100%_\\".into()));
     }
 
     proptest! {
         #[test]
         fn a_parsed_text_is_unchanged(text in any::<String>()) {
-            if let Ok(title) = Title::parse(text.clone()) {
-                prop_assert_eq!(&String::from(title), &text);
+            if let Ok(title) = Title::parse(&text) {
+                prop_assert!(text.contains(title.as_str()));
+                prop_assert_eq!(Title::parse(title.as_str()), Ok(title));
             }
             if let Ok(description) = Description::parse(text.clone()) {
-                prop_assert_eq!(&String::from(description), &text);
+                prop_assert_eq!(String::from(description), with_newlines(text));
             }
         }
     }

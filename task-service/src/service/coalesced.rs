@@ -11,6 +11,7 @@ use crate::{
     coalesce::{Attempt, Statement},
     domain::{
         creation::Creation,
+        quota::Quota,
         task::{Fields, Task, TaskPatch},
     },
     store::tasks::{self, Create, Delete, FirstPage, FirstPageRequest, Get, Update},
@@ -77,7 +78,7 @@ impl Statement for FirstPages {
 
 /// Creates tasks, within the quota.
 pub(super) struct Creates {
-    pub(super) quota: u32,
+    pub(super) quota: Quota,
 }
 
 impl Statement for Creates {
@@ -107,8 +108,10 @@ impl Statement for Creates {
     }
 }
 
-/// Changes fields of tasks.
-pub(super) struct Updates;
+/// Changes fields of tasks, within the quota.
+pub(super) struct Updates {
+    pub(super) quota: Quota,
+}
 
 impl Statement for Updates {
     type Call = Update;
@@ -132,8 +135,7 @@ impl Statement for Updates {
         db: &mut PgConnection,
         updates: &[Update],
     ) -> Result<Vec<Attempt<TaskResults>>, Error> {
-        let results = tasks::update(db, updates).await?;
-        Ok(results.into_iter().map(Some).collect())
+        tasks::update(db, updates, self.quota).await
     }
 }
 

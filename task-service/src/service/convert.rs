@@ -98,8 +98,10 @@ pub(super) fn update_batch(
 }
 
 pub(super) fn target(request: &pb::DeleteTaskRequest) -> Result<Target, FieldViolations> {
-    let id = task_id(&request.task_id)?;
-    Ok(Target { id, etag: Etag::parse(&request.etag) })
+    let mut bad = FieldViolations::new();
+    let id = bad.check("task_id", TaskId::parse(&request.task_id));
+    let etag = bad.check("etag", Etag::parse(&request.etag));
+    bad.or(id.zip(etag).map(|(id, etag)| Target { id, etag }))
 }
 
 pub(super) fn delete_batch(

@@ -12,7 +12,7 @@ use crate::{
         task::{self, Fields},
     },
     purge::REQUEST_RETENTION,
-    store::{feeds, requests, tasks::Create},
+    store::{requests, tasks::Create},
 };
 
 /// How often a create is tried if a request with its id expires at the same time.
@@ -49,7 +49,11 @@ impl Tasks {
         for _ in 0..ATTEMPTS {
             let rejected = match self.create_all(owner, tasks, Some(request)).await {
                 // The earlier call may be what filled the quota.
-                Err(error @ (Error::RequestIdReused | Error::TaskQuotaExceeded { .. })) => error,
+                Err(
+                    error @ (Error::RequestIdReused
+                    | Error::TaskQuotaExceeded { .. }
+                    | Error::StorageQuotaExceeded { .. }),
+                ) => error,
                 result => return result,
             };
             let mut db = self.admission.admit(owner).await?;
@@ -69,8 +73,11 @@ impl Tasks {
         tasks: &Arc<[Fields]>,
         request: Option<&RequestKey>,
     ) -> Result<Creation, Error> {
-        let (tasks, request) = (tasks.clone(), request.cloned());
-        self.creates.call(Create { owner, tasks, request }).await
+        let create = || {
+            let (tasks, request) = (tasks.clone(), request.cloned());
+            self.creates.call(Create { owner, tasks, request })
+        };
+        self.within_quota(owner, create).await
     }
 
     /// The tasks as they would be created, without the fields that only a stored task has.
@@ -79,12 +86,7 @@ impl Tasks {
         owner: UserId,
         tasks: &[Fields],
     ) -> Result<Vec<pb::Task>, Error> {
-        let mut db = self.admission.admit(owner).await?;
-        let count = feeds::task_count(&mut db, owner).await;
-        let count = db.end(count)?;
-        if count.saturating_add(tasks.len().try_into().unwrap_or(u32::MAX)) > self.quota {
-            return Err(Error::TaskQuotaExceeded { limit: self.quota });
-        }
+        self.check_quota(owner, tasks).await?;
         let created = Creation::validated(tasks.len(), time::now()).tasks(tasks);
         let without_id =
             |task| pb::Task { id: String::new(), etag: String::new(), ..pb::Task::from(task) };

@@ -14,7 +14,7 @@ use shared::{
 use super::{Tasks, first_page_cache::CachedPage};
 use crate::{
     domain::{list::List, task::Task},
-    store::tasks::{self, FirstPageRequest},
+    store::tasks::{self, FirstPageRequest, Listed},
 };
 
 impl Tasks {
@@ -52,26 +52,28 @@ impl Tasks {
             let page = cached.expect("only a cached page can be unchanged");
             return Ok(page.answer.clone());
         };
-        let answer = self.answer(owner, size, list, read.tasks).await?;
+        let listed = Listed { tasks: read.tasks, stopped_at: None };
+        let answer = self.answer(owner, size, list, listed).await?;
         let page = CachedPage { version: read.version, size, answer: answer.clone(), read_at };
         self.first_page_cache.insert(owner, page);
         Ok(answer)
     }
 
-    /// The answer for these tasks: as many as fit the page, and a token if there are more.
+    /// The answer for these tasks: as many as fit the page, and a token if there can be more.
     async fn answer(
         &self,
         owner: UserId,
         size: PageSize,
         list: &List,
-        found: Vec<Task>,
+        Listed { tasks, stopped_at }: Listed,
     ) -> Result<pb::encoded::ListTasksResponse, Error> {
-        let (tasks, has_more) = page::cut(found, size, Task::bytes);
-        let next_page_token = match tasks.last().filter(|_| has_more) {
-            Some(task) => {
-                let key = self.page_token_key(owner).await?;
-                key.seal(owner, &list.name(), &list.order.cursor(task))
-            }
+        let (tasks, has_more) = page::cut(tasks, size, Task::bytes);
+        let next = match tasks.last().filter(|_| has_more) {
+            Some(task) => Some(list.order.cursor(task)),
+            None => stopped_at,
+        };
+        let next_page_token = match next {
+            Some(cursor) => self.page_token_key(owner).await?.seal(owner, &list.name(), &cursor),
             None => String::new(),
         };
         Ok(pb::encoded::ListTasksResponse { tasks: encode(tasks), next_page_token })

@@ -1,4 +1,4 @@
-//! `task.page_token_keys`: the key with which all replicas authenticate page tokens.
+//! `task.page_token_keys`: the key with which all replicas seal page tokens.
 
 use shared::{error::Error, page::PageTokenKey};
 use sqlx::{PgConnection, PgExecutor};

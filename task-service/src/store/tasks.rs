@@ -24,7 +24,7 @@ pub(crate) use create::{Create, create};
 pub(crate) use delete::{Delete, delete, undelete};
 pub(crate) use first_pages::{FirstPage, FirstPageRequest, Version, first_pages};
 pub(crate) use get::{Get, get};
-pub(crate) use list::list;
+pub(crate) use list::{Listed, list};
 pub(crate) use purge::purge;
 pub(crate) use update::{Update, update};
 

@@ -7,3 +7,4 @@ mod list;
 mod order;
 mod page_token;
 mod page_walk;
+mod search;

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod etag;
+mod naughty_strings;
 mod priority_labels_due;
 mod quota;
 mod request_id;

@@ -5,13 +5,13 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_verifier::Verifier;
 
 use crate::support::{
     Trust,
     Verdict::{self, Good, Invalid},
-    claims, key_set, verdict, verifier,
+    claims, fault, key_set, verdict, verifier, verifier_of, with,
 };
 
 const HEADER: &str = r#"{"alg":"ES256","typ":"at+jwt","kid":"first"}"#;
@@ -19,6 +19,7 @@ const HEADER: &str = r#"{"alg":"ES256","typ":"at+jwt","kid":"first"}"#;
 /// Signs texts that no JSON library writes.
 struct Pen {
     pair: EcdsaKeyPair,
+    jwk: Value,
     verifier: Verifier,
 }
 
@@ -29,7 +30,7 @@ impl Pen {
         let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         let jwk = json!({ "kty": "EC", "crv": "P-256", "kid": "first", "x": x, "y": y });
-        Self { verifier: verifier(&key_set(&[jwk])), pair }
+        Self { verifier: verifier(&key_set(&[jwk.clone()])), jwk, pair }
     }
 
     fn verdict(&self, header: &[u8], claims: &[u8]) -> Verdict {
@@ -37,12 +38,20 @@ impl Pen {
         self.verdict_of_parts(&header, &claims)
     }
 
+    fn fault(&self, header: &[u8], claims: &[u8]) -> Option<&'static str> {
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        fault(&self.verifier, &self.sign(&header, &claims))
+    }
+
     fn verdict_of_parts(&self, header: &str, claims: &str) -> Verdict {
+        verdict(&self.verifier, &self.sign(header, claims))
+    }
+
+    fn sign(&self, header: &str, claims: &str) -> String {
         let message = format!("{header}.{claims}");
         let signature =
             self.pair.sign(&SystemRandom::new(), message.as_bytes()).expect("P-256 signs anything");
-        let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
-        verdict(&self.verifier, &token)
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 }
 
@@ -139,12 +148,55 @@ fn a_member_that_is_there_twice_is_refused() {
     let claims = claims();
     for (name, value) in claims.as_object().unwrap() {
         let twice = claims.to_string().replacen('{', &format!("{{\"{name}\":{value},"), 1);
-        assert_eq!(pen.verdict(HEADER.as_bytes(), twice.as_bytes()), Invalid, "{name}");
+        assert_eq!(pen.fault(HEADER.as_bytes(), twice.as_bytes()), Some(name.as_str()));
     }
+    let unknown = claims.to_string().replacen('{', r#"{"scope":"a","scope":"a","#, 1);
+    assert_eq!(pen.fault(HEADER.as_bytes(), unknown.as_bytes()), None);
     for member in [r#""alg":"ES256""#, r#""typ":"at+jwt""#, r#""kid":"first""#] {
         let twice = HEADER.replacen('{', &format!("{{{member},"), 1);
         let claims = claims.to_string();
         assert_eq!(pen.verdict(twice.as_bytes(), claims.as_bytes()), Invalid, "{member}");
+    }
+}
+
+#[test]
+fn equal_texts_may_be_escaped_differently() {
+    let issuer = "https://bücher.example/日本/🔑";
+    let pen = Pen::new();
+    let verifier = verifier_of(&pen.jwk, issuer);
+    let claims = with(claims(), &[("iss", json!(issuer))]).to_string();
+    let escaped = claims
+        .replace('/', r"\/")
+        .replace('ü', r"\u00fc")
+        .replace('日', r"\u65E5")
+        .replace('🔑', r"\ud83d\udd11");
+    for claims in [&claims, &escaped] {
+        let [header, claims] = [HEADER, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        assert_eq!(fault(&verifier, &pen.sign(&header, &claims)), None);
+    }
+    let decomposed = claims.replace('ü', "u\u{308}");
+    let [header, claims] = [HEADER, &decomposed].map(|part| URL_SAFE_NO_PAD.encode(part));
+    assert_eq!(fault(&verifier, &pen.sign(&header, &claims)), Some("iss"));
+}
+
+#[test]
+fn numbers_are_written_in_any_form_of_json() {
+    let pen = Pen::new();
+    let claims = claims().to_string();
+    for (exp, expected) in [
+        ("1800000600.0", None),
+        ("1.8000006e9", None),
+        ("18000006E+02", None),
+        ("1800000600.000000000000000000000000000001", None),
+        ("1e400", Some("claims")),
+        ("99999999999999999999999999999999", Some("exp")),
+        ("0x6b49d458", Some("claims")),
+        ("01800000600", Some("claims")),
+        ("+1800000600", Some("claims")),
+        ("NaN", Some("claims")),
+    ] {
+        let claims = claims.replace("1800000600", exp);
+        assert_eq!(pen.fault(HEADER.as_bytes(), claims.as_bytes()), expected, "{exp}");
     }
 }
 

@@ -8,7 +8,7 @@ use test_support::TestKey;
 use crate::support::{
     Trust,
     Verdict::{Good, Invalid},
-    claims, with, without,
+    claims, fault, key_set, verifier, with, without,
 };
 
 fn encode(json: &Value) -> String {
@@ -97,17 +97,35 @@ fn the_key_is_named_and_known() {
         [json!("second"), json!("First"), json!(""), json!("first\0"), json!(1), Value::Null]
     {
         let header = with(trust.key.header(), &[("kid", wrong.clone())]);
-        assert_eq!(trust.verdict_of_header(&header), Invalid, "{wrong}");
+        assert_eq!(trust.fault_of_header(&header), Some("kid"), "{wrong}");
     }
-    assert_eq!(trust.verdict_of_header(&without(trust.key.header(), "kid")), Invalid);
+}
+
+#[test]
+fn a_token_that_names_no_key_is_of_the_only_one() {
+    let [key, other] = [TestKey::generate("first"), TestKey::generate("second")];
+    let nameless = || without(key.header(), "kid");
+    let token = key.sign(&nameless(), &claims());
+    let nameless_jwk = without(key.jwk(), "kid");
+    for (keys, expected) in [
+        (&[key.jwk()][..], None),
+        (std::slice::from_ref(&nameless_jwk), None),
+        (&[other.jwk()], Some("signature")),
+        (&[key.jwk(), other.jwk()], Some("kid")),
+        (&[nameless_jwk.clone(), other.jwk()], Some("kid")),
+    ] {
+        assert_eq!(fault(&verifier(&key_set(keys)), &token), expected, "{keys:?}");
+    }
+    let named = key.sign(&key.header(), &claims());
+    assert_eq!(fault(&verifier(&key_set(&[nameless_jwk])), &named), Some("kid"));
 }
 
 #[test]
 fn an_extension_that_must_be_understood_is_refused() {
     let trust = Trust::new();
-    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp"), json!({})] {
+    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("exp"), json!({}), Value::Null] {
         let header = with(trust.key.header(), &[("crit", crit.clone()), ("b64", json!(true))]);
-        assert_eq!(trust.verdict_of_header(&header), Invalid, "{crit}");
+        assert_eq!(trust.fault_of_header(&header), Some("crit"), "{crit}");
     }
 }
 

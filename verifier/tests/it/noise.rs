@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn no_claim_takes_just_any_value(
-        name in prop::sample::select(vec!["iss", "aud", "sub", "sid"]),
+        name in prop::sample::select(vec!["iss", "aud", "sub"]),
         value in json(),
     ) {
         let mut claims = claims();

@@ -1,6 +1,6 @@
 //! The harness: a verifier at a fixed time, and tokens that are good but for what a test changes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -40,6 +40,16 @@ impl Trust {
     /// What it says of a token with these claims.
     pub(crate) fn verdict_of_claims(&self, claims: &Value) -> Verdict {
         self.verdict(&self.key.sign(&self.key.header(), claims))
+    }
+
+    /// The part of a token with these claims that it refuses, if any.
+    pub(crate) fn fault_of_claims(&self, claims: &Value) -> Option<&'static str> {
+        fault(&self.verifier, &self.key.sign(&self.key.header(), claims))
+    }
+
+    /// The part of a token with this header that it refuses, if any.
+    pub(crate) fn fault_of_header(&self, header: &Value) -> Option<&'static str> {
+        fault(&self.verifier, &self.key.sign(header, &claims()))
     }
 
     /// What it says of a token with this header.
@@ -92,14 +102,17 @@ pub(crate) fn parse(key_set: &str) -> KeySet {
     KeySet::parse(key_set.as_bytes()).expect("the test's key set is good")
 }
 
+/// A verifier with this key that expects another issuer.
+pub(crate) fn verifier_of(jwk: &Value, issuer: &str) -> Verifier {
+    let keys = Keys::default();
+    keys.set(parse(&key_set(std::slice::from_ref(jwk))));
+    let config = VerifierConfig { issuer: issuer.to_owned(), ..VerifierConfig::default() };
+    Verifier::new(Arc::new(keys), config)
+}
+
 /// A verifier with the default settings and keys that may change.
 pub(crate) fn verifier_by(keys: Arc<Keys>) -> Verifier {
-    let config = VerifierConfig {
-        issuer: "http://127.0.0.1:50051".into(),
-        audience: "tandem".into(),
-        leeway: Duration::from_secs(30),
-    };
-    Verifier::new(keys, config)
+    Verifier::new(keys, VerifierConfig::default())
 }
 
 /// What a verifier says of a token at [`NOW`].
@@ -109,6 +122,15 @@ pub(crate) fn verdict(verifier: &Verifier, token: &str) -> Verdict {
         Err(Error::TokenInvalid(_)) => Verdict::Invalid,
         Err(Error::TokenExpired) => Verdict::Expired,
         Err(error) => panic!("not about the token: {error}"),
+    }
+}
+
+/// The part of a token that a verifier refuses at [`NOW`], if any.
+pub(crate) fn fault(verifier: &Verifier, token: &str) -> Option<&'static str> {
+    match verifier.verify(token, now()) {
+        Ok(_) => None,
+        Err(Error::TokenInvalid(part)) => Some(part),
+        Err(error) => panic!("not about a part: {error}"),
     }
 }
 

@@ -89,6 +89,18 @@ async fn a_taken_name_is_rejected_for_another_request() {
 }
 
 #[tokio::test]
+async fn a_default_value_is_no_request_id() {
+    let app = App::start().await;
+    for empty in ["00000000-0000-0000-0000-000000000000", "{FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF}"]
+    {
+        for name in ["ada", "bob"] {
+            let answer = register(&app, name, PASSWORD, empty).await;
+            assert_eq!(refusal(answer), Refusal::invalid(&["request_id"]), "{empty}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_malformed_request_id_is_named_with_the_other_invalid_fields() {
     let app = App::start().await;
     let invalid = refusal(register(&app, "x", "short", "1").await);

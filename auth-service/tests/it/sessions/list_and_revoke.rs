@@ -73,12 +73,32 @@ async fn a_revoked_session_has_ended() {
 }
 
 #[tokio::test]
+async fn a_session_id_may_be_spelt_as_any_uuid() {
+    let app = App::start().await;
+    app.register("ada").await;
+    let here = app.begin_session("ada").await;
+    let spellings: [fn(String) -> String; 4] = [
+        |id| id.to_uppercase(),
+        |id| id.replace('-', ""),
+        |id| format!("{{{id}}}"),
+        |id| format!("urn:uuid:{id}"),
+    ];
+    for spell in spellings {
+        let there = app.begin_session("ada").await;
+        here.revoke(&spell(there.session_id())).await.unwrap();
+        assert_ended(&there).await;
+    }
+}
+
+#[tokio::test]
 async fn a_user_cannot_revoke_the_session_of_another_user() {
     let app = App::start().await;
     let [ada, bob] = [app.new_login("ada").await, app.new_login("bob").await];
     let answer = bob.revoke(&ada.session_id()).await;
     assert_eq!(refusal(answer), Refusal::new(Code::NotFound, "SESSION_NOT_FOUND"));
-    assert_eq!(refusal(bob.revoke("x").await), Refusal::invalid(&["session_id"]));
+    for bad in ["", "x", "00000000-0000-0000-0000-000000000000"] {
+        assert_eq!(refusal(bob.revoke(bad).await), Refusal::invalid(&["session_id"]), "{bad}");
+    }
     ada.refresh().await.unwrap();
 }
 

@@ -59,6 +59,7 @@ fn errors() -> Vec<Error> {
         Error::TaskQuotaExceeded { limit: 1 },
         Error::UsernameTaken,
         Error::RequestIdReused,
+        Error::StorageQuotaExceeded { limit: 1 },
         Error::Conflict(source()),
         Error::TooManyAttempts { wait: Duration::from_secs(1) },
         Error::Overloaded,

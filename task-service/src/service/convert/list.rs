@@ -8,11 +8,11 @@ use shared::{
 
 use super::task;
 use crate::domain::{
+    folded::Folded,
     label::Labels,
     list::{Filter, List},
     order::Order,
     priority::Priority,
-    text::Folded,
 };
 
 /// The page size and the list.
@@ -35,15 +35,15 @@ pub(in crate::service) fn list(
 fn parse_filter(filter: pb::TaskFilter) -> Result<Filter, FieldViolations> {
     let mut bad = FieldViolations::new();
     let mut time = |field, time: Option<prost_types::Timestamp>| {
-        time.and_then(|time| bad.check(field, task::parse_time(time)))
+        time.and_then(|time| bad.check(field, task::parse_bound(time)))
     };
     let due_before = time("due_before", filter.due_before);
     let due_after = time("due_after", filter.due_after);
     let update_time_after = time("update_time_after", filter.update_time_after);
-    let labels = bad.check("labels", Labels::parse(filter.labels));
+    let labels = bad.check("labels", Labels::parse(&filter.labels));
     let priorities = bad.check("priorities", parse_priorities(&filter.priorities));
     let text = Some(filter.text).filter(|text| !text.is_empty());
-    let text = text.and_then(|text| bad.check("text", Folded::parse(&text)));
+    let text = text.and_then(|text| bad.check("text", Folded::parse(text)));
     let (is_complete, has_due) = (filter.is_complete, filter.has_due);
     let filter = labels.zip(priorities).map(|(labels, priorities)| Filter {
         is_complete,

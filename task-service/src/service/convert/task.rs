@@ -1,7 +1,7 @@
 //! Converts tasks from and to messages.
 
 use aws_lc_rs::digest;
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
 use prost::Message as _;
 use proto::{google::r#type as google, task::v1 as pb};
 use shared::{
@@ -22,10 +22,10 @@ use crate::domain::{
 /// Parses the fields that a client sets. Output-only fields are ignored.
 pub(super) fn parse_fields(task: pb::Task) -> Result<Fields, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let title = bad.check("title", text::Title::parse(task.title));
+    let title = bad.check("title", text::Title::parse(&task.title));
     let description = bad.check("description", text::Description::parse(task.description));
     let priority = bad.check("priority", parse_priority(task.priority));
-    let labels = bad.check("labels", Labels::parse(task.labels));
+    let labels = bad.check("labels", Labels::parse(&task.labels));
     let due = task.due.and_then(|due| bad.check_message("due", parse_due(due)));
     let is_complete = task.is_complete;
     let all = || {
@@ -68,7 +68,7 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
     let mut bad = FieldViolations::new();
     match due.due {
         None => {
-            bad.check::<()>("date", Err("or moment must be set".into()));
+            bad.check::<()>("", Err("must have a date or a moment".into()));
             Err(bad)
         }
         Some(pb::due::Due::Date(google::Date { year, month, day })) => {
@@ -78,20 +78,31 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
         Some(pb::due::Due::Moment(pb::DueTime { time, time_zone })) => {
             let time = time.ok_or_else(|| "must be set".into()).and_then(parse_time);
             let time = bad.check("moment.time", time);
-            let zone = bad.check("moment.time_zone", TimeZone::parse(time_zone));
+            let zone = bad.check("moment.time_zone", TimeZone::parse(&time_zone));
             bad.or(time.zip(zone).map(|(time, zone)| Due::Moment { time, zone }))
         }
     }
 }
 
 /// Parses a time, years 1 to 9999, truncated to microseconds.
-pub(super) fn parse_time(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
-    let parsed = || {
-        let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
-        let time = DateTime::from_timestamp(time.seconds, nanos / 1000 * 1000)?;
-        (1..=9999).contains(&time.year()).then_some(time)
-    };
-    parsed().ok_or_else(|| "must be a valid time, years 1 to 9999".into())
+fn parse_time(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
+    Ok(exact_time(time)?.trunc_subsecs(6))
+}
+
+/// Parses a bound of times, rounded up to microseconds. Stored times are whole microseconds, so
+/// each is before the rounded bound exactly if it is before the bound itself.
+pub(super) fn parse_bound(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
+    let time = exact_time(time)?;
+    let truncated = time.trunc_subsecs(6);
+    Ok(if truncated < time { truncated + TimeDelta::microseconds(1) } else { time })
+}
+
+fn exact_time(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
+    let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let nanos = nanos.ok_or("must have nanos between 0 and 999,999,999")?;
+    let time = DateTime::from_timestamp(time.seconds, nanos);
+    let time = time.filter(|time| (1..=9999).contains(&time.year()));
+    time.ok_or_else(|| "must be in the years 1 to 9999".into())
 }
 
 fn to_due(due: Due) -> pb::Due {

@@ -14,34 +14,38 @@ use crate::domain::{
 /// The most paths in a mask.
 const MAX_PATHS: usize = 32;
 
-/// The paths of an update mask. Each settable field is looked up once, so that what remains is
-/// unknown.
+/// The paths of an update mask.
 struct Mask<'a> {
     paths: &'a [String],
-    known: usize,
+    /// The settable fields, each since it was looked up.
+    settable: Vec<&'static str>,
 }
 
 impl Mask<'_> {
     /// Whether the update sets this field. Without a mask it sets the populated ones. In an invalid
     /// mask the valid paths count all the same, so that all violations are reported at once.
-    fn sets(&mut self, field: &str, is_populated: bool) -> bool {
-        let named = self.paths.iter().filter(|path| *path == field).count();
-        self.known += named;
+    fn sets(&mut self, field: &'static str, is_populated: bool) -> bool {
+        self.settable.push(field);
         match self.paths {
             [] => is_populated,
-            paths => named > 0 || paths.iter().any(|path| path == "*"),
+            paths => paths.iter().any(|path| path == field || path == "*"),
         }
     }
 
-    /// Whether the mask is valid, after all settable fields have been looked up.
-    fn check(&self) -> Result<(), Invalid> {
+    /// Names each invalid path, after all settable fields have been looked up.
+    fn check(&self, bad: &mut FieldViolations) {
+        let is_star = |path: &String| path == "*";
         if self.paths.len() > MAX_PATHS {
-            return Err("must have at most 32 paths".into());
+            bad.check::<()>("update_mask", Err("must have at most 32 paths".into()));
+        } else if self.paths.len() > 1 && self.paths.iter().any(is_star) {
+            bad.check::<()>("update_mask", Err("must have no other path beside \"*\"".into()));
+        } else {
+            let is_known = |path: &str| path == "*" || self.settable.contains(&path);
+            for i in (0..self.paths.len()).filter(|&i| !is_known(&self.paths[i])) {
+                let rule = format!("must be \"*\" or one of {}", self.settable.join(", "));
+                bad.check::<()>(&format!("update_mask.paths[{i}]"), Err(Invalid(rule.into())));
+            }
         }
-        if self.paths == ["*"] || self.paths.len() == self.known {
-            return Ok(());
-        }
-        Err("must be \"*\" or name only fields of Task that are not output-only".into())
     }
 }
 
@@ -51,10 +55,10 @@ pub(in crate::service) fn update(
 ) -> Result<(Target, TaskPatch), FieldViolations> {
     let mut bad = FieldViolations::new();
     let paths = request.update_mask.unwrap_or_default().paths;
-    let mut mask = Mask { paths: &paths, known: 0 };
+    let mut mask = Mask { paths: &paths, settable: Vec::new() };
     let has_task = request.task.is_some();
     let parsed = parse(request.task.unwrap_or_default(), &mut mask);
-    bad.check("update_mask", mask.check());
+    mask.check(&mut bad);
     let update = required("task", has_task.then_some(parsed), |parsed| parsed, &mut bad);
     bad.or(update)
 }
@@ -64,7 +68,7 @@ fn parse(task: pb::Task, mask: &mut Mask) -> Result<(Target, TaskPatch), FieldVi
     let id = bad.check("id", TaskId::parse(&task.id));
     let mut patch = TaskPatch::default();
     if mask.sets("title", !task.title.is_empty()) {
-        patch.title = bad.check("title", text::Title::parse(task.title));
+        patch.title = bad.check("title", text::Title::parse(&task.title));
     }
     if mask.sets("description", !task.description.is_empty()) {
         patch.description = bad.check("description", text::Description::parse(task.description));
@@ -76,11 +80,11 @@ fn parse(task: pb::Task, mask: &mut Mask) -> Result<(Target, TaskPatch), FieldVi
         patch.priority = bad.check("priority", task::parse_priority(task.priority));
     }
     if mask.sets("labels", !task.labels.is_empty()) {
-        patch.labels = bad.check("labels", Labels::parse(task.labels));
+        patch.labels = bad.check("labels", Labels::parse(&task.labels));
     }
     if mask.sets("due", task.due.is_some()) {
         patch.due = Some(task.due.and_then(|due| bad.check_message("due", task::parse_due(due))));
     }
-    let etag = Etag::parse(&task.etag);
-    bad.or(id.map(|id| (Target { id, etag }, patch)))
+    let etag = bad.check("etag", Etag::parse(&task.etag));
+    bad.or(id.zip(etag).map(|(id, etag)| (Target { id, etag }, patch)))
 }

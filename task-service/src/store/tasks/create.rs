@@ -9,8 +9,9 @@ use sqlx::PgConnection;
 use crate::domain::{
     creation::{Creation, RequestKey},
     due::Due,
+    folded::Folded,
+    quota::Quota,
     task::{Fields, TaskId},
-    text::Folded,
 };
 
 /// Tasks to create for an owner, all or none, and the key that makes the request idempotent.
@@ -28,6 +29,8 @@ struct CreateRow {
     has_others: bool,
     /// Of the last task; null if nothing was created.
     revision: Option<i64>,
+    /// Whether the create alone would exceed the quota of tasks. Null if it was created.
+    exceeds_tasks: Option<bool>,
     /// The database's time, of all that was created.
     create_time: DateTime<Utc>,
 }
@@ -37,7 +40,8 @@ struct CreateRow {
 ///
 /// The result for each create is what was created, or
 /// - [`Error::RequestIdReused`] if a request with this id is stored,
-/// - [`Error::TaskQuotaExceeded`] if the owner would have more than `quota` tasks,
+/// - [`Error::TaskQuotaExceeded`] or [`Error::StorageQuotaExceeded`] if the owner would exceed the
+///   quota, the latter also if the owner's bytes were never counted,
 /// - `None` if the owner's creates exceed the quota together: each must be retried in its own
 ///   statement.
 ///
@@ -47,9 +51,11 @@ struct CreateRow {
 pub(crate) async fn create(
     connection: &mut PgConnection,
     creates: &[Create],
-    quota: u32,
+    quota: Quota,
 ) -> Result<Vec<Option<Result<Creation, Error>>>, Error> {
     let sizes = creates.iter().map(|create| i32::try_from(create.tasks.len()));
+    let bytes = |create: &Create| create.tasks.iter().map(Fields::stored_bytes).sum::<usize>();
+    let bytes = creates.iter().map(|create| i64::try_from(bytes(create)));
     let requests = || creates.iter().map(|create| create.request.as_ref());
     let tasks = || creates.iter().flat_map(|create| create.tasks.iter());
     let calls = || creates.iter().zip(1_i32..).flat_map(|(c, n)| c.tasks.iter().map(move |_| n));
@@ -70,20 +76,24 @@ pub(crate) async fn create(
                         and request.request_id = call.request_id
                     offset 0
                 ) as is_new
-            from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::bytea[])
-                with ordinality as call (owner_id, size, method, request_id, fingerprint, number)
+            from unnest(
+                $1::uuid[], $2::integer[], $19::bigint[], $3::text[], $4::uuid[], $5::bytea[]
+            ) with ordinality
+                as call (owner_id, size, bytes, method, request_id, fingerprint, number)
          ), feed as (
-            insert into task.feeds as feed (owner_id, revision, task_count)
-            select owner_id, sum(size), sum(size)
+            insert into task.feeds as feed (owner_id, revision, task_count, task_bytes)
+            select owner_id, sum(size), sum(size), sum(bytes)
             from call
             where is_new
             group by owner_id
-            having sum(size) <= $6::integer
+            having sum(size) <= $6::integer and sum(bytes) <= $20::bigint
             order by owner_id
             on conflict (owner_id) do update
             set revision = feed.revision + excluded.revision,
-                task_count = feed.task_count + excluded.task_count
+                task_count = feed.task_count + excluded.task_count,
+                task_bytes = feed.task_bytes + excluded.task_bytes
             where feed.task_count + excluded.task_count <= $6
+                and feed.task_bytes + excluded.task_bytes <= $20
             returning owner_id, revision
          ), numbered as materialized (
             select
@@ -136,6 +146,11 @@ pub(crate) async fn create(
             is_new as "is_new!",
             has_others as "has_others!",
             revision,
+            case when revision is null then size + coalesce((
+                select task_count
+                from task.feeds
+                where owner_id = numbered.owner_id
+            ), 0) > $6 end as exceeds_tasks,
             current_timestamp as "create_time!"
          from numbered
          order by number"#,
@@ -144,7 +159,7 @@ pub(crate) async fn create(
         requests().map(|request| request.map(|r| r.method)).collect::<Vec<_>>() as _,
         requests().map(|request| request.map(|r| r.id)).collect::<Vec<_>>() as _,
         requests().map(|r| r.map(|r| r.fingerprint.as_slice())).collect::<Vec<_>>() as _,
-        i32::try_from(quota).unwrap_or(i32::MAX),
+        i32::try_from(quota.tasks).unwrap_or(i32::MAX),
         &calls().collect::<Vec<_>>(),
         &places.map(|(_, nth)| nth).collect::<Vec<_>>(),
         &task_ids as _,
@@ -157,6 +172,8 @@ pub(crate) async fn create(
         &tasks().map(|task| task.labels.joined()).collect::<Vec<_>>(),
         &tasks().map(|task| task.due.as_ref().map(Due::time)).collect::<Vec<_>>() as _,
         &tasks().map(|task| task.due.as_ref().and_then(Due::zone)).collect::<Vec<_>>() as _,
+        &bytes.collect::<Result<Vec<_>, _>>().expect("a call is small"),
+        i64::try_from(quota.bytes).unwrap_or(i64::MAX),
     );
     let rows = rows.fetch_all(connection).await.map_err(|error| {
         if db::violates(&error, "requests_pkey") { Error::RequestIdReused } else { error.into() }
@@ -170,7 +187,8 @@ pub(crate) async fn create(
             }
             CreateRow { is_new: false, .. } => Some(Err(Error::RequestIdReused)),
             CreateRow { has_others: true, .. } => None,
-            CreateRow { .. } => Some(Err(Error::TaskQuotaExceeded { limit: quota })),
+            CreateRow { exceeds_tasks: Some(true), .. } => Some(Err(quota.of_tasks())),
+            CreateRow { .. } => Some(Err(quota.of_bytes())),
         }
     };
     Ok(creates.iter().zip(rows).map(attempt).collect())

@@ -9,7 +9,10 @@ use super::{
     fitting,
     row::{TaskRow, by_item, select_tasks},
 };
-use crate::domain::task::{MAX_BATCH_BYTES, Target, Task, TaskId};
+use crate::domain::{
+    quota::Quota,
+    task::{MAX_BATCH_BYTES, Target, Task, TaskId},
+};
 
 /// Tasks of an owner to delete, all or none. No task occurs twice.
 pub(crate) struct Delete {
@@ -50,14 +53,14 @@ pub(crate) async fn delete(
 /// # Errors
 /// - [`Error::TaskNotFound`] if the owner does not have it.
 /// - [`Error::TaskNotDeleted`] if it is not deleted.
-/// - [`Error::TaskQuotaExceeded`] if the owner would have more than `quota` tasks.
+/// - [`Error::TaskQuotaExceeded`] if the owner would have more tasks than the quota allows.
 pub(crate) async fn undelete(
     db: &mut PgConnection,
     owner: UserId,
     id: TaskId,
-    quota: u32,
+    quota: Quota,
 ) -> Result<Task, Error> {
-    let limit = quota.try_into().unwrap_or(i32::MAX);
+    let limit = quota.tasks.try_into().unwrap_or(i32::MAX);
     let change = DeletionChange { retention: None, count: 1, quota: limit };
     let undelete = Delete { owner, targets: vec![Target { id, etag: None }] };
     let rows = set_deletion(db, &[undelete], &change).await?;
@@ -65,7 +68,7 @@ pub(crate) async fn undelete(
     match row.delete_time {
         None if row.is_written() => row.into_task().ok_or(Error::TaskNotFound),
         None => Err(Error::TaskNotDeleted),
-        Some(_) => Err(Error::TaskQuotaExceeded { limit: quota }),
+        Some(_) => Err(quota.of_tasks()),
     }
 }
 

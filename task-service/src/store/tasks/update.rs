@@ -1,5 +1,7 @@
 //! Changes fields of tasks.
 
+use std::sync::Arc;
+
 use shared::{error::Error, ids::UserId};
 use sqlx::PgConnection;
 
@@ -8,15 +10,16 @@ use super::{
     row::{by_item, select_tasks},
 };
 use crate::domain::{
+    folded::Folded,
     label::Labels,
+    quota::Quota,
     task::{MAX_BATCH_BYTES, Target, Task, TaskPatch},
-    text::Folded,
 };
 
 /// Changes to tasks of an owner, all or none. No task occurs twice.
 pub(crate) struct Update {
     pub(crate) owner: UserId,
-    pub(crate) patches: Vec<(Target, TaskPatch)>,
+    pub(crate) patches: Arc<[(Target, TaskPatch)]>,
     /// Returns the same results and writes nothing.
     pub(crate) validate_only: bool,
 }
@@ -29,12 +32,16 @@ pub(crate) struct Update {
 /// - [`Error::TaskDeleted`] if it is deleted,
 /// - [`Error::EtagMismatch`] if the target is another version.
 ///
-/// An update fails with [`Error::MessageTooLarge`] if its tasks exceed the limit of an answer.
+/// An update fails with [`Error::MessageTooLarge`] if its tasks exceed the limit of an answer, and
+/// with [`Error::StorageQuotaExceeded`] if it makes the owner's tasks longer than the quota allows,
+/// or longer at all while the owner's bytes were never counted. `None` stands for an update that
+/// exceeds the quota together with others of its owner: it must be retried in its own statement.
 #[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub(crate) async fn update(
     db: &mut PgConnection,
     updates: &[Update],
-) -> Result<Vec<Result<Vec<Result<Task, Error>>, Error>>, Error> {
+    quota: Quota,
+) -> Result<Vec<Option<Result<Vec<Result<Task, Error>>, Error>>>, Error> {
     let calls = || updates.iter().zip(1_i32..);
     let items = || calls().flat_map(|(u, n)| u.patches.iter().map(move |(t, p)| (u, n, t, p)));
     let patches = || items().map(|(.., patch)| patch);
@@ -62,6 +69,8 @@ pub(crate) async fn update(
                         then found.complete_time
                     when item.is_complete then current_timestamp
                 end as complete_time,
+                octet_length(found.title) + octet_length(found.description)
+                    + octet_length(array_to_string(found.labels, '')) as base_bytes,
                 found.id is not null and found.delete_time is null
                     and coalesce(item.revision = found.revision, true) as is_allowed,
                 coalesce(item.title, found.title) as title,
@@ -101,24 +110,31 @@ pub(crate) async fn update(
                 where owner_id = item.owner_id and id = item.id
                 for update
             ) as found on true
-         ), judged as (
+         ), sized as (
             select
                 next.*,
-                is_changed and not validate_only and bool_and(is_allowed) over call and sum(
-                    octet_length(title) + octet_length(description)
-                    + octet_length(array_to_string(labels, ''))
-                ) over call <= $16 as is_ready
+                octet_length(title) + octet_length(description)
+                    + octet_length(array_to_string(labels, '')) as bytes
             from next
+         ), judged as (
+            select
+                sized.*,
+                is_changed and not validate_only and bool_and(is_allowed) over call
+                    and sum(bytes) over call <= $16 as is_ready,
+                sum(bytes - base_bytes) over call as growth
+            from sized
             window call as (partition by call)
          ), feed as (
-            insert into task.feeds as feed (owner_id, revision, task_count)
-            select owner_id, count(*), 0
+            insert into task.feeds as feed (owner_id, revision, task_count, task_bytes)
+            select owner_id, count(*), 0, sum(bytes - base_bytes)
             from judged
             where is_ready
             group by owner_id
             order by owner_id
             on conflict (owner_id) do update
-            set revision = feed.revision + excluded.revision
+            set revision = feed.revision + excluded.revision,
+                task_bytes = feed.task_bytes + excluded.task_bytes
+            where excluded.task_bytes <= 0 or feed.task_bytes + excluded.task_bytes <= $17
             returning owner_id, revision
          ), numbered as materialized (
             select
@@ -145,13 +161,22 @@ pub(crate) async fn update(
                 update_time = numbered.next_update_time,
                 revision = numbered.next_revision
             from numbered
-            where numbered.is_ready
+            where numbered.next_revision is not null
                 and task.owner_id = any(array[numbered.owner_id])
                 and task.id between numbered.id and numbered.id
          )
          select
             position as "position!",
-            coalesce(next_revision, revision) as "revision: _",
+            -- Null if the quota rejects the change.
+            case
+                when is_ready then next_revision
+                when validate_only and is_changed and exists (
+                    select
+                    from task.feeds
+                    where owner_id = task.owner_id and growth > 0 and task_bytes + growth > $17
+                ) then null
+                else revision
+            end as "revision: _",
             revision as "base_revision!",
             null::timestamptz as "server_start: _",
             coalesce(next_update_time, update_time) as "update_time: _",
@@ -175,6 +200,7 @@ pub(crate) async fn update(
         due().map(|due| due.and_then(|d| d.as_ref()?.zone())).collect::<Vec<_>>() as _,
         &items().map(|(update, ..)| update.validate_only).collect::<Vec<_>>(),
         i64::try_from(MAX_BATCH_BYTES).expect("it is a few million"),
+        i64::try_from(quota.bytes).unwrap_or(i64::MAX),
     );
     let mut rows = by_item(rows.fetch_all(db).await?, titles.len()).into_iter();
     let mut result = |(target, _): &(Target, _)| {
@@ -183,8 +209,21 @@ pub(crate) async fn update(
             return Err(Error::TaskDeleted);
         }
         row.check_etag(*target)?;
+        if row.revision.is_none() {
+            return Err(quota.of_bytes());
+        }
         row.into_task().ok_or(Error::TaskNotFound)
     };
-    let results = |update: &Update| fitting(update.patches.iter().map(&mut result).collect());
+    let has_others =
+        |update: &Update| updates.iter().filter(|other| other.owner == update.owner).count() > 1;
+    let results = |update: &Update| {
+        let results: Vec<_> = update.patches.iter().map(&mut result).collect();
+        let exceeds = results.iter().any(|r| matches!(r, Err(Error::StorageQuotaExceeded { .. })));
+        match exceeds {
+            false => Some(fitting(results)),
+            true if has_others(update) => None,
+            true => Some(Err(quota.of_bytes())),
+        }
+    };
     Ok(updates.iter().map(results).collect())
 }

@@ -40,8 +40,8 @@ async fn every_rpc_rejects_a_bad_token() {
     let key = &app.key;
     let impostor = TestKey::generate("first");
     let good = key.token(UserId::generate());
-    let padded = with_claim(key, "padding", "x".repeat(3_000).into());
-    assert!(padded.len() > 4_096);
+    let padded = with_claim(key, "padding", "x".repeat(6_000).into());
+    assert!(padded.len() > 8_192);
     let invalid = "ACCESS_TOKEN_INVALID";
     for (case, entries, reason) in [
         ("empty", vec![String::new()], invalid),
@@ -53,7 +53,7 @@ async fn every_rpc_rejects_a_bad_token() {
         ("wrong issuer", vec![with_claim(key, "iss", json!("http://evil"))], invalid),
         ("wrong audience", vec![with_claim(key, "aud", json!("billing"))], invalid),
         ("two entries", vec![good.clone(), good.clone()], invalid),
-        ("over 4 KiB", vec![padded], invalid),
+        ("over 8 KiB", vec![padded], invalid),
     ] {
         let entries: Vec<_> = entries.iter().map(|token| format!("Bearer {token}")).collect();
         let entries: Vec<_> = entries.iter().map(String::as_str).collect();

@@ -78,7 +78,7 @@ async fn every_violation_names_its_item() {
     let answer = update(&alice, vec![retitle(&task, "y", ""), bad_mask, only_tried]).await;
     let expected = Refusal::invalid(&[
         "requests[2].task.id",
-        "requests[1].update_mask",
+        "requests[1].update_mask.paths[0]",
         "requests[1].task.id",
         "requests[2].task.title",
         "requests[2].validate_only",

@@ -74,7 +74,7 @@ async fn seed_long(user: &User, app: &App) {
 /// The service's backends: all of them, and those that search.
 async fn backends(pool: &PgPool) -> (i64, i64) {
     let backends = sqlx::query_as(
-        "select count(*), count(*) filter (where state = 'active' and query like '%***=%')
+        "select count(*), count(*) filter (where state = 'active' and query like '%octet_length(title_folded)%')
          from pg_stat_activity
          where datname = current_database() and application_name = 'task-service'",
     );

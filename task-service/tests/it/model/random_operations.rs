@@ -222,7 +222,7 @@ async fn create(
     tasks: &[pb::Task],
     request_id: Option<u8>,
 ) -> Result<(), TestCaseError> {
-    let id = request_id.map(|n| format!("00000000-0000-0000-0000-00000000000{n}"));
+    let id = request_id.map(|n| format!("00000000-0000-7000-8000-00000000000{n}"));
     let answer = send_create(user, tasks, id.unwrap_or_default()).await;
     let key = request_id.map(|n| (tasks.len() > 1, n));
     if let Some((asked, answered)) = key.and_then(|key| model.requests.get(&key)) {

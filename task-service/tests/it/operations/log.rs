@@ -58,8 +58,9 @@ async fn the_log_line_of_a_call_names_the_fault_of_its_token() {
         ("aud", with("aud", json!("others"))),
         ("nbf", with("nbf", json!(4_000_000_000_i64))),
         ("lifetime", with("exp", json!(4_000_000_000_i64))),
-        ("claims", with("sid", json!("no UUID"))),
-        ("header", key.sign(&header, &claims(user))),
+        ("sub", with("sub", json!("no UUID"))),
+        ("exp", with("exp", json!("soon"))),
+        ("typ", key.sign(&header, &claims(user))),
         ("kid", TestKey::generate("second").token(user)),
         ("signature", TestKey::generate("first").token(user)),
     ];

@@ -9,6 +9,13 @@ fn at(seconds: i64) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos: 0 }
 }
 
+/// The last second of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+fn nanos(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos })
+}
+
 fn due_at(seconds: i64) -> pb::Due {
     let moment = pb::DueTime { time: Some(at(seconds)), time_zone: "UTC".into() };
     pb::Due { due: Some(pb::due::Due::Moment(moment)) }
@@ -106,6 +113,12 @@ async fn by_due_time() {
         (pb::TaskFilter { has_due: Some(false), ..filter() }, &["whenever"]),
         (pb::TaskFilter { has_due: Some(false), due_after: Some(at(0)), ..filter() }, &[]),
         (pb::TaskFilter { due_before: Some(at(day)), due_after: Some(at(day)), ..filter() }, &[]),
+        // Bounds between two microseconds.
+        (pb::TaskFilter { due_before: nanos(day - 1, 1), ..filter() }, &["before"]),
+        (pb::TaskFilter { due_after: nanos(day + 86_400, 1), ..filter() }, &[]),
+        (pb::TaskFilter { due_after: nanos(day + 86_400, 999), ..filter() }, &[]),
+        (pb::TaskFilter { due_after: nanos(day + 86_399, 999_999_001), ..filter() }, &["next day"]),
+        (pb::TaskFilter { due_after: nanos(LAST_SECOND, 999_999_999), ..filter() }, &[]),
     ] {
         let case = format!("{filter:?}");
         assert_eq!(shown(&alice, filter).await, expected, "{case}");
@@ -164,6 +177,29 @@ async fn by_text_case_insensitively_and_literally() {
         let filter = pb::TaskFilter { text: text.into(), ..Default::default() };
         assert_eq!(shown(&alice, filter).await, expected, "{text}");
     }
+}
+
+#[tokio::test]
+async fn by_text_in_any_case_and_normalization() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    for (title, text) in [
+        ("Cafe\u{301} man\u{303}ana", "CAFÉ MAÑANA"),
+        ("Häuser", "HA\u{308}USER"),
+        ("각", "\u{1100}\u{1161}\u{11a8}"),
+        ("ᏣᎳᎩ", "ꮳꮃꭹ"),
+        ("ᾼδης", "\u{391}\u{345}ΔΗΣ"),
+        ("ǰ", "J\u{30c}"),
+    ] {
+        let created = alice.create(title).await;
+        assert_eq!(created.title, title);
+        for text in [text, title, &text.to_lowercase()] {
+            let filter = pb::TaskFilter { text: text.into(), ..Default::default() };
+            assert_eq!(shown(&alice, filter).await, [title], "{text}");
+        }
+    }
+    let filter = pb::TaskFilter { text: "cafe".into(), ..Default::default() };
+    assert_eq!(shown(&alice, filter).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -13,17 +13,32 @@ async fn a_task_reads_back_as_it_was_created() {
 }
 
 #[tokio::test]
-async fn an_id_in_any_other_spelling_is_rejected() {
+async fn an_id_may_be_spelt_as_any_uuid_and_is_answered_in_one_spelling() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = alice.create("x").await;
+    let id = &task.id;
+    for spelling in [
+        id.to_uppercase(),
+        id.replace('-', ""),
+        format!("{{{id}}}"),
+        format!("urn:uuid:{id}"),
+        format!("urn:uuid:{}", id.to_uppercase()),
+    ] {
+        assert_eq!(alice.get(&spelling).await, task, "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_uuid_or_a_default_value_is_rejected() {
     let app = App::start().await;
     let [alice] = app.users();
     let id = alice.create("x").await.id;
     for bad in [
         "",
         "1",
-        &id.to_uppercase(),
-        &format!("{{{id}}}"),
-        &format!("urn:uuid:{id}"),
-        &id.replace('-', ""),
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
         &format!(" {id}"),
         &format!("{id}\n"),
         &id[1..],

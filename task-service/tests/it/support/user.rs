@@ -150,17 +150,20 @@ impl User {
         self.page(1, "").await.next_page_token
     }
 
-    /// Gives the user `count` tasks. Ten at a time were created in the same microsecond.
+    /// Gives the user `count` tasks, of 13 bytes each. Ten at a time were created in the same
+    /// microsecond.
     pub(crate) async fn seed(&self, database: &TestDatabase, count: usize) {
         let owner = self.id;
+        let bytes = count * (13 + 1024);
         database
             .execute(format!(
                 "with feed as (
-                    insert into task.feeds as feed (owner_id, revision, task_count)
-                    values ('{owner}', {count}, {count})
+                    insert into task.feeds as feed (owner_id, revision, task_count, task_bytes)
+                    values ('{owner}', {count}, {count}, {bytes})
                     on conflict (owner_id) do update
                     set revision = feed.revision + {count},
-                        task_count = feed.task_count + {count}
+                        task_count = feed.task_count + {count},
+                        task_bytes = feed.task_bytes + {bytes}
                     returning revision
                  )
                  insert into task.tasks (
@@ -180,18 +183,28 @@ impl User {
             .await;
     }
 
-    /// How many tasks the user has, without deleted ones. Checks that the feed counts the same.
+    /// How many tasks the user has, without deleted ones. Checks that the feed counts the same
+    /// tasks and bytes.
     pub(crate) async fn count(&self, database: &TestDatabase) -> i64 {
         let sql = format!(
             "select
-                (select count(*) from task.tasks where owner_id = '{0}' and delete_time is null),
-                coalesce((select task_count from task.feeds where owner_id = '{0}'), 0)::bigint",
+                count(*) filter (where delete_time is null),
+                coalesce(sum(
+                    octet_length(title) + octet_length(description)
+                    + octet_length(array_to_string(labels, '')) + 1024
+                ), 0),
+                coalesce((select task_count from task.feeds where owner_id = '{0}'), 0)::bigint,
+                coalesce((select task_bytes from task.feeds where owner_id = '{0}'), 0)
+            from task.tasks
+            where owner_id = '{0}'",
             self.id
         );
         let pool = database.pool().await;
         let counts = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&pool).await;
-        let (tasks, counted): (i64, i64) = counts.expect("they are counted");
+        let (tasks, bytes, counted, counted_bytes): (i64, i64, i64, i64) =
+            counts.expect("they are counted");
         assert_eq!(tasks, counted, "the feed has another number of tasks");
+        assert_eq!(bytes, counted_bytes, "the feed has another number of bytes");
         tasks
     }
 }

@@ -16,7 +16,7 @@ async fn text_is_kept_byte_for_byte() {
     for (title, description) in [
         ("Käse 🧀 für 日本", "👩‍👩‍👧‍👦 family, 🇩🇪 flag, ﷽"),
         ("e\u{301} is not é", "one\n\ttwo\n\n"),
-        (" spaces around ", "   "),
+        ("inner  spaces", "   "),
         ("'; drop table task.tasks; --", "\\ \" % _ $1 {} \u{200b}\u{feff}\u{202e}"),
         ("🧀".repeat(200).as_str(), "é\n\t🧀x".repeat(2_000).as_str()),
     ] {
@@ -25,6 +25,35 @@ async fn text_is_kept_byte_for_byte() {
         let stored = alice.get(&created.id).await;
         assert_eq!((&*stored.title, &*stored.description), (title, description));
         assert_eq!(stored, created);
+    }
+}
+
+#[tokio::test]
+async fn the_outer_white_space_of_a_title_is_trimmed() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    for sent in [" a  b ", "\u{feff}a  b\r\n", "\u{3000}a  b\u{200b}\u{2028}"] {
+        let task = alice.create(sent).await;
+        assert_eq!(task.title, "a  b");
+        let change = pb::Task { title: sent.into(), ..task.clone() };
+        assert_eq!(alice.update(change, &["title"]).await, task);
+    }
+}
+
+#[tokio::test]
+async fn each_line_end_of_a_description_is_stored_as_a_newline() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = pb::Task { description: "a\r\nb\rc\n\n".into(), ..titled("x") };
+    let created = alice.try_create(task).await.unwrap().into_inner().task.unwrap();
+    assert_eq!(created.description, "a\nb\nc\n\n");
+    assert_eq!(alice.get(&created.id).await, created);
+    let search = |text: &str| pb::ListTasksRequest {
+        filter: Some(pb::TaskFilter { text: text.into(), ..Default::default() }),
+        ..Default::default()
+    };
+    for text in ["a\r\nb", "b\nc", "B\rC"] {
+        assert_eq!(alice.list(search(text)).await, [created.clone()], "{text:?}");
     }
 }
 
@@ -106,9 +135,12 @@ async fn every_invalid_field_is_named_and_nothing_is_stored() {
         ("a\ttab", "", &["task.title"]),
         ("a\0b", "", &["task.title"]),
         ("\u{85}", "", &["task.title"]),
+        (" ", "", &["task.title"]),
+        ("\u{200b}\u{200d}", "", &["task.title"]),
+        ("a\u{202e}b", "", &["task.title"]),
+        ("a\u{2028}b", "", &["task.title"]),
         ("good", &long(10_001), &["task.description"]),
         ("good", "a\0b", &["task.description"]),
-        ("good", "a\rb", &["task.description"]),
         ("good", "\u{1b}[31m", &["task.description"]),
         ("", "a\0b", &["task.title", "task.description"]),
     ] {

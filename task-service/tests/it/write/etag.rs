@@ -51,6 +51,21 @@ async fn a_stale_etag_is_rejected_with_the_current_one() {
 }
 
 #[tokio::test]
+async fn an_etag_in_a_form_of_http_is_an_invalid_field() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let task = alice.create("x").await;
+    for etag in ["*".to_owned(), format!("\"{}\"", task.etag), format!("W/\"{}\"", task.etag)] {
+        let change = pb::Task { title: "y".into(), etag: etag.clone(), ..task.clone() };
+        let answer = alice.try_update(change, &["title"]).await;
+        assert_eq!(refusal(answer), Refusal::invalid(&["task.etag"]), "{etag}");
+        let answer = alice.try_delete(&task.id, &etag).await;
+        assert_eq!(refusal(answer), Refusal::invalid(&["etag"]), "{etag}");
+    }
+    assert_eq!(alice.get(&task.id).await, task);
+}
+
+#[tokio::test]
 async fn without_an_etag_the_last_update_wins() {
     let app = App::start().await;
     let [alice] = app.users();

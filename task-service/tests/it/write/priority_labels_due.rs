@@ -46,13 +46,24 @@ async fn the_priority_defaults_to_medium() {
 async fn labels_are_sorted_and_unique() {
     let app = App::start().await;
     let [alice] = app.users();
-    let task = created(&alice, labelled(&["b", "ä", "B", "b", "🧀", " a", "a,b\\\"{}'"])).await;
-    assert_eq!(task.labels, [" a", "B", "a,b\\\"{}'", "b", "ä", "🧀"]);
+    let task =
+        created(&alice, labelled(&["b", "ä", "B", "b", "🧀", " a", "a", "a,b\\\"{}'"])).await;
+    assert_eq!(task.labels, ["B", "a", "a,b\\\"{}'", "b", "ä", "🧀"]);
     let task = pb::Task { etag: String::new(), ..task };
     let same = pb::Task { labels: vec!["c".into(), "c".into()], ..task.clone() };
     assert_eq!(alice.update(same, &["labels"]).await.labels, ["c"]);
     let cleared = pb::Task { labels: vec![], ..task };
     assert_eq!(alice.update(cleared, &["labels"]).await.labels, [""; 0]);
+}
+
+#[tokio::test]
+async fn of_labels_that_differ_in_normalization_the_first_is_kept() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let (composed, decomposed) = ("Käse", "Ka\u{308}se");
+    for (first, second) in [(composed, decomposed), (decomposed, composed)] {
+        assert_eq!(created(&alice, labelled(&[first, second])).await.labels, [first]);
+    }
 }
 
 #[tokio::test]
@@ -117,6 +128,34 @@ async fn a_due_time_is_replaced_and_cleared() {
 }
 
 #[tokio::test]
+async fn the_zone_names_of_calendar_programs_are_stored_as_iana_names() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    for (sent, kept) in [
+        ("W. Europe Standard Time", "Europe/Berlin"),
+        ("/mozilla.org/20050126_1/Asia/Tokyo", "Asia/Tokyo"),
+    ] {
+        assert_eq!(created(&alice, moment(7, 0, sent)).await.due, moment(7, 0, kept).due);
+    }
+}
+
+#[tokio::test]
+async fn a_violation_says_what_is_wrong() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    for (task, message) in [
+        (pb::Task { due: Some(pb::Due { due: None }), ..titled("x") }, "a date or a moment"),
+        (moment(0, -1, "UTC"), "nanos between 0 and 999,999,999"),
+        (moment(LAST_SECOND + 1, 0, "UTC"), "years 1 to 9999"),
+        (moment(0, 0, "GMT-0800"), "Etc/GMT+8"),
+        (labelled(&["a\u{202e}b"]), "U+202E"),
+    ] {
+        let status = alice.try_create(task).await.unwrap_err();
+        assert!(status.message().contains(message), "{status:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_invalid_value_is_rejected_by_name() {
     let app = App::start().await;
     let [alice] = app.users();
@@ -132,7 +171,7 @@ async fn every_invalid_value_is_rejected_by_name() {
         (labelled(&["a\u{1f}b"]), &["task.labels"]),
         (labelled(&["\0"]), &["task.labels"]),
         (labelled(&[&"x".repeat(51)]), &["task.labels"]),
-        (pb::Task { due: Some(pb::Due { due: None }), ..titled("x") }, &["task.due.date"]),
+        (pb::Task { due: Some(pb::Due { due: None }), ..titled("x") }, &["task.due"]),
         (all_day(0, 1, 1), &[date]),
         (all_day(2026, 2, 29), &[date]),
         (all_day(2026, 1, 0), &[date]),

@@ -163,14 +163,25 @@ async fn a_request_id_expires_after_24_hours() {
 }
 
 #[tokio::test]
-async fn a_request_id_that_is_not_a_uuid_is_rejected() {
+async fn a_request_id_that_is_no_uuid_or_a_default_value_is_rejected() {
     let app = App::start().await;
-    let [alice] = app.users();
-    for bad in ["1", "x", "00000000-0000-0000-0000-00000000000", "🧀", "\0"] {
-        assert_eq!(
-            refusal(send(&alice, create("x", bad)).await),
-            Refusal::invalid(&["request_id"])
-        );
+    let [mut alice] = app.users();
+    for bad in [
+        "1",
+        "x",
+        "00000000-0000-0000-0000-00000000000",
+        "🧀",
+        "\0",
+        "00000000-0000-0000-0000-000000000000",
+        "00000000000000000000000000000000",
+        "{00000000-0000-0000-0000-000000000000}",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+    ] {
+        let invalid = Refusal::invalid(&["request_id"]);
+        assert_eq!(refusal(send(&alice, create("x", bad)).await), invalid, "{bad:?}");
+        let answer = alice.client.batch_create_tasks(create_batch(&["x"], bad)).await;
+        assert_eq!(refusal(answer), invalid, "{bad:?}");
     }
     assert_eq!(
         refusal(send(&alice, create("", "x")).await),

@@ -105,8 +105,8 @@ async fn all_violations_are_reported_at_once() {
         (&["*"], &["task.id", "task.title", "task.description"]),
         (&["title"], &["task.id", "task.title"]),
         (&["is_complete"], &["task.id"]),
-        (&["id"], &["update_mask", "task.id"]),
-        (&["title", "id"], &["update_mask", "task.id", "task.title"]),
+        (&["id"], &["update_mask.paths[0]", "task.id"]),
+        (&["title", "id"], &["update_mask.paths[1]", "task.id", "task.title"]),
         (&["*", "id"], &["update_mask", "task.id", "task.title", "task.description"]),
     ] {
         let answer = alice.try_update(task.clone(), mask).await;
