@@ -85,7 +85,8 @@ fn routes(
     metrics: &Metrics,
 ) -> impl Fn(usize) -> Http + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
-    let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, &config.server, metrics);
+    let (set, address) = (pb::FILE_DESCRIPTOR_SET, config.listen.address);
+    let stack = Stack::new(set, call_timeout, &config.server, address, metrics);
     let lead = config.signing_keys.lead();
     move |worker| {
         let max_bytes = max_request_bytes as usize;

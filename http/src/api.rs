@@ -6,6 +6,8 @@ use axum::http::{Method, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
 
+use crate::openapi;
+
 /// The methods of a set of services, by gRPC path and by REST rule.
 pub struct Api {
     pub(crate) pool: DescriptorPool,
@@ -23,6 +25,8 @@ pub(crate) struct Call {
 /// A `google.api.http` rule.
 pub(crate) struct Rule {
     pub(crate) verb: Method,
+    /// The path as the rule writes it.
+    pub(crate) path: String,
     segments: Vec<Segment>,
     /// The part of the path after a colon, or empty (AIP-136).
     custom: String,
@@ -66,8 +70,7 @@ impl Api {
             methods.insert(path, call);
         }
         // A literal takes precedence over a variable.
-        let variables = |rule: &Rule| rule.segments.iter().filter(|s| s.is_field()).count();
-        rules.sort_by_key(variables);
+        rules.sort_by_key(|rule: &Rule| rule.variables().count());
         Self { pool, methods, rules }
     }
 
@@ -76,12 +79,23 @@ impl Api {
         self.methods.get(path)
     }
 
+    /// All rules.
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The description of the REST rules in OpenAPI 3.1, as JSON.
+    #[must_use]
+    pub fn openapi(&self) -> serde_json::Value {
+        openapi::describe(self)
+    }
+
     /// The rule for this request.
     pub(crate) fn find(&self, verb: &Method, path: &str) -> Option<Matched<'_>> {
         // hyper withholds the body of a response to HEAD.
         let verb = if verb == Method::HEAD { &Method::GET } else { verb };
         let mut rules = self.rules.iter().filter(|rule| rule.verb == *verb);
-        rules.find_map(|rule| Some(Matched { rule, variables: rule.variables(path)? }))
+        rules.find_map(|rule| Some(Matched { rule, variables: rule.matches(path)? }))
     }
 }
 
@@ -107,11 +121,20 @@ impl Rule {
             body: text(&rule, "body"),
             response: text(&rule, "response_body"),
             call: call.clone(),
+            path,
+        })
+    }
+
+    /// The paths of the fields that are variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Field(field) => Some(&**field),
+            Segment::Literal(_) => None,
         })
     }
 
     /// The variables of a path that fits.
-    fn variables(&self, path: &str) -> Option<Vec<(String, String)>> {
+    fn matches(&self, path: &str) -> Option<Vec<(String, String)>> {
         let path = match &*self.custom {
             "" => path,
             custom => path.strip_suffix(custom)?.strip_suffix(':')?,
@@ -146,9 +169,5 @@ impl Segment {
             }
             None => Self::Literal(template.to_owned()),
         }
-    }
-
-    fn is_field(&self) -> bool {
-        matches!(self, Self::Field(_))
     }
 }

@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, Service};
 
-use crate::{Options, Protocol, connect, failure, host, rest};
+use crate::{Options, Protocol, connect, docs, failure, host, rest};
 
 /// Answers every request that is not gRPC.
 #[derive(Clone)]
@@ -42,6 +42,9 @@ const GRPC_WEB: [&str; 4] = [
 impl Front {
     pub(crate) fn new(grpc: Router, mut options: Options) -> Self {
         let api = options.api.clone();
+        if options.json {
+            options.pages = docs::add_to(options.pages, &api, options.docs);
+        }
         let not_found = move || async move { failure::not_found(&api.pool) };
         options.pages = options.pages.fallback(not_found);
         let web = GrpcWebLayer::new().layer(grpc.clone());

@@ -11,6 +11,7 @@
 //! - `rest`, `connect`, `stream`: each protocol
 //! - `call`: a request body on its way in, a response on its way out
 //! - `json`: ProtoJSON, and which fields are not valid
+//! - `openapi`, `docs`: the description of REST, and a page to read and try it
 //! - `failure`: an error as AIP-193 and as Connect spell it
 
 use std::{
@@ -34,10 +35,12 @@ mod api;
 mod call;
 mod connect;
 mod cors;
+mod docs;
 mod failure;
 mod front;
 pub mod host;
 mod json;
+mod openapi;
 mod rest;
 mod stream;
 
@@ -78,6 +81,8 @@ pub struct Options {
     pub json: bool,
     /// The sites whose pages may read responses.
     pub origins: Origins,
+    /// Whether the page `/docs` is served.
+    pub docs: bool,
     /// HTTP routes without a gRPC method.
     pub pages: Router,
     /// The longest body of a path, in bytes, in any protocol.

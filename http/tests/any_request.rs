@@ -49,6 +49,7 @@ static HTTP: LazyLock<Http> = LazyLock::new(|| {
     let options = Options {
         api: Arc::new(Api::new(&[proto::task::v1::FILE_DESCRIPTOR_SET])),
         json: true,
+        docs: true,
         origins: Origins::default(),
         pages: Router::new(),
         max_bytes: Arc::new(|_| 4096),

@@ -45,6 +45,7 @@ pub struct Stack {
     descriptor_set: &'static [u8],
     api: Arc<Api>,
     config: ServerConfig,
+    address: SocketAddr,
     metrics: Arc<CallMetrics>,
     timeout: Duration,
     incomplete: Arc<WaitLimit<SocketAddr>>,
@@ -54,11 +55,12 @@ pub struct Stack {
 impl Stack {
     /// Every call ends after `timeout` at the latest. At most the configured number of calls of the
     /// service are in flight, and as many more may be incomplete; health and reflection do not
-    /// count.
+    /// count. `address` is the configured one for calls.
     pub fn new(
         descriptor_set: &'static [u8],
         timeout: Duration,
         config: &ServerConfig,
+        address: SocketAddr,
         metrics: &Metrics,
     ) -> Self {
         let descriptor_sets = [
@@ -72,6 +74,7 @@ impl Stack {
             descriptor_set,
             api: Arc::new(Api::new(&descriptor_sets)),
             config: config.clone(),
+            address,
             metrics: Arc::new(CallMetrics::new(metrics, &descriptor_sets)),
             timeout,
             incomplete: Arc::new(WaitLimit::new(max_calls)),
@@ -128,6 +131,7 @@ impl Stack {
         let options = Options {
             api: self.api.clone(),
             json: self.config.http_json,
+            docs: self.config.docs.unwrap_or(self.address.ip().is_loopback()),
             origins: self.config.cors_origins.clone().unwrap_or_default(),
             pages,
             max_bytes: Arc::new(max_bytes),

@@ -116,7 +116,8 @@ fn routes(
         let method = path.rsplit('/').next().unwrap_or_default();
         if method.starts_with("Batch") { max_batch_bytes } else { max_bytes }
     };
-    let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, &config.server, metrics);
+    let (set, address) = (pb::FILE_DESCRIPTOR_SET, config.listen.address);
+    let stack = Stack::new(set, call_timeout, &config.server, address, metrics);
     let verifier = Arc::new(Verifier::new(issuer.keys(), (&config.token).into()));
     let (config, writers) = (config.clone(), Arc::default());
     let cache = Arc::new(FirstPageCache::new(config.task.page_cache_bytes, metrics));

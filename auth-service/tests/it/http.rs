@@ -4,6 +4,7 @@ mod abuse;
 mod bad_requests;
 mod every_rpc;
 mod observed;
+mod pages;
 mod streams;
 
 use proto::auth::v1::FILE_DESCRIPTOR_SET;

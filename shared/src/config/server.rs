@@ -138,6 +138,17 @@ pub struct ServerConfig {
     )]
     pub http_json: bool,
 
+    /// Whether `/docs` is served: a page to read and try the API. Defaults to true if the address
+    /// for calls is loopback. Requires SERVER_HTTP_JSON.
+    #[arg(
+        id = "server_docs",
+        long = "server-docs",
+        env = "SERVER_DOCS",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set
+    )]
+    pub docs: Option<bool>,
+
     /// Origins of the web pages that may read responses (CORS), separated by commas: for example
     /// `https://app.example.com`. `*` allows all. If absent, only the public keys can be read.
     #[arg(

@@ -4,6 +4,7 @@ mod bad_requests;
 mod every_rpc;
 mod json;
 mod limits;
+mod pages;
 mod rest;
 
 use proto::task::v1::FILE_DESCRIPTOR_SET;
