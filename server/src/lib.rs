@@ -26,7 +26,6 @@ pub mod telemetry;
 mod tls;
 mod workers;
 
-pub use layers::host;
 pub use listener::{Listeners, listen_all, reachable};
 pub use readiness::is_ready;
 pub use run::{run, shutdown_on_signal};

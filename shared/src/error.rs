@@ -11,11 +11,13 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 mod code;
 mod database;
 mod fields;
+mod spelling;
 mod tonic;
 
 pub use self::tonic::complete;
 pub use code::GrpcCode;
 pub use fields::{FieldViolations, Invalid};
+pub use spelling::respell;
 
 pub use tandem_verifier::DOMAIN;
 

@@ -55,6 +55,8 @@ mod wire {
     mod reflection;
 }
 
+mod http;
+
 mod operations {
     mod drain;
     mod health;

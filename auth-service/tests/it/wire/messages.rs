@@ -102,19 +102,19 @@ async fn an_unknown_field_is_ignored() {
 async fn a_request_that_is_not_grpc_reaches_no_method() {
     let app = App::start().await;
     let frame = frame(&registration("ada", PASSWORD).encode_to_vec());
-    for (method, content_type) in [
-        (Method::POST, "text/plain"),
-        (Method::POST, "application/x-www-form-urlencoded"),
-        (Method::POST, "application/json"),
-        (Method::GET, "application/grpc"),
-        (Method::PUT, "application/grpc"),
+    for (method, content_type, status) in [
+        (Method::POST, "text/plain", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Method::POST, "application/x-www-form-urlencoded", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Method::POST, "application/json", StatusCode::BAD_REQUEST),
+        (Method::GET, "application/grpc", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::PUT, "application/grpc", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let request = reqwest::Client::new()
             .request(method.clone(), app.service.url() + REGISTER)
             .header("content-type", content_type)
             .body(frame.clone());
         let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{method} {content_type}");
+        assert_eq!(answer.status(), status, "{method} {content_type}");
     }
     assert_eq!(app.users().await, "0");
 }
