@@ -5,12 +5,11 @@ use std::sync::Arc;
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
     auth::{self, Verifier},
-    db::Pools,
+    db::{Pools, WorkerPool},
     error::{Error, RpcResult},
     page::{self, PageTokenKey},
     time,
 };
-use sqlx::PgPool;
 use tandem_server::metrics::Metrics;
 use tonic::{Request, Response};
 
@@ -20,7 +19,7 @@ use crate::{
         client_address::TrustedProxies,
         password::PasswordHash,
         session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
-        user::{Account, Username},
+        user::Account,
     },
     events::{self, Event},
     hashing::{Hashing, Verified},
@@ -41,7 +40,7 @@ const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
 /// The state behind the service, with the database connections of one worker.
 #[derive(Clone)]
 pub(crate) struct Auth {
-    db: PgPool,
+    db: WorkerPool,
     pools: Pools,
     hashing: Arc<Hashing>,
     throttles: Arc<Throttles>,
@@ -63,7 +62,7 @@ impl Auth {
     ) -> Self {
         let page_token_key = config.root_key.get().derive("tandem: page tokens, v1");
         Self {
-            db: pools.calls[0].clone(),
+            db: pools.of_worker(0),
             pools,
             hashing: Arc::new(Hashing::new(&config.login, metrics)),
             throttles: Arc::new(Throttles::new(&config.throttle, metrics)),
@@ -78,7 +77,7 @@ impl Auth {
 
     /// The same state with the connections of another worker.
     pub(crate) fn of_worker(&self, worker: usize) -> Self {
-        Self { db: self.pools.calls[worker].clone(), ..self.clone() }
+        Self { db: self.pools.of_worker(worker), ..self.clone() }
     }
 
     /// Begins a session for a user whose password was verified, and issues its first tokens. Stores
@@ -136,10 +135,7 @@ impl AuthService for Auth {
         let (username, password) = convert::credentials(request.into_inner())?;
         let guess = self.throttles.login(&username, &source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
-        let found = match Username::parse(&username) {
-            Ok(username) => users::find_by_username(&self.db, &username).await?,
-            Err(_) => None,
-        };
+        let found = users::find_by_username(&self.db, &username).await?;
         let hash = found.as_ref().and_then(PasswordHash::of);
         let verified = self.hashing.verify(ticket, guess, password, hash).await?;
         let user_id = found.as_ref().map(|account| account.user.id);
@@ -195,7 +191,7 @@ impl AuthService for Auth {
         let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(&account));
         if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
-            return Err(Error::CredentialsInvalid.into());
+            return Err(Error::CurrentPasswordWrong.into());
         }
         let version = account.password_version;
         users::change_password(&self.db, &caller, version, &new).await?;

@@ -33,6 +33,7 @@ use crate::{
     fair::WaitLimit,
     layers::{body, concurrency, deadline, observe},
     metrics::{CallMetrics, Metrics},
+    reflection,
     response_stream::ServerStreaming,
 };
 
@@ -42,7 +43,8 @@ const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 /// What the layers of all calls share, whichever worker answers them.
 #[derive(Clone)]
 pub struct Stack {
-    descriptor_set: &'static [u8],
+    /// Of the services behind the stack, and of the details of errors.
+    descriptor_sets: [&'static [u8]; 5],
     api: Arc<Api>,
     config: ServerConfig,
     address: SocketAddr,
@@ -68,10 +70,11 @@ impl Stack {
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
         ];
         let max_calls = config.max_calls as usize;
         Self {
-            descriptor_set,
+            descriptor_sets,
             api: Arc::new(Api::new(&descriptor_sets)),
             config: config.clone(),
             address,
@@ -113,20 +116,13 @@ impl Stack {
         pages: Router,
         max_bytes: impl Fn(&str) -> usize + Send + Sync + 'static,
     ) -> Http {
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(self.descriptor_set)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        };
-        let built_in = "the descriptor sets are compiled in";
-        let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
         let limit = MAX_COMMON_REQUEST_BYTES;
+        let v1 = reflection::v1(&self.descriptor_sets).max_decoding_message_size(limit);
         let grpc = Routes::from(service)
             .add_service(health.max_decoding_message_size(limit))
-            .add_service(v1.expect(built_in).max_decoding_message_size(limit))
-            .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
+            .add_service(v1.clone())
             .into_axum_router()
+            .route_service(reflection::V1ALPHA, reflection::v1alpha(v1))
             .layer(middleware::from_fn_with_state(Arc::new(self.clone()), call));
         let options = Options {
             api: self.api.clone(),

@@ -9,6 +9,7 @@
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the key set of the tokens' issuer, with metrics and traces
 //! - `purge`: deletes expired rows
+//! - `refold`: folds stored texts anew
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ mod config;
 mod domain;
 mod issuer;
 mod purge;
+mod refold;
 mod service;
 mod store;
 
@@ -91,7 +93,8 @@ pub async fn run(
         };
         let beside = async {
             let purging = purge::purge_forever(&background, config.task.purge_interval);
-            tokio::join!(issuer.refresh_forever(), purging);
+            let refolding = refold::refold_forever(&background, config.task.purge_interval);
+            tokio::join!(issuer.refresh_forever(), purging, refolding);
             Ok(())
         };
         tokio::try_join!(follow, beside).map(drop)

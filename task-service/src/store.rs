@@ -2,6 +2,7 @@
 
 pub(crate) mod feeds;
 pub(crate) mod page_token_keys;
+pub(crate) mod refolds;
 pub(crate) mod requests;
 pub(crate) mod tasks;
 

@@ -11,6 +11,7 @@ use std::{
 use arc_swap::{ArcSwapOption, Guard};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 
 /// The version of the next set.
@@ -57,7 +58,7 @@ struct Key {
     kid: Option<String>,
     /// The encoded coordinates, to compare keys.
     coordinates: [String; 2],
-    public: ParsedPublicKey,
+    decoding: DecodingKey,
 }
 
 impl PartialEq for Key {
@@ -143,13 +144,13 @@ impl KeySet {
 
     /// The key with this id. For a token that names none (RFC 7515 makes `kid` optional), the only
     /// key of the set.
-    pub(crate) fn find(&self, kid: Option<&str>) -> Option<&ParsedPublicKey> {
+    pub(crate) fn find(&self, kid: Option<&str>) -> Option<&DecodingKey> {
         let key = match (kid, &self.keys[..]) {
             (Some(_), keys) => keys.iter().find(|key| key.kid.as_deref() == kid)?,
             (None, [only]) => only,
             (None, _) => return None,
         };
-        Some(&key.public)
+        Some(&key.decoding)
     }
 
     fn has_keys_of(&self, other: &Self) -> bool {
@@ -170,10 +171,11 @@ fn usable(jwk: &Jwk) -> Option<Key> {
         return None;
     }
     let (x, y) = (jwk.x.as_deref()?, jwk.y.as_deref()?);
-    // An uncompressed point (SEC 1, section 2.3.3).
+    // An uncompressed point (SEC 1, section 2.3.3). `DecodingKey` takes one off the curve.
     let point = [&[4], &*coordinate(x)?, &*coordinate(y)?].concat();
-    let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
-    Some(Key { kid: jwk.kid.clone(), coordinates: [x, y].map(str::to_owned), public })
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
+    let decoding = DecodingKey::from_ec_components(x, y).ok()?;
+    Some(Key { kid: jwk.kid.clone(), coordinates: [x, y].map(str::to_owned), decoding })
 }
 
 /// The coordinate, if it is 32 bytes in base64url.

@@ -2,10 +2,10 @@
 //! database's clock, so that an instance with a wrong clock ends no session.
 
 use shared::{
+    db::WorkerPool,
     error::Error,
     ids::{SessionId, UserId},
 };
-use sqlx::PgPool;
 
 use crate::domain::{
     refresh_token::RefreshToken,
@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 3;
 /// # Errors
 /// [`Error::CredentialsInvalid`] if the password has changed since.
 pub(crate) async fn insert(
-    db: &PgPool,
+    db: &WorkerPool,
     session: &NewSession,
     password_version: i32,
     policy: SessionPolicy,
@@ -65,7 +65,7 @@ pub(crate) async fn insert(
         i64::from(policy.max_per_user) - 1,
         password_version,
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db.acquire().await?)
     .await?
     .ok_or(Error::CredentialsInvalid)?;
     let (user_id, session_id) = (session.user_id, session.id);
@@ -78,7 +78,7 @@ pub(crate) async fn insert(
 /// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`], [`Error::RefreshTokenReused`];
 /// [`Error::Conflict`] if concurrent refreshes keep changing the session.
 pub(crate) async fn refresh(
-    db: &PgPool,
+    db: &WorkerPool,
     token: RefreshToken,
     policy: SessionPolicy,
 ) -> Result<ActiveSession, Error> {
@@ -99,7 +99,7 @@ pub(crate) async fn refresh(
 ///
 /// `None` if the row changed between the statement's snapshot and its lock.
 async fn try_refresh(
-    db: &PgPool,
+    db: &WorkerPool,
     token: RefreshToken,
     policy: SessionPolicy,
 ) -> Result<Option<ActiveSession>, Error> {
@@ -147,7 +147,7 @@ async fn try_refresh(
         policy.reuse as _,
         policy.idle as _,
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db.acquire().await?)
     .await?
     .ok_or(Error::RefreshTokenInvalid)?;
     match row.generation.zip(row.expire_time) {
@@ -164,7 +164,7 @@ async fn try_refresh(
 
 /// Lists at most `limit` of the user's sessions after `cursor`, newest first.
 pub(crate) async fn list(
-    db: &PgPool,
+    db: &WorkerPool,
     user_id: UserId,
     cursor: Cursor,
     limit: usize,
@@ -190,11 +190,11 @@ pub(crate) async fn list(
         cursor.id,
         i64::try_from(limit).expect("a page is small"),
     );
-    Ok(rows.fetch_all(db).await?)
+    Ok(rows.fetch_all(&mut *db.acquire().await?).await?)
 }
 
 /// Ends a session of the user. Returns false if [`list`] does not show it.
-pub(crate) async fn delete(db: &PgPool, user_id: UserId, id: SessionId) -> Result<bool, Error> {
+pub(crate) async fn delete(db: &WorkerPool, user_id: UserId, id: SessionId) -> Result<bool, Error> {
     let deleted = sqlx::query!(
         "delete from auth.sessions as s
          using auth.users as u
@@ -203,14 +203,14 @@ pub(crate) async fn delete(db: &PgPool, user_id: UserId, id: SessionId) -> Resul
         user_id.0,
         id.0,
     )
-    .execute(db)
+    .execute(&mut *db.acquire().await?)
     .await?;
     Ok(deleted.rows_affected() > 0)
 }
 
 /// Ends all sessions of the user that [`list`] shows, except `kept`. Returns their number.
 pub(crate) async fn delete_others(
-    db: &PgPool,
+    db: &WorkerPool,
     user_id: UserId,
     kept: SessionId,
 ) -> Result<u64, Error> {
@@ -222,7 +222,7 @@ pub(crate) async fn delete_others(
         user_id.0,
         kept.0,
     )
-    .execute(db)
+    .execute(&mut *db.acquire().await?)
     .await?;
     Ok(deleted.rows_affected())
 }

@@ -1,8 +1,11 @@
 //! `auth.users`: users and their password hashes. All times come from the database's clock.
 
 use chrono::{DateTime, Utc};
-use shared::{db, error::Error, ids::UserId};
-use sqlx::PgPool;
+use shared::{
+    db::{self, WorkerPool},
+    error::Error,
+    ids::UserId,
+};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -17,7 +20,7 @@ use crate::domain::{
 /// [`Error::UsernameTaken`] if the name is taken, [`Error::RequestIdReused`] if the request has
 /// registered a user; if both apply, either.
 pub(crate) async fn insert(
-    db: &PgPool,
+    db: &WorkerPool,
     username: &Username,
     password_hash: &PasswordHash,
     request_id: Option<Uuid>,
@@ -34,7 +37,7 @@ pub(crate) async fn insert(
         password_hash.as_str(),
         request_id,
     )
-    .fetch_one(db)
+    .fetch_one(&mut *db.acquire().await?)
     .await
     .map_err(|error| {
         if db::violates(&error, "users_username_key") {
@@ -50,7 +53,7 @@ pub(crate) async fn insert(
 
 /// Finds the account that the request with this id registered.
 pub(crate) async fn find_by_register_request(
-    db: &PgPool,
+    db: &WorkerPool,
     request_id: Uuid,
 ) -> Result<Option<Account>, Error> {
     let row = sqlx::query_as!(
@@ -66,12 +69,12 @@ pub(crate) async fn find_by_register_request(
          where register_request_id = $1"#,
         request_id,
     );
-    Ok(row.fetch_optional(db).await?.map(Account::from))
+    Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
 }
 
 /// Finds the caller's account, if the caller's session has not ended.
 pub(crate) async fn find_by_session(
-    db: &PgPool,
+    db: &WorkerPool,
     caller: &Caller,
 ) -> Result<Option<Account>, Error> {
     let row = sqlx::query_as!(
@@ -89,12 +92,12 @@ pub(crate) async fn find_by_session(
         caller.id.0,
         caller.session_id.0,
     );
-    Ok(row.fetch_optional(db).await?.map(Account::from))
+    Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
 }
 
 /// Finds the account with this name.
 pub(crate) async fn find_by_username(
-    db: &PgPool,
+    db: &WorkerPool,
     username: &Username,
 ) -> Result<Option<Account>, Error> {
     let row = sqlx::query_as!(
@@ -110,12 +113,12 @@ pub(crate) async fn find_by_username(
          where username = $1"#,
         username as _,
     );
-    Ok(row.fetch_optional(db).await?.map(Account::from))
+    Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
 }
 
 /// Replaces the hash of the same password, unless the password has changed since.
 pub(crate) async fn upgrade_hash(
-    db: &PgPool,
+    db: &WorkerPool,
     account: &Account,
     new: &PasswordHash,
 ) -> Result<(), Error> {
@@ -127,7 +130,7 @@ pub(crate) async fn upgrade_hash(
         account.password_version,
         new.as_str(),
     )
-    .execute(db)
+    .execute(&mut *db.acquire().await?)
     .await?;
     Ok(())
 }
@@ -137,7 +140,7 @@ pub(crate) async fn upgrade_hash(
 /// # Errors
 /// [`Error::Conflict`] if the password no longer has this version.
 pub(crate) async fn change_password(
-    db: &PgPool,
+    db: &WorkerPool,
     caller: &Caller,
     version: i32,
     new: &PasswordHash,
@@ -168,7 +171,7 @@ pub(crate) async fn change_password(
         version,
         new.as_str(),
     )
-    .fetch_one(db)
+    .fetch_one(&mut *db.acquire().await?)
     .await?;
     if changed == 0 {
         return Err(Error::Conflict("another call changed the password".into()));

@@ -14,6 +14,8 @@ impl GrpcCode {
     pub const COUNT: usize = 17;
     /// The client or the connection went away before the response was complete.
     pub const CANCELLED: Self = Self(Code::Cancelled);
+    /// There is no such thing.
+    pub const NOT_FOUND: Self = Self(Code::NotFound);
     /// A panic ended the call without a response.
     pub const INTERNAL: Self = Self(Code::Internal);
 

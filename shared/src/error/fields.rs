@@ -51,12 +51,13 @@ impl FieldViolations {
     }
 
     /// Returns the parsed nested message, or adds the rules that its fields break. `message` is its
-    /// path in the request: `requests[3]`. A rule of the field `""` is one of the message itself.
+    /// path in the request: `requests[3]`. A rule of the field `""` is one of the message itself;
+    /// the message `""` is the one that the caller checks.
     pub fn check_message<T>(&mut self, message: &str, parsed: Result<T, Self>) -> Option<T> {
         let nested = |violation: FieldViolation| FieldViolation {
-            field: match violation.field.as_str() {
-                "" => message.to_owned(),
-                field => format!("{message}.{field}"),
+            field: match (message, violation.field.as_str()) {
+                (name, "") | ("", name) => name.to_owned(),
+                (message, field) => format!("{message}.{field}"),
             },
             ..violation
         };

@@ -1,33 +1,41 @@
 //! When a task is due.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use icu_time::zone::{WindowsParser, iana::IanaParserExtended};
 use shared::error::Invalid;
 
-/// All day, or at a moment.
+/// What the database has as the time zone of a floating time. No IANA zone has this name.
+pub(crate) const FLOATING: &str = "floating";
+
+/// All day, at a moment, or at a floating time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// All day, in any time zone.
     Date(NaiveDate),
     /// At a moment, chosen in this time zone.
     Moment { time: DateTime<Utc>, zone: TimeZone },
+    /// At this time of the wall clock, wherever the user is (RFC 5545, section 3.3.5, form 1).
+    Floating(NaiveDateTime),
 }
 
 impl Due {
-    /// The moment, or the beginning of the day in UTC: the value for comparisons.
+    /// The moment, or the beginning of the day or the floating time as if it were in UTC: the value
+    /// for comparisons.
     pub(crate) fn time(&self) -> DateTime<Utc> {
         match self {
             Self::Date(date) => date.and_time(NaiveTime::MIN).and_utc(),
             Self::Moment { time, .. } => *time,
+            Self::Floating(time) => time.and_utc(),
         }
     }
 
-    /// The time zone. An all-day date has none.
-    pub(crate) fn zone(&self) -> Option<&TimeZone> {
+    /// The time zone, or [`FLOATING`]. An all-day date has none.
+    pub(crate) fn zone(&self) -> Option<&str> {
         match self {
             Self::Date(_) => None,
-            Self::Moment { zone, .. } => Some(zone),
+            Self::Moment { zone, .. } => Some(&zone.0),
+            Self::Floating(_) => Some(FLOATING),
         }
     }
 
@@ -35,8 +43,27 @@ impl Due {
     pub(crate) fn from_parts(time: DateTime<Utc>, zone: Option<TimeZone>) -> Self {
         match zone {
             None => Self::Date(time.date_naive()),
+            Some(TimeZone(name)) if name == FLOATING => Self::Floating(time.naive_utc()),
             Some(zone) => Self::Moment { time, zone },
         }
+    }
+}
+
+/// A bound of due times, in a time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct DueBound {
+    /// For moments.
+    pub(crate) time: DateTime<Utc>,
+    /// The time zone's wall clock at that time, as if it were in UTC: for dates and floating times.
+    pub(crate) wall_clock: DateTime<Utc>,
+}
+
+impl DueBound {
+    /// Without a time zone, it is UTC.
+    pub(crate) fn new(time: DateTime<Utc>, zone: Option<&TimeZone>) -> Self {
+        let zone = zone.and_then(|TimeZone(name)| name.parse::<Tz>().ok());
+        let wall_clock = zone.map(|zone| time.with_timezone(&zone).naive_local().and_utc());
+        Self { time, wall_clock: wall_clock.unwrap_or(time) }
     }
 }
 
@@ -81,6 +108,21 @@ pub(crate) fn parse_date(year: i32, month: i32, day: i32) -> Result<NaiveDate, I
         NaiveDate::from_ymd_opt(year, month, day).filter(|_| (1..=9999).contains(&year))
     };
     parsed().ok_or_else(|| "must be a valid calendar date, years 1 to 9999".into())
+}
+
+/// Reads a time of the day, truncated to microseconds.
+pub(crate) fn parse_time_of_day(
+    hours: i32,
+    minutes: i32,
+    seconds: i32,
+    nanos: i32,
+) -> Result<NaiveTime, Invalid> {
+    let parsed = || {
+        let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        let (hours, minutes) = (hours.try_into().ok()?, minutes.try_into().ok()?);
+        NaiveTime::from_hms_nano_opt(hours, minutes, seconds.try_into().ok()?, nanos / 1000 * 1000)
+    };
+    parsed().ok_or_else(|| "must have a time of the day from 00:00:00 to 23:59:59.999999999".into())
 }
 
 #[cfg(test)]
@@ -160,8 +202,30 @@ mod tests {
         let date = Due::Date(parse_date(2026, 11, 22).unwrap());
         let zone = TimeZone::parse("Asia/Tokyo").unwrap();
         let moment = Due::Moment { time: date.time(), zone };
-        for due in [date, moment] {
-            assert_eq!(Due::from_parts(due.time(), due.zone().cloned()), due);
+        let floating = Due::Floating(date.time().naive_utc());
+        for due in [date, moment, floating] {
+            let zone = due.zone().map(|name| TimeZone(name.to_owned()));
+            assert_eq!(Due::from_parts(due.time(), zone), due);
+        }
+    }
+
+    #[test]
+    fn a_bound_has_the_wall_clock_of_its_time_zone() {
+        let midnight: DateTime<Utc> = "2026-11-28T08:00:00Z".parse().unwrap();
+        let zone = TimeZone::parse("America/Los_Angeles").unwrap();
+        let bound = DueBound::new(midnight, Some(&zone));
+        assert_eq!(bound.wall_clock, "2026-11-28T00:00:00Z".parse::<DateTime<Utc>>().unwrap());
+        assert_eq!(DueBound::new(midnight, None).wall_clock, midnight);
+    }
+
+    #[test]
+    fn a_time_of_the_day_follows_each_rule() {
+        assert!(parse_time_of_day(0, 0, 0, 0).is_ok());
+        assert!(parse_time_of_day(23, 59, 59, 999_999_999).is_ok());
+        for (hours, minutes, seconds, nanos) in
+            [(24, 0, 0, 0), (-1, 0, 0, 0), (0, 60, 0, 0), (0, 0, 60, 0), (0, 0, 59, 1_000_000_000)]
+        {
+            assert!(parse_time_of_day(hours, minutes, seconds, nanos).is_err());
         }
     }
 }

@@ -1,10 +1,8 @@
 //! When two texts are the same for a search or as a label.
 
-use std::borrow::Cow;
-
 use icu_casemap::CaseMapper;
-use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use shared::error::Invalid;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::text::{check_multiline, with_newlines};
 
@@ -20,10 +18,10 @@ impl Folded {
         if text.is_ascii() {
             return Self(text.to_ascii_lowercase());
         }
-        let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(text);
+        let decomposed: String = text.nfd().collect();
         let folded = CaseMapper::new().fold_string(&decomposed);
         // Composed, so that a letter is no part of the same letter with an accent.
-        Self(composed(&folded).into_owned())
+        Self(composed(&folded))
     }
 
     /// Reads the text of a search: 1 to 200 code points, with the rules of a description.
@@ -39,8 +37,8 @@ impl Folded {
 
 /// The text in Normalization Form C. Two texts have the same exactly if they are canonically
 /// equivalent (Unicode, D70).
-pub(super) fn composed(text: &str) -> Cow<'_, str> {
-    ComposingNormalizerBorrowed::new_nfc().normalize(text)
+pub(super) fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Labels {
             if label.chars().count() > 50 {
                 return Err("must have at most 50 characters each".into());
             }
-            by_form.entry(composed(&label).into_owned()).or_insert(label);
+            by_form.entry(composed(&label)).or_insert(label);
         }
         if by_form.len() > Self::MAX {
             return Err("must be at most 20".into());
@@ -40,6 +40,11 @@ impl Labels {
     /// arrays must be rectangular in PostgreSQL.
     pub(crate) fn joined(&self) -> String {
         self.0.join(Self::SEPARATOR)
+    }
+
+    /// The labels in the form in which they are compared (Normalization Form C).
+    pub(crate) fn composed(&self) -> Vec<String> {
+        self.0.iter().map(|label| composed(label)).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{folded::Folded, label::Labels, order::Order, priority::Priority};
+use super::{due::DueBound, folded::Folded, label::Labels, order::Order, priority::Priority};
 
 /// Which tasks to list, and in which order.
 #[derive(Clone, Debug, Serialize)]
@@ -32,9 +32,9 @@ pub(crate) struct Filter {
     pub(crate) labels: Labels,
     /// The task has one of these; empty means any.
     pub(crate) priorities: Vec<Priority>,
-    pub(crate) due_before: Option<DateTime<Utc>>,
+    pub(crate) due_before: Option<DueBound>,
     /// Inclusive.
-    pub(crate) due_after: Option<DateTime<Utc>>,
+    pub(crate) due_after: Option<DueBound>,
     /// Inclusive.
     pub(crate) update_time_after: Option<DateTime<Utc>>,
     pub(crate) has_due: Option<bool>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use shared::{error::Invalid, ids};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{due::Due, etag::Etag, label::Labels, priority::Priority, text};
 
@@ -66,18 +66,6 @@ pub(crate) fn fit_one_answer(bytes: impl Iterator<Item = usize>) -> bool {
 }
 
 impl Task {
-    /// A task with these fields that has not changed since it was created.
-    pub(crate) fn created(
-        fields: Fields,
-        id: TaskId,
-        etag: Etag,
-        create_time: DateTime<Utc>,
-    ) -> Self {
-        let complete_time = fields.is_complete.then_some(create_time);
-        let update_time = create_time;
-        Self { id, fields, etag, create_time, update_time, complete_time, deletion: None }
-    }
-
     /// The approximate size in an answer.
     pub(crate) fn bytes(&self) -> usize {
         self.fields.bytes()
@@ -121,6 +109,13 @@ impl TaskId {
     /// A new UUIDv7. Later ids sort later, so that inserts stay local in an index.
     pub(crate) fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// As [`generate`](Self::generate), with the time of a creation since 1970.
+    pub(crate) fn generate_at(time: DateTime<Utc>) -> Self {
+        let seconds = time.timestamp().try_into().expect("it is since 1970");
+        let time = Timestamp::from_unix(NoContext, seconds, time.timestamp_subsec_nanos());
+        Self(Uuid::new_v7(time))
     }
 
     /// Reads an id in any spelling.

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         creation::Creation,
         quota::Quota,
-        task::{Fields, Task, TaskPatch},
+        task::{Task, TaskPatch},
     },
     store::tasks::{self, Create, Delete, FirstPage, FirstPageRequest, Get, Update},
 };
@@ -90,7 +90,7 @@ impl Statement for Creates {
     }
 
     fn weight(create: &Create) -> usize {
-        create.tasks.iter().map(|task| 1 + Fields::bytes(task) / ROW_BYTES).sum()
+        create.tasks.iter().map(|task| 1 + task.fields.bytes() / ROW_BYTES).sum()
     }
 
     fn must_follow(create: &Create, earlier: &Create) -> bool {

@@ -9,9 +9,9 @@ use shared::{
 };
 
 use crate::domain::{
-    creation::RequestKey,
+    creation::{NewTask, RequestKey},
     etag::Etag,
-    task::{Fields, Target, TaskId, TaskPatch},
+    task::{Target, TaskId, TaskPatch},
 };
 
 mod list;
@@ -26,7 +26,7 @@ const MAX_BATCH: usize = 100;
 
 /// A parsed CreateTaskRequest or BatchCreateTasksRequest.
 pub(super) struct CreateRequest {
-    pub(super) tasks: Vec<Fields>,
+    pub(super) tasks: Vec<NewTask>,
     pub(super) request: Option<RequestKey>,
     pub(super) validate_only: bool,
 }
@@ -50,7 +50,8 @@ pub(super) fn create(request: pb::CreateTaskRequest) -> Result<CreateRequest, Fi
     let mut bad = FieldViolations::new();
     let validate_only = request.validate_only;
     let id = bad.check("request_id", ids::parse_request_id(&request.request_id));
-    let task = required("task", request.task, task::parse_fields, &mut bad);
+    let parse = |task| task::parse_new(task, false);
+    let task = required("task", request.task, parse, &mut bad);
     let (id, tasks) = bad.or(id.zip(task.map(|task| vec![task])))?;
     let request = id.map(|id| task::request_key("CreateTask", id, &tasks));
     Ok(CreateRequest { tasks, request, validate_only })
@@ -60,13 +61,14 @@ pub(super) fn create_batch(
     request: pb::BatchCreateTasksRequest,
 ) -> Result<CreateRequest, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let validate_only = request.validate_only;
+    let (validate_only, keep_times) = (request.validate_only, request.keep_times);
     let id = bad.check("request_id", ids::parse_request_id(&request.request_id));
     let parse = |item: pb::CreateTaskRequest| {
         let mut bad = FieldViolations::new();
         bad.check("request_id", must_be_empty(item.request_id.is_empty()));
         bad.check("validate_only", must_be_empty(!item.validate_only));
-        let task = required("task", item.task, task::parse_fields, &mut bad);
+        let parse = |task| task::parse_new(task, keep_times);
+        let task = required("task", item.task, parse, &mut bad);
         bad.or(task)
     };
     let tasks = batch(request.requests, parse, &mut bad);

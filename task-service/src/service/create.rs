@@ -8,8 +8,8 @@ use shared::{error::Error, ids::UserId, time};
 use super::{Tasks, convert::CreateRequest, to_pb};
 use crate::{
     domain::{
-        creation::{Creation, RequestKey},
-        task::{self, Fields},
+        creation::{self, Creation, NewTask, RequestKey},
+        task,
     },
     purge::REQUEST_RETENTION,
     store::{requests, tasks::Create},
@@ -25,7 +25,7 @@ impl Tasks {
         owner: UserId,
         CreateRequest { tasks, request, validate_only }: CreateRequest,
     ) -> Result<Vec<pb::Task>, Error> {
-        if !task::fit_one_answer(tasks.iter().map(Fields::bytes)) {
+        if !task::fit_one_answer(tasks.iter().map(|task| task.fields.bytes())) {
             return Err(Error::MessageTooLarge);
         }
         if validate_only {
@@ -43,7 +43,7 @@ impl Tasks {
     async fn create_once(
         &self,
         owner: UserId,
-        tasks: &Arc<[Fields]>,
+        tasks: &Arc<[NewTask]>,
         request: &RequestKey,
     ) -> Result<Creation, Error> {
         for _ in 0..ATTEMPTS {
@@ -70,7 +70,7 @@ impl Tasks {
     async fn create_all(
         &self,
         owner: UserId,
-        tasks: &Arc<[Fields]>,
+        tasks: &Arc<[NewTask]>,
         request: Option<&RequestKey>,
     ) -> Result<Creation, Error> {
         let create = || {
@@ -84,10 +84,12 @@ impl Tasks {
     async fn validate_create(
         &self,
         owner: UserId,
-        tasks: &[Fields],
+        tasks: &[NewTask],
     ) -> Result<Vec<pb::Task>, Error> {
         self.check_quota(owner, tasks).await?;
-        let created = Creation::validated(tasks.len(), time::now()).tasks(tasks);
+        let now = time::now();
+        creation::check_past(tasks, now)?;
+        let created = Creation::validated(tasks.len(), now).tasks(tasks);
         let without_id =
             |task| pb::Task { id: String::new(), etag: String::new(), ..pb::Task::from(task) };
         Ok(created.into_iter().map(without_id).collect())

@@ -3,7 +3,7 @@
 use shared::{error::Error, ids::UserId};
 
 use super::Tasks;
-use crate::{domain::task::Fields, store::feeds};
+use crate::{domain::creation::NewTask, store::feeds};
 
 impl Tasks {
     /// Runs a write. If the owner's bytes were never counted, a write that needs them is rejected:
@@ -27,11 +27,11 @@ impl Tasks {
     }
 
     /// Checks that the owner can have these tasks, too.
-    pub(super) async fn check_quota(&self, owner: UserId, tasks: &[Fields]) -> Result<(), Error> {
+    pub(super) async fn check_quota(&self, owner: UserId, tasks: &[NewTask]) -> Result<(), Error> {
         let mut db = self.admission.admit(owner).await?;
         let usage = feeds::usage(&mut db, owner).await;
         let usage = db.end(usage)?;
-        let bytes: usize = tasks.iter().map(Fields::stored_bytes).sum();
+        let bytes: usize = tasks.iter().map(|task| task.fields.stored_bytes()).sum();
         let exceeds = |used: i64, more: usize, limit: u64| used as u64 + more as u64 > limit;
         if exceeds(usage.task_count, tasks.len(), self.quota.tasks.into()) {
             Err(self.quota.of_tasks())

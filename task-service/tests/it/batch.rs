@@ -1,6 +1,7 @@
 //! Batches: all or nothing, in order, with errors that name the item.
 
 mod atomic;
+mod keep_times;
 mod limits;
 mod results;
 

@@ -171,7 +171,7 @@ async fn every_field_is_part_of_the_request_that_an_id_identifies() {
         let batch = |task| pb::BatchCreateTasksRequest {
             requests: vec![create_request(task)],
             request_id: request_id.clone(),
-            validate_only: false,
+            ..Default::default()
         };
         alice.client.batch_create_tasks(batch(&first)).await.expect("the task is created");
         let rejected = alice.client.batch_create_tasks(batch(&second)).await;

@@ -6,4 +6,5 @@ mod log;
 mod operations_port;
 mod purge;
 mod reflection;
+mod refold;
 mod trace;

@@ -3,7 +3,7 @@
 use test_support::{Refusal, eventually, refusal};
 use tonic::Code;
 
-use crate::support::{App, PASSWORD, database_unavailable};
+use crate::support::{App, PASSWORD, database_unavailable, overloaded};
 
 #[tokio::test]
 async fn an_unexpected_error_is_internal_and_reveals_nothing() {
@@ -52,7 +52,7 @@ async fn a_lock_timeout_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_free_connection_is_retryable() {
+async fn a_call_without_a_free_connection_is_overloaded() {
     let one = ["--server-workers", "1", "--database-max-connections", "1"];
     let flags = [one.as_slice(), &["--database-acquire-timeout-ms", "100"]].concat();
     let app = App::with(&flags).await;
@@ -60,7 +60,7 @@ async fn a_call_without_a_free_connection_is_retryable() {
     let first = app.spawn_register("ada");
     lock.eventually_blocks(1).await;
     let answer = app.try_register("bob", PASSWORD).await;
-    assert_eq!(refusal(answer), database_unavailable());
+    assert_eq!(refusal(answer), overloaded());
     assert!(app.service.is_ready().await, "an exhausted pool does not affect readiness");
     lock.release().await;
     first.await.unwrap().unwrap();

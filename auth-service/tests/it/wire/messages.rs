@@ -74,12 +74,20 @@ async fn a_malformed_message_is_an_invalid_argument() {
         ("not protobuf", frame(b"GET / HTTP/1.1")),
         ("a number for a text", frame(&[0x08, 0x01])),
         ("a field that ends early", frame(&[0x0a, 0x7f, b'a'])),
-        ("a text that is not UTF-8", frame(&field_1(b"\xff\xfe"))),
         ("a frame that ends early", vec![0, 0, 0, 0, 9, 1]),
         ("a frame of an unknown kind", vec![7, 0, 0, 0, 0]),
         ("no frame", vec![]),
     ] {
         assert_eq!(post(&app, &body).await, Refusal::invalid(&["request"]), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_utf8_is_named() {
+    let app = App::start().await;
+    for text in [&b"\xff\xfe"[..], b"ada\x80", b"half an emoji: \xed\xa0\xbd", b"\xf0\x9f\x94"] {
+        let answer = post(&app, &frame(&field_1(text))).await;
+        assert_eq!(answer, Refusal::invalid(&["username"]), "{text:?}");
     }
 }
 

@@ -48,6 +48,7 @@ fn errors() -> Vec<Error> {
         TokenError::TokenInvalid("iss").into(),
         TokenError::TokenExpired.into(),
         Error::CredentialsInvalid,
+        Error::CurrentPasswordWrong,
         Error::RefreshTokenInvalid,
         Error::RefreshTokenExpired,
         Error::RefreshTokenReused,

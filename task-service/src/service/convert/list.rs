@@ -8,6 +8,7 @@ use shared::{
 
 use super::task;
 use crate::domain::{
+    due::{DueBound, TimeZone},
     folded::Folded,
     label::Labels,
     list::{Filter, List},
@@ -40,6 +41,8 @@ fn parse_filter(filter: pb::TaskFilter) -> Result<Filter, FieldViolations> {
     let due_before = time("due_before", filter.due_before);
     let due_after = time("due_after", filter.due_after);
     let update_time_after = time("update_time_after", filter.update_time_after);
+    let zone = Some(filter.time_zone).filter(|zone| !zone.is_empty());
+    let zone = zone.and_then(|zone| bad.check("time_zone", TimeZone::parse(&zone)));
     let labels = bad.check("labels", Labels::parse(&filter.labels));
     let priorities = bad.check("priorities", parse_priorities(&filter.priorities));
     let text = Some(filter.text).filter(|text| !text.is_empty());
@@ -49,8 +52,8 @@ fn parse_filter(filter: pb::TaskFilter) -> Result<Filter, FieldViolations> {
         is_complete,
         labels,
         priorities,
-        due_before,
-        due_after,
+        due_before: due_before.map(|time| DueBound::new(time, zone.as_ref())),
+        due_after: due_after.map(|time| DueBound::new(time, zone.as_ref())),
         update_time_after,
         has_due,
         text,

@@ -1,9 +1,14 @@
 //! Converts tasks from and to messages.
 
 use aws_lc_rs::digest;
-use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
+use chrono::{
+    DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, TimeDelta, Timelike as _, Utc,
+};
 use prost::Message as _;
-use proto::{google::r#type as google, task::v1 as pb};
+use proto::{
+    google::r#type::{self as google, date_time::TimeOffset},
+    task::v1 as pb,
+};
 use shared::{
     error::{FieldViolations, Invalid},
     time,
@@ -11,7 +16,7 @@ use shared::{
 use uuid::Uuid;
 
 use crate::domain::{
-    creation::RequestKey,
+    creation::{NewTask, RequestKey},
     due::{self, Due, TimeZone},
     label::Labels,
     priority::Priority,
@@ -41,11 +46,40 @@ pub(super) fn parse_fields(task: pb::Task) -> Result<Fields, FieldViolations> {
     bad.or(all())
 }
 
+/// Parses a task to create. Only with `keep_times` it brings its own times.
+pub(super) fn parse_new(task: pb::Task, keep_times: bool) -> Result<NewTask, FieldViolations> {
+    let times = [task.create_time, task.complete_time].map(|time| time.filter(|_| keep_times));
+    let mut bad = FieldViolations::new();
+    let mut parse = |field, time: Option<prost_types::Timestamp>| {
+        bad.check(field, time.map(parse_past).transpose()).flatten()
+    };
+    let create_time = parse("create_time", times[0]);
+    let complete_time = parse("complete_time", times[1]);
+    if complete_time.is_some() && !task.is_complete {
+        let rule = "must not be set, since the task is not complete";
+        bad.check::<()>("complete_time", Err(rule.into()));
+    }
+    let fields = bad.check_message("", parse_fields(task));
+    bad.or(fields.map(|fields| NewTask { fields, create_time, complete_time }))
+}
+
+/// Parses a time of a task that another system has created. The future is not known here.
+fn parse_past(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
+    let time = parse_time(time)?;
+    let is_late_enough = time >= DateTime::UNIX_EPOCH;
+    is_late_enough.then_some(time).ok_or_else(|| "must not be before 1970".into())
+}
+
 /// Recognizes a retry by all that the request sets, and by nothing that was ignored.
-pub(super) fn request_key(method: &'static str, id: Uuid, tasks: &[Fields]) -> RequestKey {
+pub(super) fn request_key(method: &'static str, id: Uuid, tasks: &[NewTask]) -> RequestKey {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for fields in tasks {
-        hash.update(&with_fields(fields.clone()).encode_length_delimited_to_vec());
+    for NewTask { fields, create_time, complete_time } in tasks {
+        let task = pb::Task {
+            create_time: create_time.map(time::timestamp),
+            complete_time: complete_time.map(time::timestamp),
+            ..with_fields(fields.clone())
+        };
+        hash.update(&task.encode_length_delimited_to_vec());
     }
     let fingerprint = hash.finish().as_ref().try_into().expect("SHA-256 has 32 bytes");
     RequestKey { method, id, fingerprint }
@@ -63,12 +97,12 @@ pub(super) fn parse_priority(number: i32) -> Result<Priority, Invalid> {
     }
 }
 
-/// Parses a due date or moment.
+/// Parses a due date, moment or floating time.
 pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
     let mut bad = FieldViolations::new();
     match due.due {
         None => {
-            bad.check::<()>("", Err("must have a date or a moment".into()));
+            bad.check::<()>("", Err("must have a date, a moment or a floating time".into()));
             Err(bad)
         }
         Some(pb::due::Due::Date(google::Date { year, month, day })) => {
@@ -81,7 +115,26 @@ pub(super) fn parse_due(due: pb::Due) -> Result<Due, FieldViolations> {
             let zone = bad.check("moment.time_zone", TimeZone::parse(&time_zone));
             bad.or(time.zip(zone).map(|(time, zone)| Due::Moment { time, zone }))
         }
+        Some(pb::due::Due::Floating(time)) => {
+            bad.check_message("floating", parse_floating(&time)).map(Due::Floating).ok_or(bad)
+        }
     }
+}
+
+/// Parses a wall-clock time.
+fn parse_floating(time: &google::DateTime) -> Result<NaiveDateTime, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let date = bad.check("", due::parse_date(time.year, time.month, time.day));
+    let of_day = due::parse_time_of_day(time.hours, time.minutes, time.seconds, time.nanos);
+    let of_day = bad.check("", of_day);
+    let offset = time.time_offset.as_ref().map(|offset| match offset {
+        TimeOffset::UtcOffset(_) => "utc_offset",
+        TimeOffset::TimeZone(_) => "time_zone",
+    });
+    if let Some(field) = offset {
+        bad.check::<()>(field, Err("must not be set: a time in a time zone is a moment".into()));
+    }
+    bad.or(date.zip(of_day).map(|(date, of_day)| date.and_time(of_day)))
 }
 
 /// Parses a time, years 1 to 9999, truncated to microseconds.
@@ -106,9 +159,9 @@ fn exact_time(time: prost_types::Timestamp) -> Result<DateTime<Utc>, Invalid> {
 }
 
 fn to_due(due: Due) -> pb::Due {
+    let number = |n: u32| i32::try_from(n).expect("parts of dates and times are below 2^31");
     let due = match due {
         Due::Date(date) => {
-            let number = |n: u32| i32::try_from(n).expect("months and days are at most 31");
             let (month, day) = (number(date.month()), number(date.day()));
             pb::due::Due::Date(google::Date { year: date.year(), month, day })
         }
@@ -116,6 +169,16 @@ fn to_due(due: Due) -> pb::Due {
             let time = Some(time::timestamp(time));
             pb::due::Due::Moment(pb::DueTime { time, time_zone: zone.into() })
         }
+        Due::Floating(time) => pb::due::Due::Floating(google::DateTime {
+            year: time.year(),
+            month: number(time.month()),
+            day: number(time.day()),
+            hours: number(time.hour()),
+            minutes: number(time.minute()),
+            seconds: number(time.second()),
+            nanos: number(time.nanosecond()),
+            time_offset: None,
+        }),
     };
     pb::Due { due: Some(due) }
 }

@@ -7,17 +7,16 @@ use shared::{db, error::Error, ids::UserId};
 use sqlx::PgConnection;
 
 use crate::domain::{
-    creation::{Creation, RequestKey},
+    creation::{self, Creation, NewTask, RequestKey},
     due::Due,
     folded::Folded,
     quota::Quota,
-    task::{Fields, TaskId},
 };
 
 /// Tasks to create for an owner, all or none, and the key that makes the request idempotent.
 pub(crate) struct Create {
     pub(crate) owner: UserId,
-    pub(crate) tasks: Arc<[Fields]>,
+    pub(crate) tasks: Arc<[NewTask]>,
     pub(crate) request: Option<RequestKey>,
 }
 
@@ -25,6 +24,8 @@ pub(crate) struct Create {
 struct CreateRow {
     /// Whether no request with this id was stored before.
     is_new: bool,
+    /// Whether a task brings a time in the future.
+    is_future: bool,
     /// Whether the batch has other creates of the owner.
     has_others: bool,
     /// Of the last task; null if nothing was created.
@@ -40,6 +41,7 @@ struct CreateRow {
 ///
 /// The result for each create is what was created, or
 /// - [`Error::RequestIdReused`] if a request with this id is stored,
+/// - [`Error::InvalidFields`] if a task brings a time in the future,
 /// - [`Error::TaskQuotaExceeded`] or [`Error::StorageQuotaExceeded`] if the owner would exceed the
 ///   quota, the latter also if the owner's bytes were never counted,
 /// - `None` if the owner's creates exceed the quota together: each must be retried in its own
@@ -54,20 +56,24 @@ pub(crate) async fn create(
     quota: Quota,
 ) -> Result<Vec<Option<Result<Creation, Error>>>, Error> {
     let sizes = creates.iter().map(|create| i32::try_from(create.tasks.len()));
-    let bytes = |create: &Create| create.tasks.iter().map(Fields::stored_bytes).sum::<usize>();
+    let bytes =
+        |create: &Create| create.tasks.iter().map(|task| task.fields.stored_bytes()).sum::<usize>();
     let bytes = creates.iter().map(|create| i64::try_from(bytes(create)));
     let requests = || creates.iter().map(|create| create.request.as_ref());
-    let tasks = || creates.iter().flat_map(|create| create.tasks.iter());
+    let new_tasks = || creates.iter().flat_map(|create| create.tasks.iter());
+    let tasks = || new_tasks().map(|task| &task.fields);
+    let latest = |create: &Create| create.tasks.iter().filter_map(NewTask::latest_time).max();
     let calls = || creates.iter().zip(1_i32..).flat_map(|(c, n)| c.tasks.iter().map(move |_| n));
     let places = creates.iter().flat_map(|create| create.tasks.iter().zip(1_i32..));
     let titles: Vec<_> = tasks().map(|task| task.title.as_str()).collect();
     let descriptions: Vec<_> = tasks().map(|task| task.description.as_str()).collect();
-    let mut task_ids: Vec<_> = tasks().map(|_| TaskId::generate()).collect();
+    let mut task_ids: Vec<_> = new_tasks().map(NewTask::generate_id).collect();
     let rows = sqlx::query_as!(
         CreateRow,
         r#"with call as materialized (
             select
                 call.*,
+                coalesce(latest > current_timestamp, false) as is_future,
                 request_id is null or not exists (
                     select
                     from task.requests as request
@@ -77,14 +83,15 @@ pub(crate) async fn create(
                     offset 0
                 ) as is_new
             from unnest(
-                $1::uuid[], $2::integer[], $19::bigint[], $3::text[], $4::uuid[], $5::bytea[]
+                $1::uuid[], $2::integer[], $19::bigint[], $3::text[], $4::uuid[], $5::bytea[],
+                $21::timestamptz[]
             ) with ordinality
-                as call (owner_id, size, bytes, method, request_id, fingerprint, number)
+                as call (owner_id, size, bytes, method, request_id, fingerprint, latest, number)
          ), feed as (
             insert into task.feeds as feed (owner_id, revision, task_count, task_bytes)
             select owner_id, sum(size), sum(size), sum(bytes)
             from call
-            where is_new
+            where is_new and not is_future
             group by owner_id
             having sum(size) <= $6::integer and sum(bytes) <= $20::bigint
             order by owner_id
@@ -100,8 +107,9 @@ pub(crate) async fn create(
                 call.*,
                 count(*) over owner > 1 as has_others,
                 -- Of the last task. The last create has the feed's current revision.
-                case when is_new then feed.revision + size - sum(size) filter (where is_new)
-                    over (owner order by number desc) end as revision
+                case when is_new and not is_future then feed.revision + size - sum(size)
+                    filter (where is_new and not is_future) over (owner order by number desc)
+                    end as revision
             from call
             left join feed using (owner_id)
             window owner as (partition by owner_id)
@@ -127,23 +135,26 @@ pub(crate) async fn create(
                 is_complete, priority, labels, due_time, due_time_zone
             )
             select
-                owner_id, id, revision - size + nth, current_timestamp, current_timestamp,
-                case when is_complete then current_timestamp end,
+                owner_id, id, revision - size + nth,
+                coalesce(item.create_time, current_timestamp), current_timestamp,
+                case when is_complete then coalesce(item.complete_time, current_timestamp) end,
                 title, title_folded, description, description_folded,
                 is_complete, priority, string_to_array(labels, chr(31)), due_time, due_time_zone
             from unnest(
                 $7::integer[], $8::integer[], $9::uuid[],
                 $10::text[], $11::text[], $12::text[], $13::text[],
-                $14::boolean[], $15::smallint[], $16::text[], $17::timestamptz[], $18::text[]
+                $14::boolean[], $15::smallint[], $16::text[], $17::timestamptz[], $18::text[],
+                $22::timestamptz[], $23::timestamptz[]
             ) as item (
                 call, nth, id, title, title_folded, description, description_folded,
-                is_complete, priority, labels, due_time, due_time_zone
+                is_complete, priority, labels, due_time, due_time_zone, create_time, complete_time
             )
             join numbered on numbered.number = item.call
             where revision is not null
          )
          select
             is_new as "is_new!",
+            is_future as "is_future!",
             has_others as "has_others!",
             revision,
             case when revision is null then size + coalesce((
@@ -174,6 +185,9 @@ pub(crate) async fn create(
         &tasks().map(|task| task.due.as_ref().and_then(Due::zone)).collect::<Vec<_>>() as _,
         &bytes.collect::<Result<Vec<_>, _>>().expect("a call is small"),
         i64::try_from(quota.bytes).unwrap_or(i64::MAX),
+        &creates.iter().map(latest).collect::<Vec<_>>() as _,
+        &new_tasks().map(|task| task.create_time).collect::<Vec<_>>() as _,
+        &new_tasks().map(|task| task.complete_time).collect::<Vec<_>>() as _,
     );
     let rows = rows.fetch_all(connection).await.map_err(|error| {
         if db::violates(&error, "requests_pkey") { Error::RequestIdReused } else { error.into() }
@@ -186,6 +200,10 @@ pub(crate) async fn create(
                 Some(Ok(Creation { task_ids, last_revision, create_time }))
             }
             CreateRow { is_new: false, .. } => Some(Err(Error::RequestIdReused)),
+            CreateRow { is_future: true, create_time, .. } => {
+                let future = creation::check_past(&create.tasks, create_time).err();
+                Some(Err(future.unwrap_or_default().into()))
+            }
             CreateRow { has_others: true, .. } => None,
             CreateRow { exceeds_tasks: Some(true), .. } => Some(Err(quota.of_tasks())),
             CreateRow { .. } => Some(Err(quota.of_bytes())),

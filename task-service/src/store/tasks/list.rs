@@ -5,6 +5,7 @@ use sqlx::{Execute as _, PgConnection, Postgres, QueryBuilder};
 
 use super::row::{TaskRow, select_tasks};
 use crate::domain::{
+    due::{DueBound, FLOATING},
     folded::Folded,
     list::{Filter, List},
     order::{Cursor, Direction, Field, Key, Order, Value},
@@ -165,18 +166,19 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(" and is_complete = ").push_bind(is_complete);
     }
     if !filter.labels.is_empty() {
-        query.push(" and labels @> ").push_bind(filter.labels.clone());
+        query.push(" and array(select normalize(label, nfc) from unnest(labels) as label) @> ");
+        query.push_bind(filter.labels.composed());
     }
     if !filter.priorities.is_empty() {
         let priorities: Vec<_> =
             filter.priorities.iter().map(|priority| *priority as i16).collect();
         query.push(" and priority = any(").push_bind(priorities).push(")");
     }
-    if let Some(time) = filter.due_before {
-        query.push(" and due_time < ").push_bind(time);
+    if let Some(bound) = filter.due_before {
+        push_due_bound(query, " < ", bound);
     }
-    if let Some(time) = filter.due_after {
-        query.push(" and due_time >= ").push_bind(time);
+    if let Some(bound) = filter.due_after {
+        push_due_bound(query, " >= ", bound);
     }
     if let Some(time) = filter.update_time_after {
         query.push(" and update_time >= ").push_bind(time);
@@ -184,6 +186,22 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(has_due) = filter.has_due {
         query.push(if has_due { " and due_time is not null" } else { " and due_time is null" });
     }
+}
+
+/// A bound of due times. Due dates and floating due times are compared with the wall clock.
+fn push_due_bound(
+    query: &mut QueryBuilder<Postgres>,
+    operator: &str,
+    DueBound { time, wall_clock }: DueBound,
+) {
+    query.push(" and due_time").push(operator);
+    if time == wall_clock {
+        query.push_bind(time);
+        return;
+    }
+    query
+        .push(format_args!("case when coalesce(due_time_zone, '{FLOATING}') = '{FLOATING}' then "));
+    query.push_bind(wall_clock).push("::timestamptz else ").push_bind(time).push(" end");
 }
 
 /// After the cursor: greater by the first key, or equal and greater by the rest. If all keys have

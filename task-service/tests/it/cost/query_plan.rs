@@ -69,6 +69,34 @@ async fn a_list_by_create_time_walks_along_its_index_without_a_sort() {
 }
 
 #[tokio::test]
+async fn the_day_of_a_user_reads_only_the_tasks_of_the_owner() {
+    let (_app, alice, mut database) = start().await;
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let filter = Some(pb::TaskFilter {
+        due_after: at(1_795_852_800),
+        due_before: at(1_795_939_200),
+        time_zone: "America/Los_Angeles".into(),
+        ..Default::default()
+    });
+    for order_by in ["due", "", "title desc"] {
+        alice
+            .list(pb::ListTasksRequest {
+                filter: filter.clone(),
+                order_by: order_by.into(),
+                ..Default::default()
+            })
+            .await;
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            database.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
+            let arguments = format!("'{}', {TIME}, {TIME}, {TIME}, {TIME}, 51", alice.id);
+            let plan = plan(&mut database, &arguments).await;
+            assert!(plan.contains("Index Cond: (owner_id = "), "{order_by}, {mode}: {plan}");
+            assert!(!plan.contains("Seq Scan"), "{order_by}, {mode}: {plan}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_other_order_reads_only_the_tasks_of_the_owner() {
     let (_app, alice, mut database) = start().await;
     for (order_by, places) in [

@@ -212,7 +212,7 @@ async fn send_create(
         return Ok(client.create_task(request).await?.into_inner().task.into_iter().collect());
     }
     let requests = tasks.iter().map(of).collect();
-    let request = pb::BatchCreateTasksRequest { requests, request_id, validate_only: false };
+    let request = pb::BatchCreateTasksRequest { requests, request_id, ..Default::default() };
     Ok(client.batch_create_tasks(request).await?.into_inner().tasks)
 }
 

@@ -1,6 +1,9 @@
 //! ListTasks: which tasks a filter shows.
 
-use proto::{google::r#type::Date, task::v1 as pb};
+use proto::{
+    google::r#type::{Date, DateTime},
+    task::v1 as pb,
+};
 use test_support::{Refusal, refusal};
 
 use crate::support::{App, User, titled};
@@ -119,10 +122,82 @@ async fn by_due_time() {
         (pb::TaskFilter { due_after: nanos(day + 86_400, 999), ..filter() }, &[]),
         (pb::TaskFilter { due_after: nanos(day + 86_399, 999_999_001), ..filter() }, &["next day"]),
         (pb::TaskFilter { due_after: nanos(LAST_SECOND, 999_999_999), ..filter() }, &[]),
+        (pb::TaskFilter { update_time_after: nanos(LAST_SECOND, 999_999_999), ..filter() }, &[]),
     ] {
         let case = format!("{filter:?}");
         assert_eq!(shown(&alice, filter).await, expected, "{case}");
     }
+}
+
+fn floating(day: i32, hours: i32) -> pb::Due {
+    let time = DateTime { year: 2026, month: 11, day, hours, ..Default::default() };
+    pb::Due { due: Some(pb::due::Due::Floating(time)) }
+}
+
+#[tokio::test]
+async fn by_the_day_of_the_user() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    // 2026-11-28 begins at 1,795,824,000 in UTC.
+    let (day, hour) = (1_795_824_000, 3_600);
+    create_all(
+        &alice,
+        vec![
+            pb::Task { due: Some(due_on(2026, 11, 27)), ..titled("all day 27") },
+            pb::Task { due: Some(due_on(2026, 11, 28)), ..titled("all day 28") },
+            pb::Task { due: Some(due_on(2026, 11, 29)), ..titled("all day 29") },
+            pb::Task { due: Some(floating(27, 23)), ..titled("floating 27") },
+            pb::Task { due: Some(floating(28, 0)), ..titled("floating 28, 0:00") },
+            pb::Task { due: Some(floating(28, 23)), ..titled("floating 28, 23:00") },
+            pb::Task { due: Some(floating(29, 0)), ..titled("floating 29") },
+            pb::Task { due: Some(due_at(day + 8 * hour)), ..titled("moment 8:00") },
+            pb::Task { due: Some(due_at(day + 32 * hour - 1)), ..titled("moment next 7:59") },
+            pb::Task { due: Some(due_at(day - 9 * hour)), ..titled("moment previous 15:00") },
+            titled("whenever"),
+        ],
+    )
+    .await;
+    let of_day = ["all day 28", "floating 28, 0:00", "floating 28, 23:00"];
+    for (zone, begin, moments) in [
+        ("America/Los_Angeles", day + 8 * hour, &["moment 8:00", "moment next 7:59"][..]),
+        ("Pacific Standard Time", day + 8 * hour, &["moment 8:00", "moment next 7:59"]),
+        ("Asia/Tokyo", day - 9 * hour, &["moment 8:00", "moment previous 15:00"]),
+        ("UTC", day, &["moment 8:00"]),
+        ("", day, &["moment 8:00"]),
+    ] {
+        let filter = pb::TaskFilter {
+            due_after: Some(at(begin)),
+            due_before: Some(at(begin + 24 * hour)),
+            time_zone: zone.into(),
+            ..Default::default()
+        };
+        assert_eq!(shown(&alice, filter).await, [&of_day, moments].concat(), "{zone}");
+    }
+    let filter = pb::TaskFilter { time_zone: "Mars/Olympus".into(), ..Default::default() };
+    let list = pb::ListTasksRequest { filter: Some(filter), ..Default::default() };
+    assert_eq!(refusal(alice.try_list(list).await), Refusal::invalid(&["filter.time_zone"]));
+}
+
+#[tokio::test]
+async fn by_labels_in_any_normalization() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let (composed, decomposed) = ("Käse", "Ka\u{308}se");
+    create_all(
+        &alice,
+        vec![
+            pb::Task { labels: words(&[composed, "x"]), ..titled("composed") },
+            pb::Task { labels: words(&[decomposed]), ..titled("decomposed") },
+            pb::Task { labels: words(&["Kase"]), ..titled("other") },
+        ],
+    )
+    .await;
+    for label in [composed, decomposed, " Käse "] {
+        let filter = pb::TaskFilter { labels: words(&[label]), ..Default::default() };
+        assert_eq!(shown(&alice, filter).await, ["composed", "decomposed"], "{label}");
+    }
+    let filter = pb::TaskFilter { labels: words(&["x", decomposed]), ..Default::default() };
+    assert_eq!(shown(&alice, filter).await, ["composed"]);
 }
 
 #[tokio::test]

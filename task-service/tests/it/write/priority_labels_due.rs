@@ -1,6 +1,9 @@
 //! Priority, labels and due: valid values, invalid values, and clearing.
 
-use proto::{google::r#type::Date, task::v1 as pb};
+use proto::{
+    google::r#type::{Date, DateTime, TimeZone, date_time::TimeOffset},
+    task::v1 as pb,
+};
 use test_support::{Refusal, refusal};
 
 use crate::support::{App, User, titled};
@@ -22,6 +25,21 @@ fn moment(seconds: i64, nanos: i32, time_zone: &str) -> pb::Task {
     let due = pb::due::Due::Moment(pb::DueTime { time, time_zone: time_zone.into() });
     pb::Task { due: Some(pb::Due { due: Some(due) }), ..titled("x") }
 }
+
+fn floating(time: DateTime) -> pb::Task {
+    pb::Task { due: Some(pb::Due { due: Some(pb::due::Due::Floating(time)) }), ..titled("x") }
+}
+
+const MORNING: DateTime = DateTime {
+    year: 2026,
+    month: 11,
+    day: 28,
+    hours: 9,
+    minutes: 30,
+    seconds: 0,
+    nanos: 0,
+    time_offset: None,
+};
 
 fn labelled(labels: &[&str]) -> pb::Task {
     pb::Task { labels: labels.iter().map(ToString::to_string).collect(), ..titled("x") }
@@ -88,6 +106,9 @@ async fn a_due_date_is_all_day_and_a_moment_has_a_zone() {
         moment(-1, 999_999_000, "America/Argentina/Buenos_Aires"),
         moment(FIRST_SECOND, 0, "Asia/Kolkata"),
         moment(LAST_SECOND, 999_999_000, "US/Pacific"),
+        floating(MORNING),
+        floating(DateTime { year: 1, month: 1, day: 1, ..DateTime::default() }),
+        floating(DateTime { hours: 23, minutes: 59, seconds: 59, nanos: 999_999_000, ..MORNING }),
     ] {
         let due = task.due.clone();
         assert_eq!(created(&alice, task).await.due, due);
@@ -101,6 +122,8 @@ async fn times_are_truncated_to_microseconds() {
     for (sent, kept) in
         [(1, 0), (999, 0), (1_999, 1_000), (999_999_999, 999_999_000), (500_500, 500_000)]
     {
+        let task = created(&alice, floating(DateTime { nanos: sent, ..MORNING })).await;
+        assert_eq!(task.due, floating(DateTime { nanos: kept, ..MORNING }).due);
         for seconds in [7, -7, LAST_SECOND] {
             let task = created(&alice, moment(seconds, sent, "UTC")).await;
             assert_eq!(task.due, moment(seconds, kept, "UTC").due);
@@ -144,7 +167,10 @@ async fn a_violation_says_what_is_wrong() {
     let app = App::start().await;
     let [alice] = app.users();
     for (task, message) in [
-        (pb::Task { due: Some(pb::Due { due: None }), ..titled("x") }, "a date or a moment"),
+        (
+            pb::Task { due: Some(pb::Due { due: None }), ..titled("x") },
+            "a date, a moment or a floating time",
+        ),
         (moment(0, -1, "UTC"), "nanos between 0 and 999,999,999"),
         (moment(LAST_SECOND + 1, 0, "UTC"), "years 1 to 9999"),
         (moment(0, 0, "GMT-0800"), "Etc/GMT+8"),
@@ -161,6 +187,7 @@ async fn every_invalid_value_is_rejected_by_name() {
     let [alice] = app.users();
     let numbered: Vec<_> = (0..21).map(|n| n.to_string()).collect();
     let numbered: Vec<_> = numbered.iter().map(String::as_str).collect();
+    let wall_clock = "task.due.floating";
     let (date, time, zone) = ("task.due.date", "task.due.moment.time", "task.due.moment.time_zone");
     for (task, fields) in [
         (pb::Task { priority: 5, ..titled("x") }, &["task.priority"][..]),
@@ -182,6 +209,17 @@ async fn every_invalid_value_is_rejected_by_name() {
         (moment(i64::MIN, 0, "UTC"), &[time]),
         (moment(0, -1, "UTC"), &[time]),
         (moment(0, 1_000_000_000, "UTC"), &[time]),
+        (floating(DateTime { hours: 24, ..MORNING }), &[wall_clock]),
+        (floating(DateTime { seconds: 60, ..MORNING }), &[wall_clock]),
+        (floating(DateTime { nanos: -1, ..MORNING }), &[wall_clock]),
+        (floating(DateTime { year: 0, ..MORNING }), &[wall_clock]),
+        (
+            floating(DateTime {
+                time_offset: Some(TimeOffset::TimeZone(TimeZone::default())),
+                ..MORNING
+            }),
+            &["task.due.floating.time_zone"],
+        ),
         (moment(0, 0, ""), &[zone]),
         (moment(0, 0, "Mars/Olympus"), &[zone]),
         (moment(0, 0, "+02:00"), &[zone]),

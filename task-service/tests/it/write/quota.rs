@@ -34,8 +34,7 @@ async fn forget_bytes(app: &App) {
 async fn create_batch(alice: &User, count: usize, validate_only: bool) -> Result<usize, Status> {
     let request = pb::CreateTaskRequest { task: Some(titled("x")), ..Default::default() };
     let requests = vec![request; count];
-    let request =
-        pb::BatchCreateTasksRequest { requests, request_id: String::new(), validate_only };
+    let request = pb::BatchCreateTasksRequest { requests, validate_only, ..Default::default() };
     let answer = alice.client.clone().batch_create_tasks(request).await?;
     Ok(answer.into_inner().tasks.len())
 }

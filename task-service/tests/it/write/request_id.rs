@@ -15,7 +15,7 @@ fn create(title: &str, request_id: &str) -> pb::CreateTaskRequest {
 
 fn create_batch(titles: &[&str], request_id: &str) -> pb::BatchCreateTasksRequest {
     let requests = titles.iter().map(|title| create(title, "")).collect();
-    pb::BatchCreateTasksRequest { requests, request_id: request_id.into(), validate_only: false }
+    pb::BatchCreateTasksRequest { requests, request_id: request_id.into(), ..Default::default() }
 }
 
 async fn send(
