@@ -3,7 +3,7 @@
 
 use std::future::ready;
 
-use futures_util::{StreamExt as _, stream, stream::BoxStream};
+use futures_util::{StreamExt, stream, stream::BoxStream};
 use tonic::{Request, Response, Status};
 use tonic_health::{
     pb::{
@@ -33,7 +33,7 @@ impl Health for Watchable {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         if let Ok(watch) = self.0.watch(request).await {
-            return Ok(watch.map(|stream| stream.boxed()));
+            return Ok(watch.map(StreamExt::boxed));
         }
         let whole = self.0.watch(Request::new(HealthCheckRequest::default())).await?.into_inner();
         let status = ServingStatus::ServiceUnknown.into();

@@ -43,7 +43,7 @@ fn malformed(message: &str) -> FieldViolations {
     violations
 }
 
-/// The path of a text that is not UTF-8. prost names the fields from the innermost to the outermost:
+/// The path of a text that is not UTF-8. prost names the innermost field first:
 /// `…: Task.title: CreateTaskRequest.task: invalid string value: data is not UTF-8 encoded`.
 fn text_that_is_not_utf8(message: &str) -> Option<String> {
     let place = message
