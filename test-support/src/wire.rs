@@ -63,8 +63,7 @@ impl Wire {
     /// The names of all methods.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
-        let methods =
-            self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+        let methods = self.pool.services().flat_map(|s| s.methods().collect::<Vec<_>>());
         methods.map(|method| method.name().to_owned()).collect()
     }
 
@@ -145,7 +144,6 @@ impl Wire {
         }
     }
 
-    /// The request by the rule of the method.
     fn rest(&self, method: &MethodDescriptor, request: &Value) -> RequestBuilder {
         let rule = self.rule(method);
         let mut rest = request.clone();
@@ -258,7 +256,6 @@ fn frame(message: &[u8]) -> Vec<u8> {
     [&[0], &length.to_be_bytes()[..], message].concat()
 }
 
-/// The message without default values.
 fn canonical(message: &DynamicMessage) -> Value {
     serde_json::to_value(message).expect("a message is ProtoJSON")
 }
@@ -277,7 +274,11 @@ fn take(json: &mut Value, path: &str) -> Option<Value> {
 
 fn flatten(prefix: &str, json: &Value, query: &mut Vec<(String, String)>) {
     match json {
-        Value::Array(items) => items.iter().for_each(|item| flatten(prefix, item, query)),
+        Value::Array(items) => {
+            for item in items {
+                flatten(prefix, item, query);
+            }
+        }
         Value::String(text) => query.push((prefix.to_owned(), text.clone())),
         Value::Object(fields) => {
             for (name, value) in fields {
