@@ -68,7 +68,6 @@ impl Wire {
     }
 
     /// A plain HTTP request.
-    #[must_use]
     pub fn request(&self, verb: Method, path: &str) -> RequestBuilder {
         self.http1.request(verb, format!("{}{path}", self.url))
     }
@@ -85,7 +84,7 @@ impl Wire {
         request: &Value,
     ) -> Result<Value, Fault> {
         let method = self.method(method);
-        let message = || self.encode(&method, request);
+        let message = || encode(&method, request);
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let http1 = || self.request(Method::POST, &path);
         let request = match via {
@@ -129,11 +128,6 @@ impl Wire {
     fn method(&self, name: &str) -> MethodDescriptor {
         let mut methods = self.pool.services().flat_map(|s| s.methods().collect::<Vec<_>>());
         methods.find(|method| method.name() == name).expect("the method exists")
-    }
-
-    fn encode(&self, method: &MethodDescriptor, request: &Value) -> Vec<u8> {
-        let message = DynamicMessage::deserialize(method.input(), request);
-        message.expect("the test's request is valid").encode_to_vec()
     }
 
     fn rule(&self, method: &MethodDescriptor) -> DynamicMessage {
@@ -241,7 +235,7 @@ impl Fault {
         for detail in error["details"].as_array().into_iter().flatten() {
             let detail = detail.get("debug").unwrap_or(detail);
             if let Some(reason) = detail["reason"].as_str() {
-                fault.reason = reason.to_owned();
+                reason.clone_into(&mut fault.reason);
             }
             for violation in detail["fieldViolations"].as_array().into_iter().flatten() {
                 fault.fields.push(violation["field"].as_str().unwrap_or_default().to_owned());
@@ -249,6 +243,11 @@ impl Fault {
         }
         fault
     }
+}
+
+fn encode(method: &MethodDescriptor, request: &Value) -> Vec<u8> {
+    let message = DynamicMessage::deserialize(method.input(), request);
+    message.expect("the test's request is valid").encode_to_vec()
 }
 
 fn frame(message: &[u8]) -> Vec<u8> {
