@@ -62,7 +62,9 @@ fn normalize(message: &MessageDescriptor, json: &mut Value) {
         if message.full_name() == "google.protobuf.FieldMask" {
             normalize_mask(value);
         } else if let Value::Array(items) = value {
-            items.iter_mut().for_each(|item| normalize(&message, item));
+            for item in items {
+                normalize(&message, item);
+            }
         } else {
             normalize(&message, value);
         }

@@ -101,8 +101,8 @@ impl Parts {
         let names = body.as_object().into_iter().flat_map(Map::keys);
         let has_mask = root.contains_key("updateMask") || root.contains_key("update_mask");
         if self.verb == Method::PATCH && !has_mask {
-            let named = self.mask(&input, names);
-            root.insert("updateMask".to_owned(), named.into());
+            let mask = self.mask(&input, names);
+            root.insert("updateMask".to_owned(), mask.into());
         }
         is_snake_case.store(json::has_snake_case(&body) || self.query.contains('_'), Relaxed);
         for (path, text) in &self.variables {

@@ -35,10 +35,10 @@ async fn answer(request: Request) -> Response {
     let mut frames = body.expect("a body fails with a status");
     while is_translated && !frames.is_empty() {
         assert_eq!(frames[0], 0);
-        let length = u32::from_be_bytes(frames[1..5].try_into().unwrap());
+        let length = u32::from_be_bytes(frames[1..5].try_into().expect("four bytes"));
         frames = frames.slice(5 + length as usize..);
     }
-    let trailers = HeaderMap::from_iter([(Status::GRPC_STATUS, "0".parse().unwrap())]);
+    let trailers = HeaderMap::from_iter([(Status::GRPC_STATUS, "0".parse().expect("it is ASCII"))]);
     let empty = http_body_util::Full::from(&[0_u8; 5][..]);
     Response::new(Body::new(http_body_util::BodyExt::with_trailers(empty, async {
         Some(Ok(trailers))
@@ -68,8 +68,10 @@ fn path() -> impl Strategy<Value = String> {
 fn query() -> impl Strategy<Value = String> {
     let name = "(filter\\.)?(isComplete|labels|priorities|text|dueBefore|pageSize|updateMask|task)";
     let value = "[a-z0-9A-Z%+.-]{0,10}";
-    prop::collection::vec((name, value), 0..4)
-        .prop_map(|pairs| pairs.iter().map(|(name, value)| format!("{name}={value}&")).collect())
+    prop::collection::vec((name, value), 0..4).prop_map(|pairs| {
+        let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("&")
+    })
 }
 
 fn body() -> impl Strategy<Value = Vec<u8>> {

@@ -63,13 +63,11 @@ impl Wire {
     /// The names of all methods.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
-        let methods =
-            self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+        let methods = self.pool.services().flat_map(|s| s.methods().collect::<Vec<_>>());
         methods.map(|method| method.name().to_owned()).collect()
     }
 
     /// A plain HTTP request.
-    #[must_use]
     pub fn request(&self, verb: Method, path: &str) -> RequestBuilder {
         self.http1.request(verb, format!("{}{path}", self.url))
     }
@@ -86,7 +84,7 @@ impl Wire {
         request: &Value,
     ) -> Result<Value, Fault> {
         let method = self.method(method);
-        let message = || self.encode(&method, request);
+        let message = || encode(&method, request);
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let http1 = || self.request(Method::POST, &path);
         let request = match via {
@@ -132,11 +130,6 @@ impl Wire {
         methods.find(|method| method.name() == name).expect("the method exists")
     }
 
-    fn encode(&self, method: &MethodDescriptor, request: &Value) -> Vec<u8> {
-        let message = DynamicMessage::deserialize(method.input(), request);
-        message.expect("the test's request is valid").encode_to_vec()
-    }
-
     fn rule(&self, method: &MethodDescriptor) -> DynamicMessage {
         let http = self.pool.get_extension_by_name("google.api.http").expect("it is imported");
         match method.options().get_extension(&http).into_owned() {
@@ -145,7 +138,6 @@ impl Wire {
         }
     }
 
-    /// The request by the rule of the method.
     fn rest(&self, method: &MethodDescriptor, request: &Value) -> RequestBuilder {
         let rule = self.rule(method);
         let mut rest = request.clone();
@@ -243,7 +235,7 @@ impl Fault {
         for detail in error["details"].as_array().into_iter().flatten() {
             let detail = detail.get("debug").unwrap_or(detail);
             if let Some(reason) = detail["reason"].as_str() {
-                fault.reason = reason.to_owned();
+                reason.clone_into(&mut fault.reason);
             }
             for violation in detail["fieldViolations"].as_array().into_iter().flatten() {
                 fault.fields.push(violation["field"].as_str().unwrap_or_default().to_owned());
@@ -253,12 +245,16 @@ impl Fault {
     }
 }
 
+fn encode(method: &MethodDescriptor, request: &Value) -> Vec<u8> {
+    let message = DynamicMessage::deserialize(method.input(), request);
+    message.expect("the test's request is valid").encode_to_vec()
+}
+
 fn frame(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("the message is short");
     [&[0], &length.to_be_bytes()[..], message].concat()
 }
 
-/// The message without default values.
 fn canonical(message: &DynamicMessage) -> Value {
     serde_json::to_value(message).expect("a message is ProtoJSON")
 }
@@ -277,7 +273,11 @@ fn take(json: &mut Value, path: &str) -> Option<Value> {
 
 fn flatten(prefix: &str, json: &Value, query: &mut Vec<(String, String)>) {
     match json {
-        Value::Array(items) => items.iter().for_each(|item| flatten(prefix, item, query)),
+        Value::Array(items) => {
+            for item in items {
+                flatten(prefix, item, query);
+            }
+        }
         Value::String(text) => query.push((prefix.to_owned(), text.clone())),
         Value::Object(fields) => {
             for (name, value) in fields {

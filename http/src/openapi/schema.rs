@@ -21,23 +21,23 @@ pub(super) struct Schemas {
 impl Schemas {
     /// A reference to the schema of a message.
     pub(super) fn reference(&mut self, message: &MessageDescriptor) -> Value {
-        self.component(message.name().to_owned(), message, true)
+        self.component(message.name(), message, true)
     }
 
     /// A reference to the schema of a message in which every field is optional.
     pub(super) fn patch(&mut self, message: &MessageDescriptor) -> Value {
-        self.component(format!("{}Patch", message.name()), message, false)
+        self.component(&format!("{}Patch", message.name()), message, false)
     }
 
-    fn component(&mut self, name: String, message: &MessageDescriptor, required: bool) -> Value {
-        if !self.components.contains_key(&name) {
+    fn component(&mut self, name: &str, message: &MessageDescriptor, required: bool) -> Value {
+        if !self.components.contains_key(name) {
             // First a placeholder, since a message may contain itself.
-            self.components.insert(name.clone(), Value::Null);
+            self.components.insert(name.to_owned(), Value::Null);
             let mut schema = self.inline(message, |_| true);
             if !required && let Some(object) = schema.as_object_mut() {
                 object.remove("required");
             }
-            self.components.insert(name.clone(), schema);
+            self.components.insert(name.to_owned(), schema);
         }
         json!({ "$ref": format!("#/components/schemas/{name}") })
     }

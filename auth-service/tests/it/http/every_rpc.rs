@@ -41,7 +41,7 @@ impl Session {
         let login = self.call("Login", credentials).await;
         let refresh = json!({ "refreshToken": login["tokens"]["refreshToken"] });
         let refreshed = self.call("RefreshToken", refresh).await;
-        self.token = refreshed["tokens"]["accessToken"].as_str().unwrap().to_owned();
+        self.token = refreshed["tokens"]["accessToken"].as_str().expect("it is text").to_owned();
         let current = self.call("GetCurrentUser", json!({})).await;
         assert_eq!(current["user"], registered["user"], "{:?}", self.via);
 
@@ -58,7 +58,12 @@ impl Session {
         assert_eq!(keys["keys"][0]["kty"], "EC");
         assert_eq!(self.call("Logout", json!({})).await, json!({}));
         let ended = self.wire.call(self.via, "GetCurrentUser", &self.token, &json!({})).await;
-        assert_eq!(ended.unwrap_err().reason, "ACCESS_TOKEN_INVALID", "{:?}", self.via);
+        assert_eq!(
+            ended.expect_err("the session has ended").reason,
+            "ACCESS_TOKEN_INVALID",
+            "{:?}",
+            self.via
+        );
 
         let all = self.wire.methods().into_iter().collect();
         assert_eq!(self.called, all, "every method is called");

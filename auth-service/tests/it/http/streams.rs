@@ -10,7 +10,7 @@ use crate::support::App;
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 fn envelope(message: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(message.len()).unwrap();
+    let length = u32::try_from(message.len()).expect("it is short");
     [&[0], &length.to_be_bytes()[..], message].concat()
 }
 
@@ -26,7 +26,9 @@ async fn watch(wire: &Wire, kind: &str, body: Vec<u8>) -> Response {
 async fn read(response: &mut Response, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while bytes.len() < length {
-        bytes.extend(response.chunk().await.unwrap().expect("the stream goes on"));
+        bytes.extend(
+            response.chunk().await.expect("the stream is intact").expect("the stream goes on"),
+        );
     }
     bytes
 }

@@ -6,6 +6,7 @@ use test_support::{Fault, Via};
 use super::wire;
 use crate::support::{ABSENT_ID, App};
 
+#[expect(clippy::needless_pass_by_value, reason = "the table reads better")]
 fn task(task: Value) -> (&'static str, Value) {
     ("CreateTask", json!({ "task": task }))
 }

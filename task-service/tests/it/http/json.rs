@@ -131,21 +131,21 @@ async fn a_patch_without_a_mask_changes_what_its_body_names() {
     let task = json!({ "title": "a", "isComplete": true, "description": "b", "labels": ["c"] });
     let (_, task) = send(&wire, &token, Method::POST, "/v1/tasks", task.to_string()).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().unwrap());
-    let patch =
+    let change =
         async |body: Value| send(&wire, &token, Method::PATCH, &path, body.to_string()).await;
 
-    let (_, open) = patch(json!({ "isComplete": false })).await;
+    let (_, open) = change(json!({ "isComplete": false })).await;
     assert_eq!((&open["isComplete"], &open["description"]), (&json!(false), &json!("b")));
-    let (_, cleared) = patch(json!({ "description": null, "labels": [] })).await;
+    let (_, cleared) = change(json!({ "description": null, "labels": [] })).await;
     assert_eq!((&cleared["description"], &cleared["labels"]), (&json!(""), &json!([])));
     // A whole task that was read before: its output-only fields are not in the mask.
-    let (status, same) = patch(cleared.clone()).await;
+    let (status, same) = change(cleared.clone()).await;
     assert_eq!((status, &same["etag"]), (200, &cleared["etag"]));
-    let (status, _) = patch(json!({ "title": "d", "etag": task["etag"] })).await;
+    let (status, _) = change(json!({ "title": "d", "etag": task["etag"] })).await;
     assert_eq!(status, 409, "the etag is stale");
-    let (status, _) = patch(json!({ "title": "" })).await;
+    let (status, _) = change(json!({ "title": "" })).await;
     assert_eq!(status, 400);
-    let (status, other) = patch(json!({ "id": "other", "title": "d" })).await;
+    let (status, other) = change(json!({ "id": "other", "title": "d" })).await;
     assert_eq!((status, &*Fault::of_json(&other).fields), (400, &["id".to_owned()][..]));
 }
 
