@@ -13,9 +13,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
 use shared::{db, error::Error};
+use tandem_http::Http;
 use tandem_server::{Listeners, metrics::Metrics, readiness::Readiness, stack::Stack};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -83,16 +83,17 @@ fn routes(
     health: HealthServer<impl Health>,
     config: &Config,
     metrics: &Metrics,
-) -> impl Fn(usize) -> Router + Send + Clone + 'static {
+) -> impl Fn(usize) -> Http + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
-    let max_calls = config.server.max_calls;
-    let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
+    let (set, address) = (pb::FILE_DESCRIPTOR_SET, config.listen.address);
+    let stack = Stack::new(set, call_timeout, &config.server, address, metrics);
     let lead = config.signing_keys.lead();
     move |worker| {
         let max_bytes = max_request_bytes as usize;
         let grpc = AuthServiceServer::new(auth.of_worker(worker));
         let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes));
-        let grpc = stack.routes(stack.service(grpc, move |_| max_bytes), health.clone());
-        service::jwks::add_to(grpc, keys.clone(), lead)
+        let max_bytes = move |_: &str| max_bytes;
+        let jwks = service::jwks::route(keys.clone(), lead);
+        stack.routes(stack.service(grpc, max_bytes), health.clone(), jwks, max_bytes)
     }
 }

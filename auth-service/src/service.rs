@@ -19,7 +19,7 @@ use crate::{
         client_address::TrustedProxies,
         password::PasswordHash,
         session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
-        user::{Account, Username},
+        user::Account,
     },
     events::{self, Event},
     hashing::{Hashing, Verified},
@@ -135,10 +135,7 @@ impl AuthService for Auth {
         let (username, password) = convert::credentials(request.into_inner())?;
         let guess = self.throttles.login(&username, &source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
-        let found = match Username::parse(&username) {
-            Ok(username) => users::find_by_username(&self.db, &username).await?,
-            Err(_) => None,
-        };
+        let found = users::find_by_username(&self.db, &username).await?;
         let hash = found.as_ref().and_then(PasswordHash::of);
         let verified = self.hashing.verify(ticket, guess, password, hash).await?;
         let user_id = found.as_ref().map(|account| account.user.id);
@@ -194,7 +191,7 @@ impl AuthService for Auth {
         let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(&account));
         if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
             record(Event::PasswordChangeFailed);
-            return Err(Error::CredentialsInvalid.into());
+            return Err(Error::CurrentPasswordWrong.into());
         }
         let version = account.password_version;
         users::change_password(&self.db, &caller, version, &new).await?;

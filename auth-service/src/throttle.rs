@@ -19,6 +19,7 @@ use crate::{
         client_address,
         session::Source,
         throttle::{Doubling, Rule, Steady},
+        user::Username,
     },
     events::{self, Event},
 };
@@ -26,8 +27,7 @@ use crate::{
 /// The least time between two log lines about the same throttled key.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The name whose password is guessed, and the source of the guess. The name is hashed because a
-/// client can send one of any length.
+/// The name or user whose password is guessed, hashed to a fixed size, and the source of the guess.
 type GuessKey = ([u8; SHA256_OUTPUT_LEN], IpAddr);
 
 /// The limits of this process.
@@ -57,8 +57,8 @@ impl Throttles {
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]
-    pub(crate) fn login(&self, typed_name: &str, source: &Source) -> Result<Guess, Error> {
-        self.guess(&format!("name {}", typed_name.to_ascii_lowercase()), None, source)
+    pub(crate) fn login(&self, username: &Username, source: &Source) -> Result<Guess, Error> {
+        self.guess(&format!("name {username}"), None, source)
     }
 
     /// Reserves a guess at the password of this user by a caller with an access token.

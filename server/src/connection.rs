@@ -2,7 +2,7 @@
 
 use std::{future::pending, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -11,6 +11,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use shared::{config::ServerConfig, time::jitter};
+use tandem_http::Http;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -37,7 +38,7 @@ const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
 /// Serves the connections of one worker.
 pub(crate) struct Connections {
     http: Builder<Streams>,
-    routes: Router,
+    routes: Http,
     tls: Option<Arc<Tls>>,
     timeouts: Timeouts,
     drain: CancellationToken,
@@ -58,7 +59,7 @@ impl Connections {
     pub(crate) fn new(
         config: &ServerConfig,
         streams: Streams,
-        routes: Router,
+        routes: Http,
         tls: Option<Arc<Tls>>,
         drain: CancellationToken,
     ) -> Self {

@@ -1,5 +1,4 @@
-//! The layers of a call, one file each. [`stack`](crate::stack) puts them in order. [`host`] is for
-//! the HTTP routes beside gRPC.
+//! The layers of a call, one file each. [`stack`](crate::stack) puts them in order.
 
 use axum::response::Response;
 use shared::error::Error;
@@ -8,8 +7,6 @@ use tonic::Status;
 pub(crate) mod body;
 pub(crate) mod concurrency;
 pub(crate) mod deadline;
-pub(crate) mod grpc_only;
-pub mod host;
 pub(crate) mod observe;
 
 /// Ends a call with an error of ours.

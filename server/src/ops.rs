@@ -11,15 +11,14 @@ use axum::{
 };
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tandem_http::host;
 use tokio::{
     io::{self, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
 
-use crate::{
-    fair::WaitLimit, layers::host, listener::accept, metrics::Metrics, readiness::Readiness,
-};
+use crate::{fair::WaitLimit, listener::accept, metrics::Metrics, readiness::Readiness};
 
 /// How long `healthcheck` waits for an answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);

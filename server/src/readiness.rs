@@ -15,8 +15,10 @@ use tonic_health::{
         health_client::HealthClient,
         health_server::{Health, HealthServer},
     },
-    server::{HealthReporter, health_reporter},
+    server::{HealthReporter, HealthService},
 };
+
+use crate::health::Watchable;
 
 /// The interval between checks of a service that is ready.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -43,11 +45,12 @@ type State = Result<(), Arc<str>>;
 impl Readiness {
     /// Not ready until [`follow`](Self::follow) finds otherwise.
     pub async fn new(service: &'static str) -> (Self, HealthServer<impl Health>) {
-        let (reporter, server) = health_reporter();
+        let reporter = HealthReporter::new();
+        let health = Watchable(HealthService::from_health_reporter(reporter.clone()));
         let state = Arc::new(Mutex::new(Err("starting".into())));
         let readiness = Self { reporter, service, state };
         readiness.set(ServingStatus::NotServing).await;
-        (readiness, server)
+        (readiness, HealthServer::new(health))
     }
 
     /// Waits until `check` succeeds, and logs what it lacks. The service is not ready yet then.

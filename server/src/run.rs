@@ -1,7 +1,7 @@
 //! A service's life: it listens, prepares, answers calls, drains and ends.
 
-use axum::Router;
 use shared::{config::ServerConfig, error::Error};
+use tandem_http::Http;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -31,7 +31,7 @@ use crate::{
 /// machines can reach, unless the configuration allows it.
 pub async fn run(
     listeners: Listeners,
-    routes: impl Fn(usize) -> Router + Send + Clone + 'static,
+    routes: impl Fn(usize) -> Http + Send + Clone + 'static,
     config: &ServerConfig,
     metrics: Metrics,
     readiness: Readiness,
@@ -53,7 +53,7 @@ pub async fn run(
 /// within the drain time-out; what is still open then is closed.
 async fn serve(
     listener: TcpListener,
-    routes: impl Fn(usize) -> Router + Send + Clone + 'static,
+    routes: impl Fn(usize) -> Http + Send + Clone + 'static,
     config: &ServerConfig,
     mut readiness: Readiness,
     shutdown: CancellationToken,

@@ -1,8 +1,8 @@
 //! The layers of a call, outermost first, and the services behind them.
 //!
-//! A connection (`connection`) passes each request to the router that [`Stack::routes`] makes:
+//! A connection (`connection`) passes each request to what [`Stack::routes`] makes:
 //!
-//! 1. `grpc_only`: 415 for requests that are not gRPC, so that browsers cannot send forms
+//! 1. [`Http`]: translates REST, Connect and gRPC-Web into gRPC; the body only when 6 receives it
 //! 2. `observe`: request id, spans, metrics and the call's log line; it sees all that follows
 //! 3. [`shared::error::complete`]: tonic's own errors get our codes and reasons
 //! 4. `deadline`: the client's or the service's deadline, and an answer for a panic
@@ -23,15 +23,17 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use shared::error;
+use shared::{config::ServerConfig, error};
+use tandem_http::{Api, Http, Options, Protocol};
 use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::{
     fair::WaitLimit,
-    layers::{body, concurrency, deadline, grpc_only, observe},
+    layers::{body, concurrency, deadline, observe},
     metrics::{CallMetrics, Metrics},
+    reflection,
     response_stream::ServerStreaming,
 };
 
@@ -41,7 +43,11 @@ const MAX_COMMON_REQUEST_BYTES: usize = 16 * 1024;
 /// What the layers of all calls share, whichever worker answers them.
 #[derive(Clone)]
 pub struct Stack {
-    descriptor_set: &'static [u8],
+    /// Of the services behind the stack, and of the details of errors.
+    descriptor_sets: [&'static [u8]; 5],
+    api: Arc<Api>,
+    config: ServerConfig,
+    address: SocketAddr,
     metrics: Arc<CallMetrics>,
     timeout: Duration,
     incomplete: Arc<WaitLimit<SocketAddr>>,
@@ -49,12 +55,14 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Every call ends after `timeout` at the latest. At most `max_calls` of the service are in
-    /// flight, and as many more may be incomplete; health and reflection do not count.
+    /// Every call ends after `timeout` at the latest. At most the configured number of calls of the
+    /// service are in flight, and as many more may be incomplete; health and reflection do not
+    /// count. `address` is the configured one for calls.
     pub fn new(
         descriptor_set: &'static [u8],
         timeout: Duration,
-        max_calls: u32,
+        config: &ServerConfig,
+        address: SocketAddr,
         metrics: &Metrics,
     ) -> Self {
         let descriptor_sets = [
@@ -62,10 +70,14 @@ impl Stack {
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
         ];
-        let max_calls = max_calls as usize;
+        let max_calls = config.max_calls as usize;
         Self {
-            descriptor_set,
+            descriptor_sets,
+            api: Arc::new(Api::new(&descriptor_sets)),
+            config: config.clone(),
+            address,
             metrics: Arc::new(CallMetrics::new(metrics, &descriptor_sets)),
             timeout,
             incomplete: Arc::new(WaitLimit::new(max_calls)),
@@ -95,33 +107,41 @@ impl Stack {
     }
 
     /// All routes behind layers 1 to 4: the service, health, and reflection (v1 and v1alpha).
-    pub fn routes(&self, service: Router, health: HealthServer<impl Health>) -> Router {
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(self.descriptor_set)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        };
-        let built_in = "the descriptor sets are compiled in";
-        let (v1, v1alpha) = (reflection().build_v1(), reflection().build_v1alpha());
+    /// `pages` are HTTP routes without a gRPC method, behind layer 1. `max_bytes` is the largest
+    /// request body of a path in another protocol than gRPC.
+    pub fn routes(
+        &self,
+        service: Router,
+        health: HealthServer<impl Health>,
+        pages: Router,
+        max_bytes: impl Fn(&str) -> usize + Send + Sync + 'static,
+    ) -> Http {
         let limit = MAX_COMMON_REQUEST_BYTES;
-        Routes::from(service)
+        let v1 = reflection::v1(&self.descriptor_sets).max_decoding_message_size(limit);
+        let grpc = Routes::from(service)
             .add_service(health.max_decoding_message_size(limit))
-            .add_service(v1.expect(built_in).max_decoding_message_size(limit))
-            .add_service(v1alpha.expect(built_in).max_decoding_message_size(limit))
+            .add_service(v1.clone())
             .into_axum_router()
-            .layer(middleware::from_fn_with_state(Arc::new(self.clone()), call))
+            .route_service(reflection::V1ALPHA, reflection::v1alpha(v1))
+            .layer(middleware::from_fn_with_state(Arc::new(self.clone()), call));
+        let options = Options {
+            api: self.api.clone(),
+            json: self.config.http_json,
+            docs: self.config.docs.unwrap_or(self.address.ip().is_loopback()),
+            origins: self.config.cors_origins.clone().unwrap_or_default(),
+            pages,
+            max_bytes: Arc::new(max_bytes),
+        };
+        Http::new(grpc, options)
     }
 }
 
-/// Layers 1 to 4, in one function for the same reason.
+/// Layers 2 to 4, in one function for the same reason.
 async fn call(State(stack): State<Arc<Stack>>, request: Request, next: Next) -> Response {
-    if let Some(rejection) = grpc_only::rejection(&request) {
-        return rejection;
-    }
-    let method = stack.metrics.method(request.uri().path());
+    let protocol = request.extensions().get::<Protocol>().copied();
+    let method = stack.metrics.method(request.uri().path(), protocol);
     let is_streaming = method.is_streaming;
-    let mut response = observe::call(method, request, async |request| {
+    let mut response = observe::call(method, protocol, request, async |request| {
         let next = |request| next.run(request);
         error::complete(deadline::apply(stack.timeout, request, next).await)
     })

@@ -10,6 +10,7 @@ mod command_line;
 mod database;
 mod database_url;
 mod file;
+mod origins;
 mod server;
 mod values;
 
@@ -17,6 +18,7 @@ pub use command_line::{from_variables, optional, parse, parse_program, reject, s
 pub use database::DatabaseConfig;
 pub use database_url::DatabasePlace;
 pub use file::{pem_file, read_pem, read_value};
+pub use origins::Origins;
 pub use server::{ServerConfig, TlsConfig};
 pub use values::{bytes, count, http_url, milliseconds, seconds, socket_address};
 

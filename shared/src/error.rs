@@ -11,11 +11,13 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 mod code;
 mod database;
 mod fields;
+mod spelling;
 mod tonic;
 
 pub use self::tonic::complete;
 pub use code::GrpcCode;
 pub use fields::{FieldViolations, Invalid};
+pub use spelling::respell;
 
 pub use tandem_verifier::DOMAIN;
 
@@ -39,6 +41,8 @@ pub enum Error {
     AccessToken(#[from] tandem_verifier::Error),
     #[error("unknown username or wrong password")]
     CredentialsInvalid,
+    #[error("the current password is wrong")]
+    CurrentPasswordWrong,
     #[error("the refresh token is not valid; log in again")]
     RefreshTokenInvalid,
     #[error("the session has expired; log in again")]
@@ -92,7 +96,9 @@ pub enum Error {
 impl Error {
     fn code(&self) -> Code {
         match self {
-            Self::InvalidFields(_) | Self::PageTokenInvalid => Code::InvalidArgument,
+            Self::InvalidFields(_) | Self::PageTokenInvalid | Self::CurrentPasswordWrong => {
+                Code::InvalidArgument
+            }
             Self::AccessToken(error) => error.code(),
             Self::CredentialsInvalid
             | Self::RefreshTokenInvalid
@@ -124,6 +130,7 @@ impl Error {
             Self::AccessToken(TokenError::TokenExpired) => ErrorReason::AccessTokenExpired,
             Self::AccessToken(TokenError::KeysUnavailable) => ErrorReason::KeysUnavailable,
             Self::CredentialsInvalid => ErrorReason::CredentialsInvalid,
+            Self::CurrentPasswordWrong => ErrorReason::CurrentPasswordWrong,
             Self::RefreshTokenInvalid => ErrorReason::RefreshTokenInvalid,
             Self::RefreshTokenExpired => ErrorReason::RefreshTokenExpired,
             Self::RefreshTokenReused => ErrorReason::RefreshTokenReused,
@@ -229,6 +236,9 @@ impl From<Error> for Status {
         match error {
             Error::InvalidFields(violations) => {
                 details.set_bad_request(violations.into_details());
+            }
+            Error::CurrentPasswordWrong => {
+                details.add_bad_request_violation("current_password", "is not your password");
             }
             Error::TaskQuotaExceeded { .. } => {
                 details.add_quota_failure_violation("tasks", message.clone());

@@ -1,12 +1,32 @@
-//! The printed tour: a grpcurl session whose lines work as they are.
+//! The printed tour: a session with curl and one with grpcurl, whose lines work as they are.
 
 use std::{net::SocketAddr, path::Path};
 
 const AUTH: &str = "tandem.auth.v1.AuthService";
 const TASKS: &str = "tandem.task.v1.TaskService";
 
-/// The lines of the session, for a POSIX shell, one by one or all at once.
-pub(crate) fn lines(auth: SocketAddr, task: SocketAddr) -> [String; 10] {
+/// A session over REST, for a POSIX shell, line by line or all at once.
+fn curl(auth: SocketAddr, task: SocketAddr) -> [String; 7] {
+    [
+        "JSON='content-type: application/json'".to_owned(),
+        r#"USER="{\"username\": \"ada-$(date +%s)\", \"password\": \"quiet-otter-sails-north\"}""#
+            .to_owned(),
+        format!(r#"curl -s -H "$JSON" -d "$USER" http://{auth}/v1/users"#),
+        format!(
+            "TOKEN=$(curl -s -H \"$JSON\" -d \"$USER\" http://{auth}/v1/sessions \
+             | grep -o '\"accessToken\":\"[^\"]*' | cut -d'\"' -f4)"
+        ),
+        r#"BEARER="authorization: Bearer $TOKEN""#.to_owned(),
+        format!(
+            r#"curl -s -H "$BEARER" -H "$JSON" -d '{{"title": "Water the plants"}}' {}"#,
+            format_args!("http://{task}/v1/tasks"),
+        ),
+        format!(r#"curl -s -H "$BEARER" http://{task}/v1/tasks"#),
+    ]
+}
+
+/// The same session over gRPC, with more calls.
+fn grpcurl(auth: SocketAddr, task: SocketAddr) -> [String; 10] {
     let user = r#"-d "{\"username\": \"$NAME\", \"password\": \"quiet-otter-sails-north\"}""#;
     let keep = |field| format!(r#"tee /dev/stderr | sed -n 's/.*"{field}": "\([^"]*\)".*/\1/p'"#);
     let as_user = r#"grpcurl -plaintext -H "authorization: Bearer $TOKEN""#;
@@ -34,16 +54,25 @@ pub(crate) fn lines(auth: SocketAddr, task: SocketAddr) -> [String; 10] {
 
 /// The text that is printed when both services are ready.
 pub(crate) fn welcome(auth: SocketAddr, task: SocketAddr, data_dir: &Path) -> String {
-    let lines = lines(auth, task).map(|line| format!("  {line}")).join("\n");
+    let indent = |lines: &[String]| {
+        lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    };
+    let (curl, grpcurl) = (indent(&curl(auth, task)), indent(&grpcurl(auth, task)));
     format!(
         "
+Read and try the APIs in a browser: http://{auth}/docs and
+http://{task}/docs
+
 auth-service answers on {auth}, task-service on {task}.
 All data is in {}. Ctrl-C stops everything.
 
-To try it, paste these lines into another terminal, one by one
-(with grpcurl: https://github.com/fullstorydev/grpcurl#installation):
+To try them with curl, paste these lines into another terminal:
 
-{lines}
+{curl}
+
+Or with grpcurl (https://github.com/fullstorydev/grpcurl#installation), one by one:
+
+{grpcurl}
 ",
         data_dir.display()
     )

@@ -23,6 +23,7 @@ use shared::{
     db::{self, Pools},
     error::Error,
 };
+use tandem_http::Http;
 use tandem_server::{Listeners, metrics::Metrics, readiness::Readiness, stack::Stack};
 use tandem_verifier::{JwksClient, Verifier, interceptor};
 use tokio_util::sync::CancellationToken;
@@ -109,7 +110,7 @@ fn routes(
     health: HealthServer<impl Health>,
     config: &Config,
     metrics: &Metrics,
-) -> impl Fn(usize) -> Router + Send + Clone + 'static {
+) -> impl Fn(usize) -> Http + Send + Clone + 'static {
     let ListenConfig { max_request_bytes, max_batch_request_bytes, call_timeout, .. } =
         config.listen;
     let (max_bytes, max_batch_bytes) =
@@ -118,8 +119,8 @@ fn routes(
         let method = path.rsplit('/').next().unwrap_or_default();
         if method.starts_with("Batch") { max_batch_bytes } else { max_bytes }
     };
-    let max_calls = config.server.max_calls;
-    let stack = Stack::new(pb::FILE_DESCRIPTOR_SET, call_timeout, max_calls, metrics);
+    let (set, address) = (pb::FILE_DESCRIPTOR_SET, config.listen.address);
+    let stack = Stack::new(set, call_timeout, &config.server, address, metrics);
     let verifier = Arc::new(Verifier::new(issuer.keys(), (&config.token).into()));
     let (config, writers) = (config.clone(), Arc::default());
     let cache = Arc::new(FirstPageCache::new(config.task.page_cache_bytes, metrics));
@@ -145,6 +146,6 @@ fn routes(
             }
         });
         let grpc = stack.service(Routes::new(grpc), max_bytes_of).layer(authenticate);
-        stack.routes(grpc, health.clone())
+        stack.routes(grpc, health.clone(), Router::new(), max_bytes_of)
     }
 }

@@ -34,7 +34,8 @@ impl<'a> Jws<'a> {
             Some((message, header, payload, signature))
         };
         let (message, header, payload, signature) = parts().ok_or(Error::TokenInvalid("form"))?;
-        let header = Members::decode(header).ok_or(Error::TokenInvalid("header"))?;
+        let header = decode(header).and_then(|json| Members::parse(&json));
+        let header = header.ok_or(Error::TokenInvalid("header"))?;
         check("alg", header.text("alg")? == "ES256")?;
         check("crit", header.get("crit").is_none())?;
         check("kid", header.optional_text("kid")? != Some(""))?;
@@ -46,14 +47,18 @@ impl<'a> Jws<'a> {
         self.header.get("kid")?.as_str()
     }
 
-    /// The members of the payload, if a key of this set signed it.
-    pub(crate) fn verify(&self, keys: &KeySet) -> Result<Members, Error> {
+    /// The payload, if a key of this set signed it.
+    pub(crate) fn verify(&self, keys: &KeySet) -> Result<Vec<u8>, Error> {
         let key = keys.find(self.kid()).ok_or(Error::TokenInvalid("kid"))?;
         let message = self.message.as_bytes();
         let is_signed = crypto::verify(self.signature, message, key, Algorithm::ES256);
         check("signature", is_signed.unwrap_or(false))?;
-        Members::decode(self.payload).ok_or(Error::TokenInvalid("claims"))
+        decode(self.payload).ok_or(Error::TokenInvalid("claims"))
     }
+}
+
+fn decode(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
 }
 
 /// Rejects a token for its part `name` unless it `passes`.
@@ -66,9 +71,9 @@ pub(crate) fn check(name: &'static str, passes: bool) -> Result<(), Error> {
 pub(crate) struct Members(HashMap<String, Value>);
 
 impl Members {
-    /// Decodes a JSON object in base64url without padding.
-    fn decode(part: &str) -> Option<Self> {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+    /// Parses a JSON object.
+    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
@@ -115,5 +120,44 @@ impl<'de> Visitor<'de> for MembersVisitor {
             members.entry(name).and_modify(|twice| *twice = Value::Null).or_insert(value);
         }
         Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const FILES: [&str; 2] = [
+        include_str!("../tests/data/wycheproof/json_web_signature_test.json"),
+        include_str!("../tests/data/wycheproof/json_web_key_test.json"),
+    ];
+
+    fn is_accepted(keys: &Value, token: &str) -> bool {
+        let keys = KeySet::parse(keys.to_string().as_bytes());
+        keys.is_ok_and(|keys| Jws::parse(token).is_ok_and(|token| token.verify(&keys).is_ok()))
+    }
+
+    #[test]
+    fn signatures_and_keys_are_judged_as_by_wycheproof() {
+        let (mut accepted, mut rejected) = (0, 0);
+        for file in FILES {
+            let file: Value = serde_json::from_str(file).unwrap();
+            for group in file["testGroups"].as_array().unwrap() {
+                let keys = group.get("public").unwrap_or(&group["private"]);
+                let one = json!({ "keys": [keys] });
+                let keys = if keys["keys"].is_array() { keys } else { &one };
+                for test in group["tests"].as_array().unwrap() {
+                    // Valid signatures of other algorithms are rejected here.
+                    let is_es256 = keys["keys"][0]["alg"] == "ES256";
+                    let expected = is_es256 && test["result"] == "valid";
+                    let verdict = is_accepted(keys, test["jws"].as_str().unwrap());
+                    assert_eq!(verdict, expected, "{}: {test}", group["comment"]);
+                    *if verdict { &mut accepted } else { &mut rejected } += 1;
+                }
+            }
+        }
+        assert_eq!((accepted, rejected), (2, 48));
     }
 }

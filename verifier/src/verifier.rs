@@ -71,7 +71,8 @@ impl Verifier {
             self.check_expiry(exp, now)?;
             return Ok(caller);
         }
-        let claims = access_token(token)?.verify(keys)?;
+        let payload = access_token(token)?.verify(keys)?;
+        let claims = Members::parse(&payload).ok_or(Error::TokenInvalid("claims"))?;
         let (caller, exp) = self.check_claims(&claims, now)?;
         self.verified.insert(digest, keys, caller, exp);
         Ok(caller)

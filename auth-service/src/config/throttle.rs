@@ -78,8 +78,8 @@ pub struct ThrottleConfig {
     )]
     pub(crate) entries: u32,
 
-    /// Proxies whose `x-forwarded-for` header is trusted: addresses or networks, separated by
-    /// commas. If empty, the header is ignored.
+    /// Proxies whose `x-forwarded-for` or `forwarded` (RFC 7239) header is trusted: addresses or
+    /// networks, separated by commas. If empty, both headers are ignored.
     #[arg(
         long = "trusted-proxies",
         env = "AUTH_TRUSTED_PROXIES",

@@ -44,7 +44,7 @@ pub(crate) struct Account {
     pub(crate) password_version: i32,
 }
 
-/// A username: 3 to 32 of `a-z`, `0-9`, `.`, `_`, `-`, alphanumeric at both ends, not reserved.
+/// A username: 3 to 32 of `a-z`, `0-9`, `.`, `_`, `-`, alphanumeric at both ends.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
 pub(crate) struct Username(String);
@@ -53,6 +53,9 @@ impl Username {
     /// Parses a name in any case. Only ASCII is allowed, so that no two names look alike.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let name = text.to_ascii_lowercase();
+        if name.contains(char::is_whitespace) {
+            return Err("must not contain spaces, also not at its ends".into());
+        }
         if !(3..=32).contains(&name.chars().count()) {
             return Err("must have 3 to 32 characters".into());
         }
@@ -64,10 +67,16 @@ impl Username {
         if !ends.into_iter().flatten().all(|c| c.is_ascii_alphanumeric()) {
             return Err("must begin and end with a letter or a digit".into());
         }
-        if RESERVED.contains(&name.as_str()) {
+        Ok(Self(name))
+    }
+
+    /// Parses the name of a new user, which must not be reserved.
+    pub(crate) fn choose(text: &str) -> Result<Self, Invalid> {
+        let name = Self::parse(text)?;
+        if RESERVED.contains(&name.0.as_str()) {
             return Err("is reserved; choose another".into());
         }
-        Ok(Self(name))
+        Ok(name)
     }
 }
 
@@ -86,7 +95,7 @@ mod tests {
     #[test]
     fn a_username_satisfies_each_rule() {
         for good in ["ada", "a.b", "ada-1815", "x_y", "0ab", "Ada", &"a".repeat(32)] {
-            assert!(Username::parse(good).is_ok(), "{good}");
+            assert!(Username::choose(good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -100,11 +109,20 @@ mod tests {
             "аda",
             "ａda",
             "ada\n",
-            "admin",
-            "ROOT",
             "ada@home",
         ] {
-            assert!(Username::parse(bad).is_err(), "{bad:?}");
+            assert!(Username::parse(bad).is_err() && Username::choose(bad).is_err(), "{bad:?}");
+        }
+        for reserved in ["admin", "ROOT"] {
+            assert!(Username::parse(reserved).is_ok() && Username::choose(reserved).is_err());
+        }
+    }
+
+    #[test]
+    fn a_space_is_named_wherever_it_is() {
+        for bad in [" ada", "ada ", "a da", "\tada", "ada\u{a0}", "ada\n", "  "] {
+            let Err(Invalid(rule)) = Username::parse(bad) else { panic!("{bad:?} passed") };
+            assert!(rule.contains("spaces"), "{bad:?}: {rule}");
         }
     }
 

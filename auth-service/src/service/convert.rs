@@ -26,7 +26,7 @@ pub(super) fn registration(
     password: Result<PasswordHash, Invalid>,
 ) -> Result<(Username, PasswordHash, Option<Uuid>), FieldViolations> {
     let mut bad = FieldViolations::new();
-    let username = bad.check("username", Username::parse(&request.username));
+    let username = bad.check("username", Username::choose(&request.username));
     let hash = bad.check("password", password);
     let request_id = bad.check("request_id", ids::parse_request_id(&request.request_id));
     match (username, hash, request_id) {
@@ -35,14 +35,13 @@ pub(super) fn registration(
     }
 }
 
-/// The name and password of a login. A malformed name is not an invalid field: it fails like any
-/// unknown name.
+/// The name and password of a login.
 pub(super) fn credentials(
     request: pb::LoginRequest,
-) -> Result<(String, Password), FieldViolations> {
+) -> Result<(Username, Password), FieldViolations> {
     let mut bad = FieldViolations::new();
     let pb::LoginRequest { username, password } = request;
-    let username = bad.check("username", not_empty(username));
+    let username = bad.check("username", Username::parse(&username));
     let password = bad.check("password", not_empty(password));
     let (Some(username), Some(password)) = (username, password) else { return Err(bad) };
     Ok((username, Password::typed(password)))
@@ -67,12 +66,15 @@ pub(super) fn password_change(
 /// The address and user agent of the client.
 pub(super) fn source<T>(request: &Request<T>, proxies: &TrustedProxies) -> Source {
     let peer = request.remote_addr().map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| peer.ip());
-    let forwarded_for = request.metadata().get_all("x-forwarded-for").into_iter();
-    let forwarded_for: Vec<_> = forwarded_for.map(|v| v.to_str().unwrap_or_default()).collect();
-    let user_agent = request.metadata().get("user-agent").and_then(|value| value.to_str().ok());
+    // Lossily: what a client sent in another encoding must not hide what the proxy added.
+    let header = |name| {
+        let values = request.metadata().get_all(name).into_iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(",")
+    };
+    let (x_forwarded_for, forwarded) = (header("x-forwarded-for"), header("forwarded"));
     Source {
-        user_agent: UserAgent::printable(user_agent.unwrap_or_default()),
-        ip_address: proxies.client(peer, forwarded_for.into_iter()),
+        user_agent: UserAgent::printable(&header("user-agent")),
+        ip_address: proxies.client(peer, &x_forwarded_for, &forwarded),
     }
 }
 

@@ -9,24 +9,21 @@ use axum::{
         StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
     },
-    middleware,
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use serde_json::json;
-use tandem_server::host;
 
 use crate::keys::SigningKeys;
 
 /// The longest that an HTTP cache may keep the set. A revoked key stays trusted for as long.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-/// Adds `/.well-known/jwks.json`. Caches keep the set for at most `lead`, so they know each key
+/// `/.well-known/jwks.json`. Caches keep the set for at most `lead`, so they know each key
 /// before it signs.
-pub(crate) fn add_to(router: Router, keys: Arc<SigningKeys>, lead: Duration) -> Router {
+pub(crate) fn route(keys: Arc<SigningKeys>, lead: Duration) -> Router {
     let cache = format!("public, max-age={}", MAX_AGE.min(lead).as_secs());
-    let route = get(jwks).layer(middleware::from_fn(host::require_one));
-    router.route("/.well-known/jwks.json", route.with_state((keys, cache.into())))
+    Router::new().route("/.well-known/jwks.json", get(jwks).with_state((keys, cache.into())))
 }
 
 async fn jwks(State((keys, cache)): State<(Arc<SigningKeys>, Arc<str>)>) -> Response {

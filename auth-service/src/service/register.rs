@@ -65,7 +65,7 @@ impl Auth {
         let Some(before) = users::find_by_register_request(&self.db, id).await? else {
             return Err(error);
         };
-        let guess = self.throttles.login(&username.to_string(), source)?;
+        let guess = self.throttles.login(username, source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
         let password = Password::typed(password);
         // A different name never matches, after the same time. The guess counts for the name in

@@ -16,6 +16,7 @@ mod sessions {
     mod list_and_revoke;
     mod refresh;
     mod refresh_model;
+    mod source;
 }
 
 mod access_tokens {
@@ -53,6 +54,8 @@ mod wire {
     mod messages;
     mod reflection;
 }
+
+mod http;
 
 mod operations {
     mod drain;

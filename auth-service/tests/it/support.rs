@@ -19,8 +19,8 @@ mod token;
 pub(crate) use login::Login;
 pub(crate) use program::{healthcheck, migrate, run, serve, settings, start};
 pub(crate) use request::{
-    credentials, credentials_invalid, database_unavailable, forwarded, overloaded, registration,
-    too_many_attempts, unauthenticated,
+    credentials, credentials_invalid, current_password_wrong, database_unavailable, forwarded,
+    overloaded, registration, too_many_attempts, unauthenticated,
 };
 pub(crate) use token::TokenParts;
 

@@ -1,11 +1,11 @@
 //! Receives the whole request before it is decoded, within a size limit.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
+use std::{error::Error as StdError, future::poll_fn, iter, net::SocketAddr, pin::pin, task::Poll};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use shared::error::{Error, GrpcCode};
-use tonic::transport::server::TcpConnectInfo;
+use tonic::{Status, transport::server::TcpConnectInfo};
 
 use super::reject;
 use crate::fair::WaitLimit;
@@ -36,7 +36,16 @@ pub(crate) async fn receive(
     match arrived {
         Ok(whole) => Ok(Request::from_parts(head, Body::from(whole.to_bytes()))),
         Err(error) if error.is::<LengthLimitError>() => Err(reject(Error::MessageTooLarge)),
-        Err(_) => Err(GrpcCode::CANCELLED.into_response()),
+        Err(error) => Err(rejection(&*error)),
+    }
+}
+
+/// The status with which a translated body is rejected. Otherwise the client went away.
+fn rejection(error: &(dyn StdError + 'static)) -> Response {
+    let mut causes = iter::successors(Some(error), |&error| error.source());
+    match causes.find_map(|error| error.downcast_ref::<Status>()) {
+        Some(status) => status.clone().into_http(),
+        None => GrpcCode::CANCELLED.into_response(),
     }
 }
 

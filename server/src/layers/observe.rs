@@ -11,6 +11,7 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use shared::error::GrpcCode;
+use tandem_http::Protocol;
 use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
 
@@ -46,6 +47,7 @@ struct Call {
 /// Observes a call until the response of `next` is complete or dropped.
 pub(crate) async fn call<F>(
     method: Arc<Method>,
+    protocol: Option<Protocol>,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response
@@ -63,8 +65,12 @@ where
         user_id = Empty,
         reason = Empty,
         token_fault = Empty,
+        protocol = Empty,
         trace_id = Empty
     );
+    if let Some(protocol) = protocol {
+        span.record("protocol", protocol.name());
+    }
     let trace = trace::call(path, request.headers());
     if let Some(id) = trace::id(&trace, request.headers()) {
         span.record("trace_id", id);
@@ -132,7 +138,7 @@ mod tests {
     #[test]
     fn a_call_that_panics_is_counted_as_internal() {
         let metrics = Metrics::default();
-        let method = CallMetrics::new(&metrics, &[]).method("/any");
+        let method = CallMetrics::new(&metrics, &[]).method("/any", None);
         let call = Call::start(method, Span::none(), Span::none());
         let panicking = AssertUnwindSafe(move || {
             let _call = call;

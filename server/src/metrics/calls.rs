@@ -7,6 +7,7 @@ use prost::Message as _;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
 use shared::error::GrpcCode;
+use tandem_http::Protocol;
 
 use super::Metrics;
 
@@ -14,6 +15,7 @@ use super::Metrics;
 pub(crate) struct CallMetrics {
     methods: HashMap<String, Arc<Method>>,
     unknown: Arc<Method>,
+    translated: [IntCounter; Protocol::ALL.len()],
 }
 
 /// The metrics of one method. They are looked up once, so that a call costs only atomic additions.
@@ -49,11 +51,18 @@ impl CallMetrics {
                 }
             }
         }
-        Self { methods, unknown }
+        let translated =
+            ("tandem_translated_calls_total", "Calls that started, of another protocol than gRPC.");
+        let translated =
+            metrics.counters(translated, "protocol", Protocol::ALL.map(Protocol::name));
+        Self { methods, unknown, translated }
     }
 
-    /// The method of this path.
-    pub(crate) fn method(&self, path: &str) -> Arc<Method> {
+    /// The method of this path. Counts the protocol, if it is not gRPC.
+    pub(crate) fn method(&self, path: &str, protocol: Option<Protocol>) -> Arc<Method> {
+        if let Some(protocol) = protocol {
+            self.translated[protocol as usize].inc();
+        }
         self.methods.get(path).unwrap_or(&self.unknown).clone()
     }
 }

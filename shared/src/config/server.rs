@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
-use super::{bytes, count, seconds};
+use super::{Origins, bytes, count, seconds};
 
 /// The listener's limits and its drain.
 #[derive(Clone, Debug, clap::Args)]
@@ -126,6 +126,38 @@ pub struct ServerConfig {
         value_parser = seconds(0..=300)
     )]
     pub drain_timeout: Duration,
+
+    /// Whether REST and Connect are on. gRPC-Web always is.
+    #[arg(
+        id = "server_http_json",
+        long = "server-http-json",
+        env = "SERVER_HTTP_JSON",
+        default_value = "true",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set
+    )]
+    pub http_json: bool,
+
+    /// Whether `/docs` is served: a page to read and try the API. Defaults to true if the address
+    /// for calls is loopback. Requires SERVER_HTTP_JSON.
+    #[arg(
+        id = "server_docs",
+        long = "server-docs",
+        env = "SERVER_DOCS",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set
+    )]
+    pub docs: Option<bool>,
+
+    /// Origins of the web pages that may read responses (CORS), separated by commas: for example
+    /// `https://app.example.com`. `*` allows all. If absent, only the public keys can be read.
+    #[arg(
+        id = "server_cors_origins",
+        long = "server-cors-origins",
+        env = "SERVER_CORS_ORIGINS",
+        value_name = "ORIGINS"
+    )]
+    pub cors_origins: Option<Origins>,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "it is documented on its type")]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use tonic::{Code, Status};
 
 /// The code of a call. `Display` spells it as go-grpc-middleware does.
@@ -14,6 +14,8 @@ impl GrpcCode {
     pub const COUNT: usize = 17;
     /// The client or the connection went away before the response was complete.
     pub const CANCELLED: Self = Self(Code::Cancelled);
+    /// There is no such thing.
+    pub const NOT_FOUND: Self = Self(Code::NotFound);
     /// A panic ended the call without a response.
     pub const INTERNAL: Self = Self(Code::Internal);
 
@@ -30,6 +32,40 @@ impl GrpcCode {
     /// A response with this code and nothing else.
     pub fn into_response<B: Default>(self) -> http::Response<B> {
         Status::new(self.0, "").into_http()
+    }
+
+    /// Whether the call succeeded.
+    pub fn is_ok(self) -> bool {
+        self.0 == Code::Ok
+    }
+
+    /// The HTTP status, by the table in the comments of `google.rpc.Code`.
+    pub fn http_status(self) -> StatusCode {
+        match self.0 {
+            Code::Ok => StatusCode::OK,
+            // 499 is no status of HTTP, but the one that proxies log for a client that went away.
+            Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT),
+            Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => {
+                StatusCode::BAD_REQUEST
+            }
+            Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::PermissionDenied => StatusCode::FORBIDDEN,
+            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+            Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+            Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The code as Connect's specification spells it.
+    pub fn connect(self) -> String {
+        match self.0 {
+            Code::Cancelled => "canceled".to_owned(),
+            _ => self.status().to_lowercase(),
+        }
     }
 
     /// The number of the code on the wire.
@@ -53,6 +89,12 @@ impl GrpcCode {
     pub fn is_server_fault(self) -> bool {
         use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unknown};
         matches!(self.0, Unknown | DeadlineExceeded | Internal | Unavailable | DataLoss)
+    }
+}
+
+impl From<&Status> for GrpcCode {
+    fn from(status: &Status) -> Self {
+        Self(status.code())
     }
 }
 

@@ -32,6 +32,12 @@ impl FieldViolations {
         Self::default()
     }
 
+    /// The number of broken rules so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether no rule is broken so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {

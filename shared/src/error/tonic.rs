@@ -23,11 +23,7 @@ fn tonic_error(headers: &HeaderMap) -> Option<Error> {
         return None;
     }
     match code {
-        Code::Internal => {
-            let mut violations = FieldViolations::new();
-            violations.check::<()>("request", Err("is not a message of this method".into()));
-            Some(violations.into())
-        }
+        Code::Internal => Some(malformed(Status::from_header_map(headers)?.message()).into()),
         Code::OutOfRange => Some(Error::MessageTooLarge),
         // With a message, it rejects a compression and lists the supported ones.
         Code::Unimplemented if !headers.contains_key(Status::GRPC_MESSAGE) => {
@@ -35,4 +31,24 @@ fn tonic_error(headers: &HeaderMap) -> Option<Error> {
         }
         _ => None,
     }
+}
+
+/// The violation of a request that prost could not decode, by prost's message.
+fn malformed(message: &str) -> FieldViolations {
+    let mut violations = FieldViolations::new();
+    match text_that_is_not_utf8(message) {
+        Some(field) => violations.check::<()>(&field, Err("must be valid UTF-8".into())),
+        None => violations.check("request", Err("is not a message of this method".into())),
+    };
+    violations
+}
+
+/// The path of a text that is not UTF-8. prost names the innermost field first:
+/// `…: Task.title: CreateTaskRequest.task: invalid string value: data is not UTF-8 encoded`.
+fn text_that_is_not_utf8(message: &str) -> Option<String> {
+    let place = message
+        .strip_prefix("failed to decode Protobuf message: ")?
+        .strip_suffix(": invalid string value: data is not UTF-8 encoded")?;
+    let fields = place.rsplit(": ").filter_map(|field| field.split_once('.'));
+    Some(fields.map(|(_, field)| field).collect::<Vec<_>>().join("."))
 }

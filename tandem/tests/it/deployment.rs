@@ -133,3 +133,24 @@ fn the_grace_period_is_longer_than_a_drain() {
 fn no_secret_is_committed() {
     assert!(manifests("Secret").is_empty(), "secrets are created outside the repository");
 }
+
+#[test]
+fn each_alert_has_an_entry_in_the_runbook_and_metrics_that_exist() {
+    let (runbook, metrics) =
+        (document("docs/operations/runbook.md"), document("docs/reference/metrics.md"));
+    let rules = documents_in("deploy/prometheus/alerts.yml");
+    let rules = rules.iter().flat_map(|rules| list(&rules["groups"]));
+    let mut alerts = Vec::new();
+    for rule in rules.flat_map(|group| list(&group["rules"])) {
+        let words = text(&rule["expr"]).split(|c: char| !c.is_alphanumeric() && c != '_');
+        for word in words.filter(|word| word.starts_with("tandem_") || word.starts_with("grpc_s")) {
+            let name = word.trim_end_matches("_bucket").trim_end_matches("_count");
+            assert!(metrics.contains(&format!("`{name}`")), "there is no {word}");
+        }
+        if let Some(alert) = rule["alert"].as_str() {
+            assert!(runbook.contains(&format!("\n## {alert}\n")), "{alert}");
+            alerts.push(alert);
+        }
+    }
+    assert_eq!(alerts.len(), runbook.matches("\n## ").count());
+}

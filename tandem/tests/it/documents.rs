@@ -8,6 +8,7 @@ use crate::support::{Program, directory, document, root};
 mod errors;
 mod events;
 mod metrics;
+mod openapi;
 mod settings;
 
 pub(crate) use settings::variables;

@@ -32,7 +32,8 @@ impl Tasks {
         let usage = feeds::usage(&mut db, owner).await;
         let usage = db.end(usage)?;
         let bytes: usize = tasks.iter().map(|task| task.fields.stored_bytes()).sum();
-        let exceeds = |used: i64, more: usize, limit: u64| used as u64 + more as u64 > limit;
+        let exceeds =
+            |used: i64, more: usize, limit: u64| used.cast_unsigned() + more as u64 > limit;
         if exceeds(usage.task_count, tasks.len(), self.quota.tasks.into()) {
             Err(self.quota.of_tasks())
         } else if exceeds(usage.task_bytes, bytes, self.quota.bytes) {

@@ -6,6 +6,7 @@ mod coalesce;
 mod cost;
 mod every_field;
 mod faults;
+mod http;
 mod issuer;
 mod issuer_away;
 mod issuer_tls;

@@ -30,7 +30,7 @@ impl Pen {
         let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         let jwk = json!({ "kty": "EC", "crv": "P-256", "kid": "first", "x": x, "y": y });
-        Self { verifier: verifier(&key_set(&[jwk.clone()])), jwk, pair }
+        Self { verifier: verifier(&key_set(std::slice::from_ref(&jwk))), jwk, pair }
     }
 
     fn verdict(&self, header: &[u8], claims: &[u8]) -> Verdict {

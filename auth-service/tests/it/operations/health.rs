@@ -1,5 +1,8 @@
 //! The health service (`grpc.health.v1`), which needs no token.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -40,4 +43,18 @@ async fn a_watch_reports_the_status_and_its_changes() {
     assert_eq!(next().await, ServingStatus::NotServing);
     app.database.resume();
     assert_eq!(next().await, ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn a_watch_of_an_unknown_service_says_so_and_lasts_until_the_drain() {
+    let app = App::start().await;
+    let mut client = HealthClient::new(app.service.channel());
+    let request = HealthCheckRequest { service: "tandem.task.v1.TaskService".into() };
+    let mut watch = client.watch(request).await.unwrap().into_inner();
+    let first = watch.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::ServiceUnknown);
+    let waiting = timeout(Duration::from_millis(500), watch.message()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    app.stop().await.unwrap();
+    assert_eq!(watch.message().await.ok().flatten(), None);
 }

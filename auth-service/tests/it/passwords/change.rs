@@ -2,7 +2,7 @@
 
 use test_support::{Refusal, refusal};
 
-use crate::support::{App, PASSWORD, credentials_invalid, unauthenticated};
+use crate::support::{App, PASSWORD, credentials_invalid, current_password_wrong, unauthenticated};
 
 const NEW_PASSWORD: &str = "seven-paper-lanterns-tonight";
 
@@ -35,7 +35,7 @@ async fn a_wrong_current_password_changes_nothing() {
     let ada = app.new_login("ada").await;
     let other = app.begin_session("ada").await;
     let answer = ada.change_password("not-the-password", NEW_PASSWORD).await;
-    assert_eq!(refusal(answer), credentials_invalid());
+    assert_eq!(refusal(answer), current_password_wrong());
     app.begin_session("ada").await;
     other.refresh().await.unwrap();
 }

@@ -43,9 +43,6 @@ async fn every_wrong_name_or_password_gets_the_same_answer_byte_for_byte() {
         ("ada", "\0"),
         ("bob", PASSWORD),
         ("bob", &overlong),
-        ("no such!", PASSWORD),
-        ("ada\0", PASSWORD),
-        (&"a".repeat(5000), PASSWORD),
         ("admin", PASSWORD),
     ] {
         let answer = app.try_log_in(name, password).await;
@@ -58,12 +55,18 @@ async fn every_wrong_name_or_password_gets_the_same_answer_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn empty_fields_are_named() {
+async fn a_name_that_no_user_can_have_and_an_empty_password_are_named() {
     let app = App::start().await;
+    app.register("ada").await;
     for (name, password, fields) in [
         ("", "", ["username", "password"].as_slice()),
         ("", PASSWORD, &["username"]),
         ("ada", "", &["password"]),
+        (" ada", PASSWORD, &["username"]),
+        ("ada\n", PASSWORD, &["username"]),
+        ("ada@example.com", PASSWORD, &["username"]),
+        ("ada\0", PASSWORD, &["username"]),
+        (&"a".repeat(5000), PASSWORD, &["username"]),
     ] {
         let answer = app.try_log_in(name, password).await;
         assert_eq!(refusal(answer), Refusal::invalid(fields), "{name:?} {password:?}");
@@ -111,19 +114,15 @@ async fn an_unknown_name_takes_as_long_as_a_wrong_password() {
         app.try_log_in(name, password).await.unwrap_err();
         begun.elapsed().as_secs_f64()
     };
-    let (mut wrong, mut unknown, mut impossible) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
     for _ in 0..15 {
         wrong.push(time("ada", "wrong-password").await);
         unknown.push(time("bob", "wrong-password").await);
-        impossible.push(time("no such!", "wrong-password").await);
     }
     let median = |mut times: Vec<f64>| {
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    let wrong = median(wrong);
-    for (name, times) in [("unknown", unknown), ("impossible", impossible)] {
-        let ratio = median(times) / wrong;
-        assert!((0.5..2.0).contains(&ratio), "{name}: {ratio} times as long");
-    }
+    let ratio = median(unknown) / median(wrong);
+    assert!((0.5..2.0).contains(&ratio), "{ratio} times as long");
 }

@@ -35,6 +35,11 @@ pub(crate) fn credentials_invalid() -> Refusal {
     unauthenticated("CREDENTIALS_INVALID")
 }
 
+pub(crate) fn current_password_wrong() -> Refusal {
+    let fields = vec!["current_password".to_owned()];
+    Refusal { fields, ..Refusal::new(Code::InvalidArgument, "CURRENT_PASSWORD_WRONG") }
+}
+
 pub(crate) fn overloaded() -> Refusal {
     Refusal::retryable(Code::ResourceExhausted, "OVERLOADED")
 }

@@ -74,12 +74,20 @@ async fn a_malformed_message_is_an_invalid_argument() {
         ("not protobuf", frame(b"GET / HTTP/1.1")),
         ("a number for a text", frame(&[0x08, 0x01])),
         ("a field that ends early", frame(&[0x0a, 0x7f, b'a'])),
-        ("a text that is not UTF-8", frame(&field_1(b"\xff\xfe"))),
         ("a frame that ends early", vec![0, 0, 0, 0, 9, 1]),
         ("a frame of an unknown kind", vec![7, 0, 0, 0, 0]),
         ("no frame", vec![]),
     ] {
         assert_eq!(post(&app, &body).await, Refusal::invalid(&["request"]), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_utf8_is_named() {
+    let app = App::start().await;
+    for text in [&b"\xff\xfe"[..], b"ada\x80", b"half an emoji: \xed\xa0\xbd", b"\xf0\x9f\x94"] {
+        let answer = post(&app, &frame(&field_1(text))).await;
+        assert_eq!(answer, Refusal::invalid(&["username"]), "{text:?}");
     }
 }
 
@@ -94,19 +102,19 @@ async fn an_unknown_field_is_ignored() {
 async fn a_request_that_is_not_grpc_reaches_no_method() {
     let app = App::start().await;
     let frame = frame(&registration("ada", PASSWORD).encode_to_vec());
-    for (method, content_type) in [
-        (Method::POST, "text/plain"),
-        (Method::POST, "application/x-www-form-urlencoded"),
-        (Method::POST, "application/json"),
-        (Method::GET, "application/grpc"),
-        (Method::PUT, "application/grpc"),
+    for (method, content_type, status) in [
+        (Method::POST, "text/plain", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Method::POST, "application/x-www-form-urlencoded", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Method::POST, "application/json", StatusCode::BAD_REQUEST),
+        (Method::GET, "application/grpc", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::PUT, "application/grpc", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let request = reqwest::Client::new()
             .request(method.clone(), app.service.url() + REGISTER)
             .header("content-type", content_type)
             .body(frame.clone());
         let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{method} {content_type}");
+        assert_eq!(answer.status(), status, "{method} {content_type}");
     }
     assert_eq!(app.users().await, "0");
 }

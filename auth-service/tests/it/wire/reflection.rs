@@ -8,9 +8,10 @@ use test_support::Service;
 use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, ServerReflectionResponse,
+    ExtensionRequest, ServerReflectionRequest, ServerReflectionResponse,
     server_reflection_request::MessageRequest::{
-        self, FileByFilename, FileContainingSymbol, ListServices,
+        self, AllExtensionNumbersOfType, FileByFilename, FileContainingExtension,
+        FileContainingSymbol, ListServices,
     },
     server_reflection_response::MessageResponse,
 };
@@ -20,16 +21,32 @@ use crate::support::App;
 /// Both versions have the same messages.
 const VERSIONS: [&str; 2] = ["v1", "v1alpha"];
 
-async fn ask(service: &Service, version: &str, question: MessageRequest) -> MessageResponse {
+fn request(question: MessageRequest) -> ServerReflectionRequest {
+    ServerReflectionRequest { host: "any".to_owned(), message_request: Some(question) }
+}
+
+/// Sends these requests in one stream and returns the answers.
+async fn send(
+    service: &Service,
+    version: &str,
+    requests: Vec<ServerReflectionRequest>,
+) -> Vec<ServerReflectionResponse> {
     let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
     let path: PathAndQuery = path.parse().expect("the path is valid");
-    let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
-    let request = Request::new(tokio_stream::once(request));
+    let requests = Request::new(tokio_stream::iter(requests));
     let codec = ProstCodec::<_, ServerReflectionResponse>::default();
     let mut grpc = Grpc::new(service.channel());
     grpc.ready().await.expect("the service is up");
-    let answers = grpc.streaming(request, path, codec).await.expect("the call is accepted");
-    let answer = answers.into_inner().message().await.expect("the stream continues");
+    let stream = grpc.streaming(requests, path, codec).await.expect("the call is accepted");
+    let (mut stream, mut answers) = (stream.into_inner(), Vec::new());
+    while let Some(answer) = stream.message().await.expect("the stream continues") {
+        answers.push(answer);
+    }
+    answers
+}
+
+async fn ask(service: &Service, version: &str, question: MessageRequest) -> MessageResponse {
+    let answer = send(service, version, vec![request(question)]).await.pop();
     answer.and_then(|answer| answer.message_response).expect("the answer is not empty")
 }
 
@@ -115,5 +132,81 @@ async fn files_include_their_comments() {
         let locations = file.source_code_info.expect("comments are included").location;
         let found = locations.iter().any(|place| place.leading_comments().contains(comment));
         assert!(found, "{symbol}: {comment}");
+    }
+}
+
+#[tokio::test]
+async fn custom_options_are_kept_and_their_extension_is_described() {
+    let app = App::start().await;
+    let options = "google.protobuf.MethodOptions".to_owned();
+    for version in VERSIONS {
+        let question = AllExtensionNumbersOfType(options.clone());
+        let MessageResponse::AllExtensionNumbersResponse(answer) =
+            ask(&app.service, version, question).await
+        else {
+            panic!("{version}: no numbers")
+        };
+        let [number] = answer.extension_number[..] else { panic!("{version}: {answer:?}") };
+        let containing_type = options.clone();
+        let extension = ExtensionRequest { containing_type, extension_number: number };
+        let declared = file(&app.service, version, FileContainingExtension(extension)).await;
+        assert_eq!(declared.name(), "google/api/annotations.proto");
+
+        let service = FileContainingSymbol("tandem.auth.v1.AuthService".to_owned());
+        let MessageResponse::FileDescriptorResponse(answer) =
+            ask(&app.service, version, service).await
+        else {
+            panic!("{version}: no file")
+        };
+        let path = b"/v1/users/me:changePassword";
+        let bytes = answer.file_descriptor_proto.concat();
+        assert!(bytes.windows(path.len()).any(|window| window == path), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_without_an_answer_gets_an_error_and_the_stream_continues() {
+    let app = App::start().await;
+    let unknown = || "tandem.auth.v1.Unknown".to_owned();
+    let extension = |number| ExtensionRequest {
+        containing_type: "tandem.auth.v1.User".to_owned(),
+        extension_number: number,
+    };
+    let questions = [
+        FileContainingSymbol(unknown()),
+        FileByFilename("unknown.proto".to_owned()),
+        FileContainingExtension(extension(100)),
+        AllExtensionNumbersOfType(unknown()),
+    ];
+    let mut requests = questions.map(request).to_vec();
+    requests.push(ServerReflectionRequest::default());
+    let known = [
+        FileContainingSymbol("tandem.auth.v1.AuthService.Login".to_owned()),
+        FileContainingSymbol("grpc.health.v1.HealthCheckResponse.ServingStatus".to_owned()),
+        AllExtensionNumbersOfType("tandem.auth.v1.User".to_owned()),
+    ];
+    requests.extend(known.map(request));
+    for version in VERSIONS {
+        let answers = send(&app.service, version, requests.clone()).await;
+        assert_eq!(answers.len(), requests.len(), "{version}");
+        for (answer, request) in answers.iter().zip(&requests) {
+            assert_eq!(answer.original_request.as_ref(), Some(request), "{version}");
+            assert_eq!(answer.valid_host, request.host);
+        }
+        for answer in &answers[..5] {
+            let Some(MessageResponse::ErrorResponse(error)) = &answer.message_response else {
+                panic!("{version}: {answer:?}")
+            };
+            assert_eq!(error.error_code, 5, "{version}: {answer:?}");
+        }
+        for answer in &answers[5..7] {
+            let file = &answer.message_response;
+            assert!(matches!(file, Some(MessageResponse::FileDescriptorResponse(_))), "{file:?}");
+        }
+        let Some(MessageResponse::AllExtensionNumbersResponse(none)) = &answers[7].message_response
+        else {
+            panic!("{version}: {answers:?}")
+        };
+        assert_eq!(none.base_type_name, "tandem.auth.v1.User");
     }
 }

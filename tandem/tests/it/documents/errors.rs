@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use shared::error::{Error, FieldViolations, Invalid};
+use shared::error::{Error, FieldViolations, GrpcCode, Invalid};
 use tandem_verifier::Error as TokenError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -14,7 +14,8 @@ use super::{check, code, page, table};
 const INTRODUCTION: &str = "\
 Every failed call carries a `google.rpc.ErrorInfo` with the domain `tandem` and one of these
 reasons. Decide by the reason: messages can change. An error with `RetryInfo` is retryable after
-its delay. Statuses of the health and reflection services have no reason. See
+its delay. Statuses of the health and reflection services have no reason. The column HTTP is the
+status over REST; Connect has 429 for `MESSAGE_TOO_LARGE`. See
 [Errors and retries](../guide/errors-and-retries.md).";
 
 /// The path of an enum's value in a file descriptor: field 5 (enum) 0, field 2 (value).
@@ -28,9 +29,10 @@ fn the_page_of_errors_is_up_to_date() {
         let status = statuses.remove(&reason).unwrap_or_else(|| panic!("no example of {reason}"));
         let name = code_name(status.code());
         let meaning = comment.trim_start_matches(&format!("{name}. ")).to_owned();
-        [code(&reason), name, details(&status), meaning]
+        [code(&reason), name, http(&reason, &status), details(&status), meaning]
     });
-    let table = table(["reason", "code", "details", "meaning"], rows.collect::<Vec<_>>());
+    let head = ["reason", "code", "HTTP", "details", "meaning"];
+    let table = table(head, rows.collect::<Vec<_>>());
     check("docs/reference/errors.md", &page("Errors", INTRODUCTION, &table));
 }
 
@@ -46,6 +48,7 @@ fn errors() -> Vec<Error> {
         TokenError::TokenInvalid("iss").into(),
         TokenError::TokenExpired.into(),
         Error::CredentialsInvalid,
+        Error::CurrentPasswordWrong,
         Error::RefreshTokenInvalid,
         Error::RefreshTokenExpired,
         Error::RefreshTokenReused,
@@ -74,6 +77,15 @@ fn with_reason(error: Error) -> (String, Status) {
     let status = Status::from(error);
     let info = status.get_details_error_info().expect("every error has a reason");
     (info.reason, status)
+}
+
+/// The HTTP status over REST.
+fn http(reason: &str, status: &Status) -> String {
+    match reason {
+        "MESSAGE_TOO_LARGE" => "413".to_owned(),
+        "METHOD_NOT_FOUND" => "404".to_owned(),
+        _ => GrpcCode::from(status).http_status().as_str().to_owned(),
+    }
 }
 
 /// The details besides the reason.

@@ -201,7 +201,7 @@ fn push_due_bound(
     }
     query
         .push(format_args!("case when coalesce(due_time_zone, '{FLOATING}') = '{FLOATING}' then "));
-    query.push_bind(wall_clock).push(" else ").push_bind(time).push(" end");
+    query.push_bind(wall_clock).push("::timestamptz else ").push_bind(time).push(" end");
 }
 
 /// After the cursor: greater by the first key, or equal and greater by the rest. If all keys have

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::support::{App, User, titled};
 
-fn at(seconds: i64, nanos: i32) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos })
+const fn at(seconds: i64, nanos: i32) -> Timestamp {
+    Timestamp { seconds, nanos }
 }
 
 fn batch(tasks: &[pb::Task]) -> pb::BatchCreateTasksRequest {
@@ -26,8 +26,13 @@ async fn import(
     alice.client.clone().batch_create_tasks(batch(tasks)).await
 }
 
-fn complete(title: &str, create_time: Option<Timestamp>, time: Option<Timestamp>) -> pb::Task {
-    pb::Task { is_complete: true, create_time, complete_time: time, ..titled(title) }
+fn complete(
+    title: &str,
+    create_time: impl Into<Option<Timestamp>>,
+    complete_time: impl Into<Option<Timestamp>>,
+) -> pb::Task {
+    let (create_time, complete_time) = (create_time.into(), complete_time.into());
+    pb::Task { is_complete: true, create_time, complete_time, ..titled(title) }
 }
 
 #[tokio::test]
@@ -38,16 +43,16 @@ async fn a_task_keeps_its_times() {
     let new = alice.create("new").await;
     let tasks = [
         complete("both", at(1_000_000_000, 1_999), at(1_100_000_000, 0)),
-        pb::Task { create_time: at(0, 0), ..titled("oldest") },
+        pb::Task { create_time: Some(at(0, 0)), ..titled("oldest") },
         complete("complete", None, at(7, 0)),
         titled("neither"),
     ];
     let created = import(&alice, &tasks).await.unwrap().into_inner().tasks;
     let [both, oldest, completed, neither] = &created[..] else { panic!("{created:?}") };
-    assert_eq!(both.create_time, at(1_000_000_000, 1_000));
-    assert_eq!(both.complete_time, at(1_100_000_000, 0));
-    assert_eq!((oldest.create_time, oldest.complete_time), (at(0, 0), None));
-    assert_eq!(completed.complete_time, at(7, 0));
+    assert_eq!(both.create_time, Some(at(1_000_000_000, 1_000)));
+    assert_eq!(both.complete_time, Some(at(1_100_000_000, 0)));
+    assert_eq!((oldest.create_time, oldest.complete_time), (Some(at(0, 0)), None));
+    assert_eq!(completed.complete_time, Some(at(7, 0)));
     assert_eq!(neither.create_time, neither.update_time);
     for task in &created {
         assert!(task.update_time.unwrap().seconds >= begun);
@@ -98,11 +103,11 @@ async fn every_invalid_time_is_named_and_nothing_is_stored() {
         ("requests[1].task.create_time", "requests[1].task.complete_time");
     let later = at(shared::time::now().timestamp() + 60, 0);
     for (task, fields) in [
-        (pb::Task { create_time: at(-1, 999_999_999), ..titled("x") }, &[create][..]),
-        (pb::Task { create_time: at(i64::MAX, 0), ..titled("x") }, &[create]),
-        (pb::Task { create_time: at(7, -1), ..titled("x") }, &[create]),
-        (pb::Task { create_time: later, ..titled("x") }, &[create]),
-        (pb::Task { complete_time: at(7, 0), ..titled("x") }, &[complete_time]),
+        (pb::Task { create_time: Some(at(-1, 999_999_999)), ..titled("x") }, &[create][..]),
+        (pb::Task { create_time: Some(at(i64::MAX, 0)), ..titled("x") }, &[create]),
+        (pb::Task { create_time: Some(at(7, -1)), ..titled("x") }, &[create]),
+        (pb::Task { create_time: Some(later), ..titled("x") }, &[create]),
+        (pb::Task { complete_time: Some(at(7, 0)), ..titled("x") }, &[complete_time]),
         (complete("x", at(7, 0), later), &[complete_time]),
         (complete("x", later, later), &[create, complete_time]),
         (complete("x", None, at(-1, 0)), &[complete_time]),
@@ -123,7 +128,7 @@ async fn a_time_in_the_future_rejects_no_other_call() {
     let [alice] = app.users();
     let later = at(shared::time::now().timestamp() + 60, 0);
     let calls = (0..40).map(|n| {
-        let create_time = if n % 2 == 0 { at(7, 0) } else { later };
+        let create_time = Some(if n % 2 == 0 { at(7, 0) } else { later });
         let alice = alice.clone();
         async move { import(&alice, &[pb::Task { create_time, ..titled("x") }]).await.is_ok() }
     });

@@ -43,9 +43,9 @@ async fn start() -> (App, User, PoolConnection<Postgres>) {
     alice.seed(&app.database, 10_000).await;
     bob.seed(&app.database, 1_000).await;
     app.database.execute("analyze task.tasks").await;
-    let mut database = app.database.pool().await.acquire().await.unwrap();
+    let mut database = app.database.pool().await.acquire().await.expect("it is there");
     // As in the service's sessions.
-    database.execute("set enable_seqscan = off").await.unwrap();
+    database.execute("set enable_seqscan = off").await.expect("it is a setting");
     (app, alice, database)
 }
 

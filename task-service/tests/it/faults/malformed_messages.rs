@@ -32,15 +32,21 @@ async fn text_that_is_not_utf8_is_invalid() {
     let app = App::start().await;
     let (alice, token, channel) = caller(&app);
     for bytes in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"ok\x80"] {
-        for (method, message) in [
-            ("CreateTask", request_with_task_field(2, bytes)),
-            ("CreateTask", request_with_task_field(3, bytes)),
-            ("UpdateTask", request_with_task_field(1, bytes)),
-            ("GetTask", field_1(bytes)),
-            ("DeleteTask", field_1(bytes)),
+        for (method, message, field) in [
+            ("CreateTask", request_with_task_field(2, bytes), "task.title"),
+            ("CreateTask", request_with_task_field(3, bytes), "task.description"),
+            ("UpdateTask", request_with_task_field(1, bytes), "task.id"),
+            ("GetTask", field_1(bytes), "task_id"),
+            ("DeleteTask", field_1(bytes), "task_id"),
+            ("BatchGetTasks", field_1(bytes), "task_ids"),
+            (
+                "BatchCreateTasks",
+                field_1(&request_with_task_field(2, bytes)),
+                "requests.task.title",
+            ),
         ] {
             let answer = call_with_bytes(&channel, &token, method, message).await;
-            assert_eq!(refusal(answer), Refusal::invalid(&["request"]), "{method} {bytes:?}");
+            assert_eq!(refusal(answer), Refusal::invalid(&[field]), "{method} {bytes:?}");
         }
     }
     assert_eq!(alice.count(&app.database).await, 0);

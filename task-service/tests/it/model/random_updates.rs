@@ -38,7 +38,7 @@ impl Model {
             bad.extend(unknown.map(|i| format!("update_mask.paths[{i}]")));
         }
         if names("title", !body.title.is_empty()) {
-            next.title = body.title.trim().to_owned();
+            body.title.trim().clone_into(&mut next.title);
             let too_long = next.title.chars().count() > 200;
             if next.title.is_empty() || too_long || next.title.contains('\n') {
                 bad.push("task.title".to_owned());

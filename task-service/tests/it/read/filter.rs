@@ -15,8 +15,8 @@ fn at(seconds: i64) -> prost_types::Timestamp {
 /// The last second of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-fn nanos(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos })
+fn at_nanos(seconds: i64, nanos: i32) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos }
 }
 
 fn due_at(seconds: i64) -> pb::Due {
@@ -117,12 +117,21 @@ async fn by_due_time() {
         (pb::TaskFilter { has_due: Some(false), due_after: Some(at(0)), ..filter() }, &[]),
         (pb::TaskFilter { due_before: Some(at(day)), due_after: Some(at(day)), ..filter() }, &[]),
         // Bounds between two microseconds.
-        (pb::TaskFilter { due_before: nanos(day - 1, 1), ..filter() }, &["before"]),
-        (pb::TaskFilter { due_after: nanos(day + 86_400, 1), ..filter() }, &[]),
-        (pb::TaskFilter { due_after: nanos(day + 86_400, 999), ..filter() }, &[]),
-        (pb::TaskFilter { due_after: nanos(day + 86_399, 999_999_001), ..filter() }, &["next day"]),
-        (pb::TaskFilter { due_after: nanos(LAST_SECOND, 999_999_999), ..filter() }, &[]),
-        (pb::TaskFilter { update_time_after: nanos(LAST_SECOND, 999_999_999), ..filter() }, &[]),
+        (pb::TaskFilter { due_before: Some(at_nanos(day - 1, 1)), ..filter() }, &["before"]),
+        (pb::TaskFilter { due_after: Some(at_nanos(day + 86_400, 1)), ..filter() }, &[]),
+        (pb::TaskFilter { due_after: Some(at_nanos(day + 86_400, 999)), ..filter() }, &[]),
+        (
+            pb::TaskFilter { due_after: Some(at_nanos(day + 86_399, 999_999_001)), ..filter() },
+            &["next day"],
+        ),
+        (pb::TaskFilter { due_after: Some(at_nanos(LAST_SECOND, 999_999_999)), ..filter() }, &[]),
+        (
+            pb::TaskFilter {
+                update_time_after: Some(at_nanos(LAST_SECOND, 999_999_999)),
+                ..filter()
+            },
+            &[],
+        ),
     ] {
         let case = format!("{filter:?}");
         assert_eq!(shown(&alice, filter).await, expected, "{case}");

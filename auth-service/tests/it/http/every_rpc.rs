@@ -1,0 +1,71 @@
+//! Every RPC by every protocol.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use test_support::{Via, Wire};
+
+use super::wire;
+use crate::support::{App, PASSWORD};
+
+#[tokio::test]
+async fn every_rpc_answers_by_every_protocol() {
+    let app = App::start().await;
+    for (number, via) in Via::ALL.into_iter().enumerate() {
+        let session =
+            Session { wire: wire(&app), via, token: String::new(), called: BTreeSet::new() };
+        session.run(&format!("user-{number}")).await;
+    }
+}
+
+/// The calls of a user by one protocol.
+struct Session {
+    wire: Wire,
+    via: Via,
+    token: String,
+    called: BTreeSet<String>,
+}
+
+impl Session {
+    async fn call(&mut self, method: &str, request: Value) -> Value {
+        self.called.insert(method.to_owned());
+        let answer = self.wire.call(self.via, method, &self.token, &request).await;
+        answer.unwrap_or_else(|fault| panic!("{:?} {method}: {fault:?}", self.via))
+    }
+
+    async fn run(mut self, username: &str) {
+        let credentials = json!({ "username": username, "password": PASSWORD });
+        let registered = self.call("Register", credentials.clone()).await;
+        let first = self.call("Login", credentials.clone()).await;
+        assert_eq!(first["user"], registered["user"], "{:?}", self.via);
+        let login = self.call("Login", credentials).await;
+        let refresh = json!({ "refreshToken": login["tokens"]["refreshToken"] });
+        let refreshed = self.call("RefreshToken", refresh).await;
+        self.token = refreshed["tokens"]["accessToken"].as_str().expect("it is text").to_owned();
+        let current = self.call("GetCurrentUser", json!({})).await;
+        assert_eq!(current["user"], registered["user"], "{:?}", self.via);
+
+        let sessions = self.call("ListSessions", json!({ "pageSize": 1 })).await;
+        let page = json!({ "pageSize": 1, "pageToken": sessions["nextPageToken"] });
+        let older = self.call("ListSessions", page).await;
+        let id = &older["sessions"][0]["id"];
+        assert_eq!(self.call("RevokeSession", json!({ "sessionId": id })).await, json!({}));
+        assert_eq!(self.call("RevokeOtherSessions", json!({})).await, json!({}));
+        let change =
+            json!({ "currentPassword": PASSWORD, "newPassword": "other-otter-sails-south" });
+        assert_eq!(self.call("ChangePassword", change).await, json!({}));
+        let keys = self.call("GetJsonWebKeySet", json!({})).await;
+        assert_eq!(keys["keys"][0]["kty"], "EC");
+        assert_eq!(self.call("Logout", json!({})).await, json!({}));
+        let ended = self.wire.call(self.via, "GetCurrentUser", &self.token, &json!({})).await;
+        assert_eq!(
+            ended.expect_err("the session has ended").reason,
+            "ACCESS_TOKEN_INVALID",
+            "{:?}",
+            self.via
+        );
+
+        let all = self.wire.methods().into_iter().collect();
+        assert_eq!(self.called, all, "every method is called");
+    }
+}

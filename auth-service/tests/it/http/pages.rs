@@ -1,0 +1,15 @@
+//! The OpenAPI description.
+
+use test_support::Description;
+
+use super::wire;
+use crate::support::App;
+
+#[tokio::test]
+async fn every_operation_answers_as_it_is_described() {
+    let app = App::start().await;
+    let wire = wire(&app);
+    let token = app.new_token("ada").await;
+    let description = Description::fetch(&wire).await;
+    assert_eq!(description.drive(&wire, &token).await, wire.methods().len());
+}
