@@ -6,6 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const SERVICES: [(&str, &str); 2] =
     [("auth", "tandem/auth/v1/auth_service.proto"), ("task", "tandem/task/v1/task_service.proto")];
 const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
+const HEALTH: &str = "third_party/grpc/health/v1/health.proto";
 
 #[expect(clippy::disallowed_methods, reason = "Cargo configures build scripts by variables")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,7 +19,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(out_dir.join(format!("{name}_descriptor_set.bin")), set)?;
     }
 
-    let all = compile([SERVICES[0].1, SERVICES[1].1, ERROR_REASON])?.file_descriptor_set();
+    let set = compile([HEALTH])?.encode_file_descriptor_set();
+    fs::write(out_dir.join("health_descriptor_set.bin"), set)?;
+
+    let all = compile([SERVICES[0].1, SERVICES[1].1, ERROR_REASON, HEALTH])?.file_descriptor_set();
     tonic_prost_build::configure().compile_fds(all)?;
 
     // The task server once more, with pre-encoded list responses.
@@ -38,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compile<const N: usize>(files: [&str; N]) -> Result<protox::Compiler, protox::Error> {
-    let mut compiler = protox::Compiler::new([".", "third_party"])?;
+    let mut compiler = protox::Compiler::new(["third_party", "."])?;
     compiler.include_imports(true).include_source_info(true).open_files(files)?;
     Ok(compiler)
 }

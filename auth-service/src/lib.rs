@@ -14,12 +14,14 @@
 use std::sync::Arc;
 
 use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
+use proto::grpc::health::v1::health_server::HealthServer;
 use shared::{db, error::Error};
 use tandem_http::Http;
-use tandem_server::{Listeners, metrics::Metrics, readiness::Readiness, stack::Stack};
+use tandem_server::{
+    HealthService, Listeners, metrics::Metrics, readiness::Readiness, stack::Stack,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::pb::health_server::{Health, HealthServer};
 
 mod config;
 mod domain;
@@ -55,7 +57,7 @@ pub async fn run(
     metrics.watch_pools(&pools);
     metrics.watch_clock(probe.clock_offset());
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
-    let (readiness, health) = Readiness::new(SERVICE_NAME).await;
+    let (readiness, health) = Readiness::new(SERVICE_NAME);
     let auth = Auth::new(pools, keys.clone(), &config, &metrics);
     let routes = routes(auth, keys.clone(), health, &config, &metrics);
 
@@ -80,7 +82,7 @@ pub async fn run(
 fn routes(
     auth: Auth,
     keys: Arc<SigningKeys>,
-    health: HealthServer<impl Health>,
+    health: HealthServer<HealthService>,
     config: &Config,
     metrics: &Metrics,
 ) -> impl Fn(usize) -> Http + Send + Clone + 'static {

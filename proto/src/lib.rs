@@ -58,6 +58,21 @@ mod tandem {
     }
 }
 
+/// The common services of gRPC.
+pub mod grpc {
+    /// `grpc.health`: the health checking protocol.
+    pub mod health {
+        /// Version 1.
+        pub mod v1 {
+            tonic::include_proto!("grpc.health.v1");
+
+            /// The encoded `FileDescriptorSet` of this package, with comments.
+            pub const FILE_DESCRIPTOR_SET: &[u8] =
+                tonic::include_file_descriptor_set!("health_descriptor_set");
+        }
+    }
+}
+
 /// The common types of Google's APIs that the protos use.
 pub mod google {
     /// `google.type`.

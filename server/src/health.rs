@@ -1,29 +1,68 @@
-//! The health service (`grpc.health.v1`), by `tonic-health` except where that differs from the
-//! protocol.
+//! The health service (`grpc.health.v1`). `tonic-health` has no List, and ends the watch of an
+//! unknown service.
 
-use std::future::ready;
-
-use futures_util::{StreamExt, stream, stream::BoxStream};
-use tonic::{Request, Response, Status};
-use tonic_health::{
-    pb::{
-        HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
-        health_server::Health,
-    },
-    server::HealthService,
+use futures_util::{
+    StreamExt as _,
+    future::ready,
+    stream::{self, BoxStream},
 };
+use proto::grpc::health::v1::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+    health_check_response::ServingStatus, health_server::Health,
+};
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status};
 
-/// Keeps the watch of an unknown service open, which `tonic-health` ends with NOT_FOUND. The names
-/// of services do not change, so that its status never does. It ends with the watches of "".
-pub(crate) struct Watchable(pub(crate) HealthService);
+/// Reports the status of one service, under its name and under "".
+#[derive(Clone)]
+pub struct HealthService {
+    service: &'static str,
+    /// None ends all watches.
+    status: watch::Receiver<Option<ServingStatus>>,
+}
+
+impl HealthService {
+    /// Reports what `status` holds.
+    pub(crate) fn new(
+        service: &'static str,
+        status: watch::Receiver<Option<ServingStatus>>,
+    ) -> Self {
+        Self { service, status }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        ["", self.service].contains(&name)
+    }
+
+    fn now(&self) -> HealthCheckResponse {
+        response(self.status.borrow().unwrap_or(ServingStatus::NotServing))
+    }
+}
+
+fn response(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}
 
 #[tonic::async_trait]
-impl Health for Watchable {
+impl Health for HealthService {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        self.0.check(request).await
+        if self.has(&request.get_ref().service) {
+            Ok(Response::new(self.now()))
+        } else {
+            Err(Status::not_found("the server has no such service"))
+        }
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        let statuses = ["", self.service].map(|name| (name.to_owned(), self.now()));
+        Ok(Response::new(HealthListResponse { statuses: statuses.into() }))
     }
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
@@ -32,13 +71,14 @@ impl Health for Watchable {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        if let Ok(watch) = self.0.watch(request).await {
-            return Ok(watch.map(StreamExt::boxed));
+        let until_end = WatchStream::new(self.status.clone())
+            .take_while(|status| ready(status.is_some()))
+            .filter_map(ready);
+        if self.has(&request.get_ref().service) {
+            return Ok(Response::new(until_end.map(response).map(Ok).boxed()));
         }
-        let whole = self.0.watch(Request::new(HealthCheckRequest::default())).await?.into_inner();
-        let status = ServingStatus::ServiceUnknown.into();
-        let unknown = stream::once(ready(Ok(HealthCheckResponse { status })));
-        let until_end = whole.filter_map(|_| ready(None));
-        Ok(Response::new(unknown.chain(until_end).boxed()))
+        // The names of services do not change, so that this status never does.
+        let unknown = stream::once(ready(Ok(response(ServingStatus::ServiceUnknown))));
+        Ok(Response::new(unknown.chain(until_end.filter_map(|_| ready(None))).boxed()))
     }
 }

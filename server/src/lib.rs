@@ -26,6 +26,7 @@ pub mod telemetry;
 mod tls;
 mod workers;
 
+pub use health::HealthService;
 pub use listener::{Listeners, listen_all, reachable};
 pub use readiness::is_ready;
 pub use run::{run, shutdown_on_signal};

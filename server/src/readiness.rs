@@ -6,19 +6,17 @@ use std::{
     time::Duration,
 };
 
+use proto::grpc::health::v1::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    health_server::HealthServer,
+};
 use shared::{db, error::Error};
-use tokio::time::{sleep, timeout};
-use tonic_health::{
-    ServingStatus,
-    pb::{
-        HealthCheckRequest,
-        health_client::HealthClient,
-        health_server::{Health, HealthServer},
-    },
-    server::{HealthReporter, HealthService},
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
 };
 
-use crate::health::Watchable;
+use crate::health::HealthService;
 
 /// The interval between checks of a service that is ready.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -34,7 +32,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The status of a service in the health service (`grpc.health.v1`), under its name and under "".
 #[derive(Clone)]
 pub struct Readiness {
-    reporter: HealthReporter,
+    status: watch::Sender<Option<ServingStatus>>,
     service: &'static str,
     state: Arc<Mutex<State>>,
 }
@@ -44,13 +42,12 @@ type State = Result<(), Arc<str>>;
 
 impl Readiness {
     /// Not ready until [`follow`](Self::follow) finds otherwise.
-    pub async fn new(service: &'static str) -> (Self, HealthServer<impl Health>) {
-        let reporter = HealthReporter::new();
-        let health = Watchable(HealthService::from_health_reporter(reporter.clone()));
+    #[must_use]
+    pub fn new(service: &'static str) -> (Self, HealthServer<HealthService>) {
+        let (status, following) = watch::channel(Some(ServingStatus::NotServing));
         let state = Arc::new(Mutex::new(Err("starting".into())));
-        let readiness = Self { reporter, service, state };
-        readiness.set(ServingStatus::NotServing).await;
-        (readiness, HealthServer::new(health))
+        let health = HealthServer::new(HealthService::new(service, following));
+        (Self { status, service, state }, health)
     }
 
     /// Waits until `check` succeeds, and logs what it lacks. The service is not ready yet then.
@@ -81,24 +78,22 @@ impl Readiness {
                 Err(_) => (ServingStatus::NotServing, RETRY_INTERVAL),
             };
             if self.note(now) {
-                self.set(status).await;
+                self.status.send_replace(Some(status));
             }
             sleep(interval).await;
         }
     }
 
     /// Makes the service not ready, at the start of a drain.
-    pub(crate) async fn set_draining(&self) {
+    pub(crate) fn set_draining(&self) {
         tracing::info!(service = self.service, "draining; a second signal ends the process");
         *self.lock() = Err("draining".into());
-        self.set(ServingStatus::NotServing).await;
+        self.status.send_replace(Some(ServingStatus::NotServing));
     }
 
     /// Ends all health watches, which would keep their connections open.
-    pub(crate) async fn end_watches(&mut self) {
-        for name in ["", self.service] {
-            self.reporter.clear_service_status(name).await;
-        }
+    pub(crate) fn end_watches(&self) {
+        self.status.send_replace(None);
     }
 
     /// Makes an attempt that needs the database, every second while the database is unavailable.
@@ -143,12 +138,6 @@ impl Readiness {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of the lock panics")
     }
-
-    async fn set(&self, status: ServingStatus) {
-        for name in ["", self.service] {
-            self.reporter.set_service_status(name, status).await;
-        }
-    }
 }
 
 /// Whether the health service at `address` reports ready within two seconds.
@@ -157,7 +146,7 @@ pub async fn is_ready(address: SocketAddr) -> bool {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).ok()?;
         let mut client = HealthClient::new(endpoint.connect().await.ok()?);
         let response = client.check(HealthCheckRequest::default()).await.ok()?.into_inner();
-        Some(response.status() == tonic_health::pb::health_check_response::ServingStatus::Serving)
+        Some(response.status() == ServingStatus::Serving)
     };
     matches!(timeout(CHECK_TIMEOUT, check).await, Ok(Some(true)))
 }

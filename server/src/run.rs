@@ -55,7 +55,7 @@ async fn serve(
     listener: TcpListener,
     routes: impl Fn(usize) -> Http + Send + Clone + 'static,
     config: &ServerConfig,
-    mut readiness: Readiness,
+    readiness: Readiness,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let internal = |error: std::io::Error| Error::Internal(error.into());
@@ -65,9 +65,9 @@ async fn serve(
     let drain = CancellationToken::new();
     let draining = async {
         shutdown.cancelled().await;
-        readiness.set_draining().await;
+        readiness.set_draining();
         sleep(config.drain_delay).await;
-        readiness.end_watches().await;
+        readiness.end_watches();
         drain.cancel();
         std::future::pending::<()>().await;
     };

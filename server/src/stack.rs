@@ -23,14 +23,15 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
+use proto::grpc::health::v1::health_server::HealthServer;
 use shared::{config::ServerConfig, error};
 use tandem_http::{Api, Http, Options, Protocol};
 use tokio::sync::Semaphore;
 use tonic::service::Routes;
-use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::{
     fair::WaitLimit,
+    health::HealthService,
     layers::{body, concurrency, deadline, observe},
     metrics::{CallMetrics, Metrics},
     reflection,
@@ -67,7 +68,7 @@ impl Stack {
     ) -> Self {
         let descriptor_sets = [
             descriptor_set,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            proto::grpc::health::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
             tonic_types::pb::FILE_DESCRIPTOR_SET,
@@ -112,7 +113,7 @@ impl Stack {
     pub fn routes(
         &self,
         service: Router,
-        health: HealthServer<impl Health>,
+        health: HealthServer<HealthService>,
         pages: Router,
         max_bytes: impl Fn(&str) -> usize + Send + Sync + 'static,
     ) -> Http {

@@ -18,20 +18,22 @@ use axum::{
     extract::Request,
     middleware::{self, Next},
 };
+use proto::grpc::health::v1::health_server::HealthServer;
 use proto::task::v1::{self as pb, encoded::task_service_server::TaskServiceServer};
 use shared::{
     db::{self, Pools},
     error::Error,
 };
 use tandem_http::Http;
-use tandem_server::{Listeners, metrics::Metrics, readiness::Readiness, stack::Stack};
+use tandem_server::{
+    HealthService, Listeners, metrics::Metrics, readiness::Readiness, stack::Stack,
+};
 use tandem_verifier::{JwksClient, Verifier, interceptor};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Status,
     service::{Routes, interceptor::InterceptedService},
 };
-use tonic_health::pb::health_server::{Health, HealthServer};
 
 mod admission;
 mod coalesce;
@@ -69,7 +71,7 @@ pub async fn run(
     metrics.watch_pools(&pools);
     metrics.watch_clock(probe.clock_offset());
     let issuer = Arc::new(issuer::client(&config.issuer, &metrics));
-    let (readiness, health) = Readiness::new(SERVICE_NAME).await;
+    let (readiness, health) = Readiness::new(SERVICE_NAME);
     let background = pools.background.clone();
     let routes = routes(pools, issuer.clone(), health, &config, &metrics);
 
@@ -107,7 +109,7 @@ pub async fn run(
 fn routes(
     pools: Pools,
     issuer: Arc<JwksClient>,
-    health: HealthServer<impl Health>,
+    health: HealthServer<HealthService>,
     config: &Config,
     metrics: &Metrics,
 ) -> impl Fn(usize) -> Http + Send + Clone + 'static {

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use http::{Request, StatusCode};
+use proto::grpc::health::v1::{HealthCheckRequest, health_client::HealthClient};
 use test_support::eventually;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::App;
 

@@ -1,12 +1,13 @@
 //! The health service (`grpc.health.v1`), which needs no token.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use proto::grpc::health::v1::{
+    HealthCheckRequest, HealthListRequest, health_check_response::ServingStatus,
+    health_client::HealthClient,
+};
 use tokio::time::timeout;
 use tonic::Code;
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use crate::support::App;
 
@@ -30,6 +31,17 @@ async fn an_unknown_service_is_not_found() {
         let status = client.check(request).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_list_has_the_status_of_the_service_and_of_the_server() {
+    let app = App::start().await;
+    let mut client = HealthClient::new(app.service.channel());
+    let answer = client.list(HealthListRequest {}).await.unwrap().into_inner();
+    let statuses: BTreeMap<_, _> =
+        answer.statuses.iter().map(|(name, health)| (name.as_str(), health.status())).collect();
+    let serving = ["", "tandem.auth.v1.AuthService"].map(|name| (name, ServingStatus::Serving));
+    assert_eq!(statuses, serving.into());
 }
 
 #[tokio::test]

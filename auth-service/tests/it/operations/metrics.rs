@@ -1,8 +1,8 @@
 //! Metrics.
 
+use proto::grpc::health::v1::{HealthCheckRequest, health_client::HealthClient};
 use test_support::eventually;
 use tonic::{Request, metadata::MetadataValue};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{App, PASSWORD, registration};
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use proto::auth::v1::{self as pb, auth_service_client::AuthServiceClient};
+use proto::grpc::health::v1::{HealthCheckRequest, health_client::HealthClient};
 use test_support::{Refusal, bearer, eventually, refusal};
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Code, transport::Channel};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
 use crate::support::{

@@ -15,9 +15,11 @@ use crate::support::{Answer, App, PASSWORD, credentials, forwarded, overloaded, 
 /// The hash of [`PASSWORD`] at cost 12, which takes a quarter of a second to verify.
 const SLOW_HASH: &str = "$2b$12$u6Jr4y1uxbb/.RUcfeRISeMntyQYmUmLv16KbgRQQbuofbthHxROu";
 
-/// A service with one hashing thread, and a user whose password is slow to verify.
+/// A service with one hashing thread, and a user whose password is slow to verify. On a busy
+/// machine that takes seconds, since hashing has the lowest priority.
 async fn with_slow_user(flags: &[&str]) -> App {
-    let app = App::with(&[&["--hashing-threads", "1"], flags].concat()).await;
+    let slow = ["--hashing-threads", "1", "--call-timeout-seconds", "60"];
+    let app = App::with(&[&slow[..], flags].concat()).await;
     app.register("ada").await;
     app.store_password_hash(SLOW_HASH).await;
     app

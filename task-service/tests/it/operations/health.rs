@@ -1,11 +1,11 @@
 //! Health (`grpc.health.v1`), which needs no token.
 
+use proto::grpc::health::v1::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use task_service::SERVICE_NAME;
 use test_support::{TestDatabase, TestIssuer, eventually};
 use tonic::{Code, codegen::http::StatusCode};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use crate::support::{App, run};
 
