@@ -85,7 +85,7 @@ impl Throttles {
     /// # Errors
     /// [`Error::TooManyAttempts`]
     pub(crate) fn register(&self, source: &Source) -> Result<Option<Registration>, Error> {
-        if source.ip_address.is_loopback() {
+        if source.is_local {
             return Ok(None);
         }
         let reject = |excess| too_many_attempts(Event::RegisterThrottled, &excess, None, source);

@@ -1,9 +1,8 @@
 //! Pages for people and programs: the OpenAPI description, and a page to read and try it.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
+    body::Bytes,
     http::{
         HeaderName, HeaderValue,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY},
@@ -21,21 +20,23 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// Adds `/openapi.json`, and the page `/docs` if it is wanted.
-pub(crate) fn add_to(pages: Router, api: &Arc<Api>, has_docs: bool) -> Router {
-    let description = api.clone();
-    let json = get(async move || page("application/json", description.openapi().to_string()));
+pub(crate) fn add_to(pages: Router, api: &Api, has_docs: bool) -> Router {
+    let description = Bytes::from(api.openapi().to_string());
+    let json = get(async move || page("application/json", description.clone()));
     let pages = pages.route("/openapi.json", json);
     if !has_docs {
         return pages;
     }
-    let fixed = |kind, text: &'static str| get(async move || page(kind, text.to_owned()));
+    let fixed = |kind, text: &'static str| {
+        get(async move || page(kind, Bytes::from_static(text.as_bytes())))
+    };
     pages
         .route("/docs", fixed("text/html; charset=utf-8", include_str!("docs/page.html")))
         .route("/docs/page.css", fixed("text/css", include_str!("docs/page.css")))
         .route("/docs/page.js", fixed("text/javascript", include_str!("docs/page.js")))
 }
 
-fn page(kind: &'static str, text: String) -> Response {
+fn page(kind: &'static str, content: Bytes) -> Response {
     let headers = [
         (CONTENT_TYPE, kind),
         (CACHE_CONTROL, "no-cache"),
@@ -43,5 +44,5 @@ fn page(kind: &'static str, text: String) -> Response {
         (REFERRER_POLICY, "no-referrer"),
         (NO_SNIFF, "nosniff"),
     ];
-    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), content).into_response()
 }

@@ -105,7 +105,7 @@ impl Inner {
         };
         let max_bytes = max_bytes(matched.rule.call.path.path());
         let (head, body) = request.into_parts();
-        if !matched.rule.body.is_empty() && !rest::has_json(&head, &kind) {
+        if !matched.rule.body.is_empty() && !rest::has_json(&head, &body, &kind) {
             return Ok(failure::unsupported(
                 &api.pool,
                 ("content-type", "must be application/json"),

@@ -10,6 +10,10 @@ use prost_reflect::{
 use serde_json::{Map, Value, json};
 use shared::error::{FieldViolations, Invalid};
 
+/// The most commas in a JSON text: several times those of the largest batch. A value takes far more
+/// memory than its two bytes.
+const MAX_SEPARATORS: usize = 20_000;
+
 /// Whether fields that the message does not have are rejected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
@@ -28,8 +32,26 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, FieldViolations> {
     if text.is_empty() {
         return Ok(json!({}));
     }
+    if separators(text) > MAX_SEPARATORS {
+        return Err(violation("body", "must have fewer values"));
+    }
     let parsed = serde_json::from_slice(text);
     parsed.map_err(|_| violation("body", "must be valid JSON in UTF-8"))
+}
+
+/// The number of commas between values.
+fn separators(text: &[u8]) -> usize {
+    let (mut is_text, mut is_escaped, mut count) = (false, false, 0);
+    for &byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b',' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// A single violation.

@@ -7,7 +7,7 @@ use std::sync::{
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     http::{Method, StatusCode, header::CONTENT_TYPE, request},
     response::Response,
 };
@@ -75,9 +75,11 @@ pub(crate) async fn answer(
     render(&api.pool, &call.method, &rule.response, outcome, &spelling)
 }
 
-/// Whether the request's body, if it has one, is JSON. A form that another site sends is not.
-pub(crate) fn has_json(head: &request::Parts, kind: &str) -> bool {
-    kind == "application/json" || !head.headers.contains_key(CONTENT_TYPE)
+/// Whether the request's body, if it has one, is JSON. What another site sends without a CORS
+/// preflight is not: a form, or a body without a type.
+pub(crate) fn has_json(head: &request::Parts, body: &Body, kind: &str) -> bool {
+    let is_absent = || !head.headers.contains_key(CONTENT_TYPE) && body.is_end_stream();
+    kind == "application/json" || is_absent()
 }
 
 impl Parts {

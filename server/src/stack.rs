@@ -131,7 +131,10 @@ impl Stack {
             docs: self.config.docs.unwrap_or(self.address.ip().is_loopback()),
             origins: self.config.cors_origins.clone().unwrap_or_default(),
             pages,
-            max_bytes: Arc::new(max_bytes),
+            max_bytes: Arc::new(move |path: &str| {
+                // Of health and reflection.
+                if path.starts_with("/grpc.") { limit } else { max_bytes(path) }
+            }),
         };
         Http::new(grpc, options)
     }

@@ -59,6 +59,8 @@ impl Cursor {
 pub(crate) struct Source {
     pub(crate) user_agent: UserAgent,
     pub(crate) ip_address: IpAddr,
+    /// Whether it runs on this machine and no proxy is in between.
+    pub(crate) is_local: bool,
 }
 
 /// A session to insert.

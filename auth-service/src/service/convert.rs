@@ -72,9 +72,11 @@ pub(super) fn source<T>(request: &Request<T>, proxies: &TrustedProxies) -> Sourc
         values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect::<Vec<_>>().join(",")
     };
     let (x_forwarded_for, forwarded) = (header("x-forwarded-for"), header("forwarded"));
+    let is_forwarded = !(x_forwarded_for.is_empty() && forwarded.is_empty());
     Source {
         user_agent: UserAgent::printable(&header("user-agent")),
         ip_address: proxies.client(peer, &x_forwarded_for, &forwarded),
+        is_local: peer.to_canonical().is_loopback() && !is_forwarded,
     }
 }
 

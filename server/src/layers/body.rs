@@ -4,6 +4,7 @@ use std::{error::Error as StdError, future::poll_fn, iter, net::SocketAddr, pin:
 
 use axum::{body::Body, extract::Request, response::Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use shared::error::{Error, GrpcCode};
 use tonic::{Status, transport::server::TcpConnectInfo};
 
@@ -12,6 +13,9 @@ use crate::fair::WaitLimit;
 
 /// The length-prefix of a gRPC message, in bytes.
 const PREFIX_BYTES: usize = 5;
+
+/// The most fields of a request message, not counting those of the messages in it.
+const MAX_FIELDS: usize = 1000;
 
 /// The request with its whole body, of one message of at most `max_bytes`; otherwise the response
 /// that rejects it.
@@ -34,10 +38,28 @@ pub(crate) async fn receive(
         },
     };
     match arrived {
-        Ok(whole) => Ok(Request::from_parts(head, Body::from(whole.to_bytes()))),
+        Ok(whole) => {
+            let whole = whole.to_bytes();
+            if has_too_many_fields(whole.get(PREFIX_BYTES..).unwrap_or_default()) {
+                return Err(reject(Error::MessageTooLarge));
+            }
+            Ok(Request::from_parts(head, Body::from(whole)))
+        }
         Err(error) if error.is::<LengthLimitError>() => Err(reject(Error::MessageTooLarge)),
         Err(error) => Err(rejection(&*error)),
     }
+}
+
+/// Whether the message has more than [`MAX_FIELDS`], where each item of a list is one. Two bytes of
+/// an empty item would become hundreds when they are decoded. A malformed message is left to tonic.
+fn has_too_many_fields(mut message: &[u8]) -> bool {
+    for _ in 0..=MAX_FIELDS {
+        let Ok((tag, wire_type)) = decode_key(&mut message) else { return false };
+        if skip_field(wire_type, tag, &mut message, DecodeContext::default()).is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// The status with which a translated body is rejected. Otherwise the client went away.
@@ -53,4 +75,19 @@ fn rejection(error: &(dyn StdError + 'static)) -> Response {
 fn peer(request: &Request) -> SocketAddr {
     let info = request.extensions().get::<TcpConnectInfo>();
     info.and_then(|info| info.remote_addr).expect("every connection adds its address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_a_message_are_bounded() {
+        // Empty messages in a list with the number 1.
+        assert!(!has_too_many_fields(&[0x0a, 0].repeat(MAX_FIELDS)));
+        assert!(has_too_many_fields(&[0x0a, 0].repeat(MAX_FIELDS + 1)));
+        for few in [&[][..], &[0x0a], &[0x0a, 3, 0x0a, 0], &[0xff; 20], &[0x0a, 2, 0x0a, 0]] {
+            assert!(!has_too_many_fields(few), "{few:?}");
+        }
+    }
 }

@@ -73,13 +73,18 @@ impl DueBound {
 pub(crate) struct TimeZone(String);
 
 impl TimeZone {
+    /// More than any name has, with a prefix.
+    const MAX_BYTES: usize = 128;
+
     /// Accepts a name in the exact spelling of the database, also behind the prefix of a calendar
     /// program: `/mozilla.org/20050126_1/Europe/Berlin`. Accepts names of Windows.
     pub(crate) fn parse(name: &str) -> Result<Self, Invalid> {
         let is_iana = |name: &&str| name.parse::<Tz>().is_ok();
         let suffixes = || name.match_indices('/').map(|(i, _)| &name[i + 1..]);
         let prefixed = || name.starts_with('/').then(suffixes)?.find(is_iana);
-        let found = Some(name).filter(is_iana).or_else(|| windows_zone(name)).or_else(prefixed);
+        let find = || Some(name).filter(is_iana).or_else(|| windows_zone(name)).or_else(prefixed);
+        // Each suffix of a long name would cost a look-up.
+        let found = if name.len() <= Self::MAX_BYTES { find() } else { None };
         found.map(|name| Self(name.to_owned())).ok_or_else(|| {
             "must be an IANA time zone, such as Europe/Berlin, or its Windows name; a fixed offset \
              is written as Etc/GMT+8, which is 8 hours behind UTC"

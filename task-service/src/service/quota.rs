@@ -17,10 +17,12 @@ impl Tasks {
         F: Future<Output = Result<T, Error>>,
     {
         match write().await {
-            Err(error @ Error::StorageQuotaExceeded { .. }) => {
+            Err(Error::StorageQuotaExceeded { .. }) => {
                 let mut db = self.admission.admit(owner).await?;
                 let counted = feeds::count_bytes(&mut db, owner).await;
-                if db.end(counted)? { write().await } else { Err(error) }
+                db.end(counted)?;
+                // Even if nothing was left to count: another call may have counted meanwhile.
+                write().await
             }
             result => result,
         }

@@ -22,7 +22,7 @@ pub(crate) async fn usage(db: &mut PgConnection, owner: UserId) -> Result<Usage,
     count_bytes(db, owner).await?;
     let usage = sqlx::query_as!(
         Usage,
-        r#"select task_count::bigint as "task_count!", coalesce(task_bytes, 0) as "task_bytes!"
+        r#"select task_count::bigint as "task_count!", greatest(task_bytes, 0) as "task_bytes!"
          from task.feeds
          where owner_id = $1"#,
         owner.0,
@@ -31,13 +31,13 @@ pub(crate) async fn usage(db: &mut PgConnection, owner: UserId) -> Result<Usage,
     Ok(usage.unwrap_or(Usage { task_count: 0, task_bytes: 0 }))
 }
 
-/// Counts the bytes of the owner's tasks, unless they are counted. Returns whether it did.
+/// Counts the bytes of the owner's tasks, unless they are counted.
 ///
 /// They are not counted if no write has needed them since the release that introduced the quota.
 ///
 /// # Errors
 /// [`Error::Conflict`] if other calls keep changing the owner's tasks.
-pub(crate) async fn count_bytes(db: &mut PgConnection, owner: UserId) -> Result<bool, Error> {
+pub(crate) async fn count_bytes(db: &mut PgConnection, owner: UserId) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
         let counted = sqlx::query_scalar!(
             r#"with counted as materialized (
@@ -67,8 +67,7 @@ pub(crate) async fn count_bytes(db: &mut PgConnection, owner: UserId) -> Result<
             OVERHEAD_BYTES,
         );
         match counted.fetch_optional(&mut *db).await? {
-            None => return Ok(false),
-            Some(true) => return Ok(true),
+            None | Some(true) => return Ok(()),
             Some(false) => {}
         }
     }

@@ -166,7 +166,12 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         query.push(" and is_complete = ").push_bind(is_complete);
     }
     if !filter.labels.is_empty() {
-        query.push(" and array(select normalize(label, nfc) from unnest(labels) as label) @> ");
+        // ASCII is in every normal form.
+        query.push(
+            " and array( \
+             select case when octet_length(label) = length(label) then label \
+             else normalize(label, nfc) end from unnest(labels) as label) @> ",
+        );
         query.push_bind(filter.labels.composed());
     }
     if !filter.priorities.is_empty() {

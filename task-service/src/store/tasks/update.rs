@@ -121,6 +121,7 @@ pub(crate) async fn update(
                 sized.*,
                 is_changed and not validate_only and bool_and(is_allowed) over call
                     and sum(bytes) over call <= $16 as is_ready,
+                bool_and(is_allowed) over call as is_call_allowed,
                 sum(bytes - base_bytes) over call as growth
             from sized
             window call as (partition by call)
@@ -170,10 +171,11 @@ pub(crate) async fn update(
             -- Null if the quota rejects the change.
             case
                 when is_ready then next_revision
-                when validate_only and is_changed and exists (
+                when validate_only and is_changed and is_call_allowed and exists (
                     select
                     from task.feeds
-                    where owner_id = task.owner_id and growth > 0 and task_bytes + growth > $17
+                    where owner_id = task.owner_id and growth > 0
+                        and (task_bytes + growth <= $17) is not true
                 ) then null
                 else revision
             end as "revision: _",
