@@ -187,6 +187,22 @@ async fn guesses_with_a_stolen_token_are_throttled() {
 }
 
 #[tokio::test]
+async fn headers_that_disagree_do_not_lift_the_limit_behind_a_proxy_on_this_machine() {
+    let app = App::with(&PROXY).await;
+    let register = async |n: usize| {
+        let name = format!("user-{n}");
+        let mut request = forwarded("203.0.113.9", registration(&name, PASSWORD));
+        // The client's own header, which the proxy passes on.
+        request.metadata_mut().insert("forwarded", "for=198.51.100.7".parse().unwrap());
+        app.client().register(request).await
+    };
+    for n in 0..5 {
+        register(n).await.unwrap();
+    }
+    assert_eq!(refusal(register(5).await), too_many_attempts());
+}
+
+#[tokio::test]
 async fn a_source_can_register_five_users_and_the_loopback_address_any_number() {
     let app = App::with(&PROXY).await;
     for i in 0..5 {

@@ -110,3 +110,13 @@ async fn a_write_whose_answer_would_be_too_large_is_rejected() {
     assert_eq!(after, before);
     assert_eq!(delete_all(&alice, deletes()[..90].to_vec()).await.unwrap().len(), 90);
 }
+
+#[tokio::test]
+async fn a_batch_of_many_empty_items_is_not_decoded() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let requests = vec![pb::CreateTaskRequest::default(); 100_000];
+    let request = pb::BatchCreateTasksRequest { requests, ..Default::default() };
+    let refused = alice.client.clone().batch_create_tasks(request).await;
+    assert_eq!(refusal(refused), Refusal::new(Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
+}

@@ -56,6 +56,10 @@ async fn a_body_that_is_not_json_is_unsupported() {
             assert_eq!(request.send().await.unwrap().status(), 415, "{kind:?} {path}");
         }
     }
+    // A page of another site can send bytes without a type.
+    let request = wire.request(Method::POST, "/v1/tasks").bearer_auth(&token);
+    let request = request.body(r#"{"title": "a"}"#);
+    assert_eq!(request.send().await.unwrap().status(), 415);
     let request = wire.request(Method::POST, "/v1/tasks").bearer_auth(&token);
     let request = request.header("content-type", "application/json");
     let request = request.header("content-encoding", "gzip").body("{}");

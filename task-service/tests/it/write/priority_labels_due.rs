@@ -240,3 +240,15 @@ async fn every_invalid_value_is_rejected_by_name() {
         assert_eq!(alice.get(&existing.id).await, existing);
     }
 }
+
+#[tokio::test]
+async fn a_long_name_of_a_time_zone_costs_nothing() {
+    let app = App::start().await;
+    let [alice] = app.users();
+    let begun = std::time::Instant::now();
+    let moment = pb::DueTime { time: Some(Default::default()), time_zone: "/".repeat(200_000) };
+    let due = pb::Due { due: Some(pb::due::Due::Moment(moment)) };
+    let refused = alice.try_create(pb::Task { due: Some(due), ..titled("x") }).await;
+    assert_eq!(refusal(refused), Refusal::invalid(&["task.due.moment.time_zone"]));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}

@@ -184,6 +184,26 @@ async fn bytes_that_were_never_counted_are_counted_when_they_matter() {
 }
 
 #[tokio::test]
+async fn concurrent_first_writes_after_an_upgrade_all_succeed() {
+    let app = App::start().await;
+    let replica = app.replica().await;
+    let [alice] = app.users();
+    alice.create("x").await;
+    let there = app.at(&replica, &alice);
+    for _ in 0..5 {
+        forget_bytes(&app).await;
+        let calls = [&alice, &there, &alice, &there, &alice, &there].map(|user| {
+            let user = user.clone();
+            async move { user.try_create(titled("y")).await.map(|_| ()) }
+        });
+        for answer in calls.into_iter().collect::<JoinSet<_>>().join_all().await {
+            answer.unwrap();
+        }
+    }
+    assert_eq!(alice.count(&app.database).await, 31);
+}
+
+#[tokio::test]
 async fn a_batch_that_does_not_fit_creates_nothing() {
     let app = App::start_with(&["--tasks-per-user", "5"]).await;
     let [alice, bob] = app.users();
