@@ -83,7 +83,7 @@ fn defaults_are_written_for_fields_that_cannot_be_absent() {
         r#""priority":"PRIORITY_UNSPECIFIED","labels":[],"etag":""}"#,
     );
     assert_eq!(through("Task", json!({}), true).unwrap(), expected);
-    let expected = r#"{"labels":[],"priorities":[],"text":""}"#;
+    let expected = r#"{"labels":[],"priorities":[],"text":"","timeZone":""}"#;
     assert_eq!(through("TaskFilter", json!({}), true).unwrap(), expected);
 }
 

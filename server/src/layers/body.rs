@@ -15,7 +15,7 @@ use crate::fair::WaitLimit;
 const PREFIX_BYTES: usize = 5;
 
 /// The most fields of a request message, not counting those of the messages in it.
-const MAX_FIELDS: usize = 1000;
+const MAX_FIELDS: usize = 10_000;
 
 /// The request with its whole body, of one message of at most `max_bytes`; otherwise the response
 /// that rejects it.
