@@ -9,7 +9,7 @@ const TASKS: &str = "tandem.task.v1.TaskService";
 fn curl(auth: SocketAddr, task: SocketAddr) -> [String; 7] {
     [
         "JSON='content-type: application/json'".to_owned(),
-        r#"ADA="{\"username\": \"ada-$(date +%s)\", \"password\": \"quiet-otter-sails-north\"}""#
+        r#"ADA="{\"username\": \"ada-curl-$(date +%s)\", \"password\": \"quiet-otter-sails-north\"}""#
             .to_owned(),
         format!(r#"curl -s -H "$JSON" -d "$ADA" http://{auth}/v1/users"#),
         format!(
