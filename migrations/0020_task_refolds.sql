@@ -1,5 +1,5 @@
--- Owner: task-service. The form of texts for searches changes: task-service folds stored texts anew, in
--- the background, since the rules of Unicode are in the service.
+-- Owner: task-service. The form of texts for searches changes: task-service refolds stored texts in the
+-- background, since the rules of Unicode are in the service.
 
 -- The passes over all tasks that are still to be made. A pass that is complete is deleted.
 create table task.refolds (

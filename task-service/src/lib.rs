@@ -9,7 +9,7 @@
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the key set of the tokens' issuer, with metrics and traces
 //! - `purge`: deletes expired rows
-//! - `refold`: folds stored texts anew
+//! - `refold`: refolds stored texts
 
 use std::sync::Arc;
 

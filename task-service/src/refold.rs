@@ -1,4 +1,4 @@
-//! Folds stored texts anew after the form for searches has changed, in batches. Any number of
+//! Refolds stored texts after the form for searches has changed, in batches. Any number of
 //! replicas can do so at once; after a restart a pass continues where it was.
 
 use std::{convert::Infallible, time::Duration};
@@ -30,17 +30,17 @@ async fn refold(db: &PgPool) -> Result<(), Error> {
     while let Some(Batch { pass, tasks }) = refolds::next(db, BATCH).await? {
         let Some(last) = tasks.last().map(|task| (task.owner_id, task.id)) else {
             refolds::end(db, pass).await?;
-            tracing::info!(pass, "stored texts folded anew");
+            tracing::info!(pass, "stored texts refolded");
             continue;
         };
-        let changed: Vec<_> = tasks.into_iter().filter_map(folded_anew).collect();
+        let changed: Vec<_> = tasks.into_iter().filter_map(refolded).collect();
         refolds::advance(db, pass, &changed, last).await?;
     }
     Ok(())
 }
 
 /// The texts with another folded form, or `None` if it is the same.
-fn folded_anew(text: StoredText) -> Option<StoredText> {
+fn refolded(text: StoredText) -> Option<StoredText> {
     let title_folded = Folded::of(&text.title);
     let description_folded = Folded::of(&text.description);
     let is_same =

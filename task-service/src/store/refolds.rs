@@ -1,4 +1,4 @@
-//! `task.refolds`: passes over the tasks of all owners that fold their texts anew. Like the purge,
+//! `task.refolds`: passes over the tasks of all owners that refold their texts. Like the purge,
 //! these statements serve no caller. A task's revision stays: no client sees the folded texts.
 
 use shared::error::Error;

@@ -1,4 +1,4 @@
-//! Texts that an older version has folded are folded anew in the background.
+//! Texts that an older version has folded are refolded in the background.
 
 use proto::task::v1 as pb;
 use sqlx::AssertSqlSafe;
@@ -13,7 +13,7 @@ async fn count(database: &TestDatabase, rows: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn replicas_fold_the_texts_of_an_older_version_anew() {
+async fn replicas_refold_the_texts_of_an_older_version() {
     let app = App::start_with(&["--purge-interval-seconds", "3600"]).await;
     let users: [_; 5] = app.users();
     let [alice, ..] = &users;
