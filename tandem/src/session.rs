@@ -9,11 +9,11 @@ const TASKS: &str = "tandem.task.v1.TaskService";
 fn curl(auth: SocketAddr, task: SocketAddr) -> [String; 7] {
     [
         "JSON='content-type: application/json'".to_owned(),
-        r#"ADA="{\"username\": \"ada-curl-$(date +%s)\", \"password\": \"quiet-otter-sails-north\"}""#
+        r#"EVE="{\"username\": \"eve-$(date +%s)\", \"password\": \"quiet-otter-sails-north\"}""#
             .to_owned(),
-        format!(r#"curl -s -H "$JSON" -d "$ADA" http://{auth}/v1/users"#),
+        format!(r#"curl -s -H "$JSON" -d "$EVE" http://{auth}/v1/users"#),
         format!(
-            "TOKEN=$(curl -s -H \"$JSON\" -d \"$ADA\" http://{auth}/v1/sessions \
+            "TOKEN=$(curl -s -H \"$JSON\" -d \"$EVE\" http://{auth}/v1/sessions \
              | grep -o '\"accessToken\":\"[^\"]*' | cut -d'\"' -f4)"
         ),
         r#"BEARER="authorization: Bearer $TOKEN""#.to_owned(),
