@@ -13,9 +13,11 @@ use crate::domain::{
     session::SessionPolicy,
 };
 
+mod second_factor;
 mod signing_keys;
 mod throttle;
 
+pub(crate) use second_factor::SecondFactorConfig;
 pub(crate) use signing_keys::SigningKeyConfig;
 pub(crate) use throttle::ThrottleConfig;
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub throttle: ThrottleConfig,
     #[command(flatten)]
     pub session: SessionConfig,
+    #[command(flatten)]
+    pub second_factor: SecondFactorConfig,
     #[command(flatten)]
     pub signing_keys: SigningKeyConfig,
     #[command(flatten)]

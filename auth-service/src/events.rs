@@ -19,6 +19,13 @@ pub enum Event {
     /// A login failed: unknown username or wrong password. Fields: `user_id` if the username
     /// exists, `source`
     LoginFailed,
+    /// The password of a login was right, and its second factor is missing. Fields: `user_id`,
+    /// `source`
+    LoginChallenged,
+    /// A code or a recovery code was wrong or had been used. Fields: `user_id`, `source`
+    SecondFactorFailed,
+    /// A recovery code was used up. Fields: `user_id`, `source`
+    RecoveryCodeUsed,
     /// A refresh token older than the last replaced one was used: a copy of it exists. The session
     /// was ended. Fields: `session_id`, `source`
     RefreshTokenReused,
@@ -32,7 +39,24 @@ pub enum Event {
     PasswordChanged,
     /// A password change failed: wrong current password. Fields: `user_id`, `session_id`, `source`
     PasswordChangeFailed,
-    /// An attempt with a password was throttled. Logged at most once a minute per username and
+    /// A call that requires the current password had a wrong one. Fields: `user_id`, `session_id`,
+    /// `source`
+    CurrentPasswordWrong,
+    /// A password was replaced with a reset token; all sessions were ended. Fields: `user_id`,
+    /// `source`
+    PasswordReset,
+    /// A password reset failed: the reset token was malformed, expired, used or void. Fields:
+    /// `user_id` if the token is genuine, `source`
+    PasswordResetFailed,
+    /// A user changed the username. Fields: `user_id`, `session_id`, `source`
+    UsernameChanged,
+    /// A user enabled the second factor. Fields: `user_id`, `session_id`, `source`
+    TotpEnabled,
+    /// A user disabled the second factor. Fields: `user_id`, `session_id`, `source`
+    TotpDisabled,
+    /// A user replaced the recovery codes. Fields: `user_id`, `session_id`, `source`
+    RecoveryCodesRegenerated,
+    /// An attempt with a password or a code was throttled. Logged at most once a minute per username and
     /// source. Fields: `user_id` if the caller is authenticated, `source`
     LoginThrottled,
     /// A registration was throttled. Logged at most once a minute per source. Fields: `source`

@@ -8,7 +8,7 @@ use shared::{
     db::{Pools, WorkerPool},
     error::{Error, RpcResult},
     page::{self, PageTokenKey},
-    time,
+    time::{self, timestamp},
 };
 use tandem_server::metrics::Metrics;
 use tonic::{Request, Response};
@@ -17,21 +17,24 @@ use crate::{
     config::Config,
     domain::{
         client_address::TrustedProxies,
-        password::PasswordHash,
-        session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
+        session::{Caller, Cursor, Session, SessionPolicy, Source},
         user::Account,
     },
     events::{self, Event},
-    hashing::{Hashing, Verified},
+    hashing::Hashing,
     keys::SigningKeys,
-    service::tokens::Tokens,
+    service::{password::PasswordResets, second_factor::SecondFactor, tokens::Tokens},
     store::{sessions, users},
     throttle::Throttles,
 };
 
 mod convert;
+mod current_user;
 pub(crate) mod jwks;
+mod login;
+mod password;
 mod register;
+mod second_factor;
 mod tokens;
 
 /// The list that a page token belongs to.
@@ -50,6 +53,8 @@ pub(crate) struct Auth {
     tokens: Arc<Tokens>,
     sessions: SessionPolicy,
     page_tokens: Arc<PageTokenKey>,
+    second_factor: Arc<SecondFactor>,
+    resets: Arc<PasswordResets>,
 }
 
 impl Auth {
@@ -72,28 +77,14 @@ impl Auth {
             keys,
             sessions: config.session.policy(),
             page_tokens: Arc::new(PageTokenKey::new(&*page_token_key)),
+            second_factor: Arc::new(SecondFactor::new(config, metrics)),
+            resets: Arc::new(PasswordResets::new(config, metrics)),
         }
     }
 
     /// The same state with the connections of another worker.
     pub(crate) fn of_worker(&self, worker: usize) -> Self {
         Self { db: self.pools.of_worker(worker), ..self.clone() }
-    }
-
-    /// Begins a session for a user whose password was verified, and issues its first tokens. Stores
-    /// `upgrade`, if there is one.
-    async fn begin_session(
-        &self,
-        session: &NewSession,
-        account: &Account,
-        upgrade: Option<PasswordHash>,
-    ) -> Result<pb::TokenPair, Error> {
-        let version = account.password_version;
-        let active = sessions::insert(&self.db, session, version, self.sessions).await?;
-        if let Some(hash) = upgrade {
-            users::upgrade_hash(&self.db, account, &hash).await?;
-        }
-        self.tokens.issue(&active, time::now())
     }
 
     /// The address and user agent of the client.
@@ -117,6 +108,15 @@ impl Auth {
         let found = users::find_by_session(&self.db, &caller).await?;
         Ok((caller, found.ok_or(auth::Error::TokenInvalid("session"))?))
     }
+
+    /// Like [`account`](Self::account), with the client.
+    async fn account_from<T>(
+        &self,
+        request: &Request<T>,
+    ) -> Result<(Caller, Account, Source), Error> {
+        let (caller, account) = self.account(request).await?;
+        Ok((caller, account, self.source(request)))
+    }
 }
 
 #[tonic::async_trait]
@@ -132,21 +132,15 @@ impl AuthService for Auth {
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> RpcResult<pb::LoginResponse> {
         let source = self.source(&request);
-        let (username, password) = convert::credentials(request.into_inner())?;
-        let guess = self.throttles.login(&username, &source)?;
-        let ticket = self.hashing.admit(source.ip_address)?;
-        let found = users::find_by_username(&self.db, &username).await?;
-        let hash = found.as_ref().and_then(PasswordHash::of);
-        let verified = self.hashing.verify(ticket, guess, password, hash).await?;
-        let user_id = found.as_ref().map(|account| account.user.id);
-        let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
-            events::record(Event::LoginFailed, user_id, None, &source);
-            return Err(Error::CredentialsInvalid.into());
-        };
-        let session = NewSession::begin(account.user.id, source.clone());
-        let tokens = Some(self.begin_session(&session, &account, upgrade).await?);
-        events::record(Event::LoginSucceeded, user_id, Some(session.id), &source);
-        Ok(Response::new(pb::LoginResponse { tokens, user: Some(account.user.into()) }))
+        Ok(Response::new(self.log_in(request.into_inner(), &source).await?))
+    }
+
+    async fn complete_login(
+        &self,
+        request: Request<pb::CompleteLoginRequest>,
+    ) -> RpcResult<pb::CompleteLoginResponse> {
+        let source = self.source(&request);
+        Ok(Response::new(self.complete(request.into_inner(), &source).await?))
     }
 
     async fn refresh_token(
@@ -176,27 +170,73 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ChangePasswordRequest>,
     ) -> RpcResult<pb::ChangePasswordResponse> {
-        let (caller, account) = self.account(&request).await?;
-        let source = self.source(&request);
-        let req = request.into_inner();
-        let mut guess = self.throttles.user(caller.id, &source)?;
-        guess.count_choice();
-        let username = account.user.username.to_string();
-        let address = source.ip_address;
-        let new = self.hashing.hash_chosen(address, req.new_password, &username).await?;
-        let (current, new) = convert::password_change(req.current_password, new)?;
-        let record = |event| {
-            events::record(event, Some(caller.id), Some(caller.session_id), &source);
-        };
-        let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(&account));
-        if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
-            record(Event::PasswordChangeFailed);
-            return Err(Error::CurrentPasswordWrong.into());
-        }
-        let version = account.password_version;
-        users::change_password(&self.db, &caller, version, &new).await?;
-        record(Event::PasswordChanged);
+        let (caller, account, source) = self.account_from(&request).await?;
+        self.replace_password(&caller, &account, request.into_inner(), &source).await?;
         Ok(Response::new(pb::ChangePasswordResponse {}))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<pb::ResetPasswordRequest>,
+    ) -> RpcResult<pb::ResetPasswordResponse> {
+        let source = self.source(&request);
+        self.reset(request.into_inner(), &source).await?;
+        Ok(Response::new(pb::ResetPasswordResponse {}))
+    }
+
+    async fn update_current_user(
+        &self,
+        request: Request<pb::UpdateCurrentUserRequest>,
+    ) -> RpcResult<pb::UpdateCurrentUserResponse> {
+        let (caller, account, source) = self.account_from(&request).await?;
+        let user = self.rename(caller, &account, request.into_inner(), source).await?;
+        Ok(Response::new(pb::UpdateCurrentUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn delete_current_user(
+        &self,
+        request: Request<pb::DeleteCurrentUserRequest>,
+    ) -> RpcResult<pb::DeleteCurrentUserResponse> {
+        let (caller, account, source) = self.account_from(&request).await?;
+        let purge_time =
+            self.delete_own(caller, &account, request.into_inner(), source).await?.map(timestamp);
+        Ok(Response::new(pb::DeleteCurrentUserResponse { purge_time }))
+    }
+
+    async fn begin_totp_enrollment(
+        &self,
+        request: Request<pb::BeginTotpEnrollmentRequest>,
+    ) -> RpcResult<pb::BeginTotpEnrollmentResponse> {
+        let (caller, account, source) = self.account_from(&request).await?;
+        let begun = self.begin_totp(&caller, &account, request.into_inner(), &source).await?;
+        Ok(Response::new(begun))
+    }
+
+    async fn confirm_totp(
+        &self,
+        request: Request<pb::ConfirmTotpRequest>,
+    ) -> RpcResult<pb::ConfirmTotpResponse> {
+        let (caller, account, source) = self.account_from(&request).await?;
+        let code = convert::code(&request.get_ref().code)?;
+        Ok(Response::new(self.confirm(&caller, &account, code, &source).await?))
+    }
+
+    async fn disable_totp(
+        &self,
+        request: Request<pb::DisableTotpRequest>,
+    ) -> RpcResult<pb::DisableTotpResponse> {
+        let (caller, account, source) = self.account_from(&request).await?;
+        self.disable_totp_of(&caller, &account, request.into_inner(), &source).await?;
+        Ok(Response::new(pb::DisableTotpResponse {}))
+    }
+
+    async fn regenerate_recovery_codes(
+        &self,
+        request: Request<pb::RegenerateRecoveryCodesRequest>,
+    ) -> RpcResult<pb::RegenerateRecoveryCodesResponse> {
+        let (caller, account, source) = self.account_from(&request).await?;
+        let codes = self.regenerate(&caller, &account, request.into_inner(), &source).await?;
+        Ok(Response::new(codes))
     }
 
     async fn list_sessions(

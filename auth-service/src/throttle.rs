@@ -1,9 +1,9 @@
-//! Rate limits on logins, password changes and registrations, in the memory of this process. An
+//! Rate limits on logins, second factors, password changes and registrations, in the memory of this process. An
 //! attempt is reserved before its work begins, so concurrent calls cannot exceed a limit.
 
 use std::{
     hash::Hash,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -27,7 +27,8 @@ use crate::{
 /// The least time between two log lines about the same throttled key.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The name or user whose password is guessed, hashed to a fixed size, and the source of the guess.
+/// The name or user whose password is guessed, hashed to a fixed size, and the source of the guess;
+/// for a second factor the unspecified address, so that all sources count together.
 type GuessKey = ([u8; SHA256_OUTPUT_LEN], IpAddr);
 
 /// The limits of this process.
@@ -69,14 +70,43 @@ impl Throttles {
         self.guess(&format!("user {user_id}"), Some(user_id), source)
     }
 
+    /// Reserves a guess at the second factor of this user. It counts for the user, wherever it comes
+    /// from: only a holder of the password or of a session can guess, so no stranger can lock the
+    /// user out. A right password does not clear it, so a stolen password gains no more guesses.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`]
+    pub(crate) fn second_factor(&self, user_id: UserId, source: &Source) -> Result<Guess, Error> {
+        let key = (hash(&format!("second factor of {user_id}")), Ipv6Addr::UNSPECIFIED.into());
+        self.reserve(key, Some(user_id), source)
+    }
+
+    /// Reserves an attempt with a token that only this service can make. Keep it if the token is
+    /// forged.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`]
+    pub(crate) fn token(&self, source: &Source) -> Result<Reservation<Steady, IpAddr>, Error> {
+        let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, None, source);
+        self.login_sources.reserve(client_address::source(source.ip_address)).map_err(reject)
+    }
+
     fn guess(&self, key: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
+        let key = (hash(key), client_address::source(source.ip_address));
+        self.reserve(key, user_id, source)
+    }
+
+    fn reserve(
+        &self,
+        key: GuessKey,
+        user_id: Option<UserId>,
+        source: &Source,
+    ) -> Result<Guess, Error> {
         let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, user_id, source);
         let address = client_address::source(source.ip_address);
-        let hash = digest(&SHA256, key.as_bytes());
-        let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
         // The source first: a throttled source adds no entries for names.
         let source = self.login_sources.reserve(address).map_err(reject)?;
-        let name = self.login_names.reserve((hash, address)).map_err(reject)?;
+        let name = self.login_names.reserve(key).map_err(reject)?;
         Ok(Guess { source, name })
     }
 
@@ -94,6 +124,10 @@ impl Throttles {
         let user = self.register_sources.reserve(address).map_err(reject)?;
         Ok(Some(Registration { choice, user }))
     }
+}
+
+fn hash(key: &str) -> [u8; SHA256_OUTPUT_LEN] {
+    digest(&SHA256, key.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 fn too_many_attempts(

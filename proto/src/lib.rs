@@ -16,6 +16,26 @@ mod tandem {
             /// The encoded `FileDescriptorSet` of this package and its imports, with comments.
             pub const FILE_DESCRIPTOR_SET: &[u8] =
                 tonic::include_file_descriptor_set!("auth_descriptor_set");
+
+            impl LoginResponse {
+                /// The tokens of the new session; `None` if a second factor is missing.
+                #[must_use]
+                pub fn tokens(self) -> Option<TokenPair> {
+                    match self.outcome? {
+                        login_response::Outcome::Tokens(tokens) => Some(tokens),
+                        login_response::Outcome::Challenge(_) => None,
+                    }
+                }
+
+                /// The challenge; `None` if a session has begun.
+                #[must_use]
+                pub fn challenge(self) -> Option<LoginChallenge> {
+                    match self.outcome? {
+                        login_response::Outcome::Tokens(_) => None,
+                        login_response::Outcome::Challenge(challenge) => Some(challenge),
+                    }
+                }
+            }
         }
     }
 

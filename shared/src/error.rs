@@ -43,6 +43,18 @@ pub enum Error {
     CredentialsInvalid,
     #[error("the current password is wrong")]
     CurrentPasswordWrong,
+    #[error("the challenge is not valid or has expired; log in again")]
+    LoginChallengeInvalid,
+    #[error("the code is wrong or was used before; wait for the next code")]
+    SecondFactorWrong { field: &'static str },
+    #[error("the reset token is not valid or has expired; request a new one")]
+    ResetTokenInvalid,
+    #[error("the second factor is enabled; disable it first")]
+    TotpEnabled,
+    #[error("the second factor is not enabled")]
+    TotpNotEnabled,
+    #[error("no enrolment has begun; call BeginTotpEnrollment first")]
+    TotpNotBegun,
     #[error("the refresh token is not valid; log in again")]
     RefreshTokenInvalid,
     #[error("the session has expired; log in again")]
@@ -96,16 +108,23 @@ pub enum Error {
 impl Error {
     fn code(&self) -> Code {
         match self {
-            Self::InvalidFields(_) | Self::PageTokenInvalid | Self::CurrentPasswordWrong => {
-                Code::InvalidArgument
-            }
+            Self::InvalidFields(_)
+            | Self::PageTokenInvalid
+            | Self::CurrentPasswordWrong
+            | Self::SecondFactorWrong { .. } => Code::InvalidArgument,
             Self::AccessToken(error) => error.code(),
             Self::CredentialsInvalid
+            | Self::LoginChallengeInvalid
+            | Self::ResetTokenInvalid
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused => Code::Unauthenticated,
             Self::SessionNotFound | Self::TaskNotFound => Code::NotFound,
-            Self::TaskDeleted | Self::TaskNotDeleted => Code::FailedPrecondition,
+            Self::TaskDeleted
+            | Self::TaskNotDeleted
+            | Self::TotpEnabled
+            | Self::TotpNotEnabled
+            | Self::TotpNotBegun => Code::FailedPrecondition,
             Self::UsernameTaken | Self::RequestIdReused => Code::AlreadyExists,
             Self::Conflict(_) | Self::EtagMismatch { .. } => Code::Aborted,
             Self::TooManyAttempts { .. }
@@ -131,6 +150,12 @@ impl Error {
             Self::AccessToken(TokenError::KeysUnavailable) => ErrorReason::KeysUnavailable,
             Self::CredentialsInvalid => ErrorReason::CredentialsInvalid,
             Self::CurrentPasswordWrong => ErrorReason::CurrentPasswordWrong,
+            Self::LoginChallengeInvalid => ErrorReason::LoginChallengeInvalid,
+            Self::SecondFactorWrong { .. } => ErrorReason::SecondFactorWrong,
+            Self::ResetTokenInvalid => ErrorReason::ResetTokenInvalid,
+            Self::TotpEnabled => ErrorReason::TotpEnabled,
+            Self::TotpNotEnabled => ErrorReason::TotpNotEnabled,
+            Self::TotpNotBegun => ErrorReason::TotpNotBegun,
             Self::RefreshTokenInvalid => ErrorReason::RefreshTokenInvalid,
             Self::RefreshTokenExpired => ErrorReason::RefreshTokenExpired,
             Self::RefreshTokenReused => ErrorReason::RefreshTokenReused,
@@ -239,6 +264,9 @@ impl From<Error> for Status {
             }
             Error::CurrentPasswordWrong => {
                 details.add_bad_request_violation("current_password", "is not your password");
+            }
+            Error::SecondFactorWrong { field } => {
+                details.add_bad_request_violation(field, "is wrong or was used before");
             }
             Error::TaskQuotaExceeded { .. } => {
                 details.add_quota_failure_violation("tasks", message.clone());

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) expire_time: DateTime<Utc>,
     pub(crate) user_agent: UserAgent,
     pub(crate) ip_address: String,
+    /// How the user logged in (RFC 8176).
+    pub(crate) amr: Vec<String>,
 }
 
 impl Session {
@@ -63,6 +65,11 @@ pub(crate) struct Source {
     pub(crate) is_local: bool,
 }
 
+/// The authentication methods of a login with a password (RFC 8176).
+pub(crate) const PASSWORD_AMR: &[&str] = &["pwd"];
+/// The authentication methods of a login with a password and a second factor.
+pub(crate) const SECOND_FACTOR_AMR: &[&str] = &["pwd", "otp", "mfa"];
+
 /// A session to insert.
 pub(crate) struct NewSession {
     pub(crate) id: SessionId,
@@ -84,6 +91,10 @@ pub(crate) struct ActiveSession {
     /// The generation of the current refresh token.
     pub(crate) generation: i64,
     pub(crate) expire_time: DateTime<Utc>,
+    /// When the user logged in, by the database's clock.
+    pub(crate) auth_time: DateTime<Utc>,
+    /// How the user logged in (RFC 8176).
+    pub(crate) amr: Vec<String>,
 }
 
 /// The limits of sessions.

@@ -32,6 +32,8 @@ pub(crate) struct User {
     pub(crate) username: Username,
     pub(crate) create_time: DateTime<Utc>,
     pub(crate) update_time: DateTime<Utc>,
+    /// Whether a login requires a second factor.
+    pub(crate) totp_enabled: bool,
 }
 
 /// A user with their stored credentials.
@@ -42,6 +44,13 @@ pub(crate) struct Account {
     pub(crate) password_hash: String,
     /// Increases with each new password, not with a new hash of the same one.
     pub(crate) password_version: i32,
+}
+
+impl Account {
+    /// Whether a token for this version still applies.
+    pub(crate) fn has_version(&self, password_version: i32) -> bool {
+        self.password_version == password_version
+    }
 }
 
 /// A username: 3 to 32 of `a-z`, `0-9`, `.`, `_`, `-`, alphanumeric at both ends.

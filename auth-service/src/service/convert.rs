@@ -20,6 +20,10 @@ use crate::domain::{
     user::{User, Username},
 };
 
+mod second_factor;
+
+pub(super) use second_factor::{code, login_completion, recovery_code_renewal, totp_end};
+
 /// The name and password hash of a registration, and the request id.
 pub(super) fn registration(
     request: &pb::RegisterRequest,
@@ -49,6 +53,43 @@ pub(super) fn credentials(
 
 fn not_empty(text: String) -> Result<String, Invalid> {
     if text.is_empty() { Err("must not be empty".into()) } else { Ok(text) }
+}
+
+/// The current password alone.
+pub(super) fn current_password(text: String) -> Result<Password, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let password = bad.check("current_password", not_empty(text));
+    Ok(Password::typed(bad.or(password)?))
+}
+
+/// The new name and the current password.
+pub(super) fn renaming(
+    request: pb::UpdateCurrentUserRequest,
+) -> Result<(Username, Password), FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let username = bad.check("username", Username::choose(&request.username));
+    let password = bad.check("current_password", not_empty(request.current_password));
+    let (username, password) = bad.or(username.zip(password))?;
+    Ok((username, Password::typed(password)))
+}
+
+/// The reset token and the new password, which is checked only if the token is valid.
+pub(super) fn password_reset(
+    request: pb::ResetPasswordRequest,
+) -> Result<(String, String), FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let token = bad.check("reset_token", not_empty(request.reset_token));
+    let password = bad.check("new_password", not_empty(request.new_password));
+    bad.or(token.zip(password))
+}
+
+/// The hash of a new password.
+pub(super) fn new_password(
+    new: Result<PasswordHash, Invalid>,
+) -> Result<PasswordHash, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let new = bad.check("new_password", new);
+    bad.or(new)
 }
 
 /// The current password and the hash of the new one.
@@ -102,6 +143,7 @@ pub(super) fn session(session: Session, caller: &Caller) -> pb::Session {
         user_agent: session.user_agent.into(),
         ip_address: session.ip_address,
         is_current: session.id == caller.session_id,
+        amr: session.amr,
     }
 }
 
@@ -112,6 +154,7 @@ impl From<User> for pb::User {
             username: user.username.to_string(),
             create_time: Some(time::timestamp(user.create_time)),
             update_time: Some(time::timestamp(user.update_time)),
+            totp_enabled: user.totp_enabled,
         }
     }
 }

@@ -57,6 +57,9 @@ impl Tokens {
             nbf: issued_at,
             exp: expires_at,
             jti: Uuid::now_v7().to_string(),
+            // The database's clock may be a little ahead.
+            auth_time: session.auth_time.timestamp().min(issued_at),
+            amr: session.amr.clone(),
         })?;
         let (session_id, generation) = (session.session_id, session.generation);
         Ok(pb::TokenPair {

@@ -9,7 +9,11 @@ use shared::{
 
 use crate::domain::{
     refresh_token::RefreshToken,
-    session::{ActiveSession, Cursor, NewSession, Session, SessionPolicy, UserAgent},
+    second_factor::Proof,
+    session::{
+        ActiveSession, Cursor, NewSession, PASSWORD_AMR, SECOND_FACTOR_AMR, Session, SessionPolicy,
+        UserAgent,
+    },
 };
 
 /// The generation of a session's first refresh token. Its `previous_generation`, 0, has no token.
@@ -20,16 +24,33 @@ const ATTEMPTS: usize = 3;
 /// Begins a session for a user whose password of this version was verified. Deletes the user's
 /// expired sessions and, above the limit, the least recently refreshed ones.
 ///
+/// If the user has a second factor, the same statement uses up `proof`. Returns the number of
+/// recovery codes that are left.
+///
 /// # Errors
-/// [`Error::CredentialsInvalid`] if the password has changed since.
+/// [`Error::CredentialsInvalid`] if the account has changed since, if the proof has been used, or if
+/// a user with a second factor has no proof.
 pub(crate) async fn insert(
     db: &WorkerPool,
     session: &NewSession,
     password_version: i32,
+    proof: Option<&Proof>,
     policy: SessionPolicy,
-) -> Result<ActiveSession, Error> {
-    let expire_time = sqlx::query_scalar!(
-        "with forgotten as (
+) -> Result<(ActiveSession, i32), Error> {
+    let (step, recovery_code) = proof.map_or((None, None), Proof::parts);
+    let amr = if proof.is_some() { SECOND_FACTOR_AMR } else { PASSWORD_AMR };
+    let begun = sqlx::query!(
+        r#"with proven as (
+             update auth.users
+             set totp_last_step = coalesce($10, totp_last_step),
+                 recovery_code_hashes = array_remove(recovery_code_hashes, $11)
+             where id = $2
+                 and password_version = $9
+                 and totp_enable_time is not null
+                 and (totp_last_step < $10 or $11 = any (recovery_code_hashes))
+             returning cardinality(recovery_code_hashes) as recovery_codes
+         ),
+         forgotten as (
              delete from auth.sessions
              where user_id = $2
                  and (
@@ -46,15 +67,20 @@ pub(crate) async fn insert(
          insert into auth.sessions (
              id, user_id, password_version, generation, previous_generation, rotate_time,
              create_time, last_refresh_time, expire_time, absolute_expire_time, user_agent,
-             ip_address
+             ip_address, amr
          )
          select
              $1, id, password_version, $3, 0, current_timestamp,
              current_timestamp, current_timestamp, current_timestamp + $4, current_timestamp + $5,
-             $6, $7
+             $6, $7, $12
          from auth.users
-         where id = $2 and password_version = $9
-         returning expire_time",
+         where id = $2
+             and password_version = $9
+             and (totp_enable_time is null or exists (select from proven))
+         returning
+             create_time,
+             expire_time,
+             coalesce((select recovery_codes from proven), 0) as "recovery_codes!""#,
         session.id.0,
         session.user_id.0,
         FIRST_GENERATION,
@@ -64,12 +90,22 @@ pub(crate) async fn insert(
         session.source.ip_address.to_string(),
         i64::from(policy.max_per_user) - 1,
         password_version,
+        step,
+        recovery_code,
+        amr as _,
     )
     .fetch_optional(&mut *db.acquire().await?)
     .await?
     .ok_or(Error::CredentialsInvalid)?;
-    let (user_id, session_id) = (session.user_id, session.id);
-    Ok(ActiveSession { user_id, session_id, generation: FIRST_GENERATION, expire_time })
+    let active = ActiveSession {
+        user_id: session.user_id,
+        session_id: session.id,
+        generation: FIRST_GENERATION,
+        expire_time: begun.expire_time,
+        auth_time: begun.create_time,
+        amr: amr.iter().map(ToString::to_string).collect(),
+    };
+    Ok((active, begun.recovery_codes))
 }
 
 /// Refreshes a session, or ends it if its token was reused.
@@ -133,6 +169,8 @@ async fn try_refresh(
          )
          select
              s.user_id,
+             s.create_time,
+             s.amr,
              refreshed.generation as "generation?",
              refreshed.expire_time as "expire_time?",
              exists (select from ended) as "is_reused!",
@@ -153,7 +191,10 @@ async fn try_refresh(
     match row.generation.zip(row.expire_time) {
         Some((generation, expire_time)) => {
             let (user_id, session_id) = (row.user_id.into(), token.session_id);
-            Ok(Some(ActiveSession { user_id, session_id, generation, expire_time }))
+            let (auth_time, amr) = (row.create_time, row.amr);
+            let active =
+                ActiveSession { user_id, session_id, generation, expire_time, auth_time, amr };
+            Ok(Some(active))
         }
         None if row.is_reused => Err(Error::RefreshTokenReused),
         None if row.is_expired => Err(Error::RefreshTokenExpired),
@@ -177,7 +218,8 @@ pub(crate) async fn list(
             s.last_refresh_time,
             s.expire_time,
             s.user_agent as "user_agent: UserAgent",
-            s.ip_address
+            s.ip_address,
+            s.amr
          from auth.sessions as s
          join auth.users as u on u.id = s.user_id and u.password_version = s.password_version
          where s.user_id = $1

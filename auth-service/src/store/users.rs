@@ -14,6 +14,9 @@ use crate::domain::{
     user::{Account, User, Username},
 };
 
+pub(crate) mod reset;
+pub(crate) mod totp;
+
 /// Inserts a user with the id of the request that registers them, and returns the user.
 ///
 /// # Errors
@@ -48,7 +51,7 @@ pub(crate) async fn insert(
             error.into()
         }
     })?;
-    Ok(User { id, username: username.clone(), create_time: now, update_time: now })
+    Ok(User { id, username: username.clone(), create_time: now, update_time: now, totp_enabled: false })
 }
 
 /// Finds the account that the request with this id registered.
@@ -63,6 +66,7 @@ pub(crate) async fn find_by_register_request(
             username as "username: Username",
             create_time,
             update_time,
+            totp_enable_time is not null as "totp_enabled!",
             password_hash,
             password_version
          from auth.users
@@ -84,6 +88,7 @@ pub(crate) async fn find_by_session(
             u.username as "username: Username",
             u.create_time,
             u.update_time,
+            u.totp_enable_time is not null as "totp_enabled!",
             u.password_hash,
             u.password_version
          from auth.users as u
@@ -107,11 +112,31 @@ pub(crate) async fn find_by_username(
             username as "username: Username",
             create_time,
             update_time,
+            totp_enable_time is not null as "totp_enabled!",
             password_hash,
             password_version
          from auth.users
          where username = $1"#,
         username as _,
+    );
+    Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
+}
+
+/// Finds the account with this id.
+pub(crate) async fn find(db: &WorkerPool, id: UserId) -> Result<Option<Account>, Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"select
+            id,
+            username as "username: Username",
+            create_time,
+            update_time,
+            totp_enable_time is not null as "totp_enabled!",
+            password_hash,
+            password_version
+         from auth.users
+         where id = $1"#,
+        id.0,
     );
     Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
 }
@@ -184,15 +209,16 @@ struct AccountRow {
     username: Username,
     create_time: DateTime<Utc>,
     update_time: DateTime<Utc>,
+    totp_enabled: bool,
     password_hash: String,
     password_version: i32,
 }
 
 impl From<AccountRow> for Account {
     fn from(row: AccountRow) -> Self {
-        let AccountRow { id, username, create_time, update_time, password_hash, password_version } =
+        let AccountRow { id, username, create_time, update_time, password_hash, password_version, totp_enabled } =
             row;
-        let user = User { id, username, create_time, update_time };
+        let user = User { id, username, create_time, update_time, totp_enabled };
         Self { user, password_hash, password_version }
     }
 }

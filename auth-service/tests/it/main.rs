@@ -12,6 +12,17 @@ mod passwords {
     mod spellings;
 }
 
+mod accounts {
+    mod own;
+    mod reset;
+}
+
+mod second_factor {
+    mod enrollment;
+    mod login;
+    mod throttling;
+}
+
 mod sessions {
     mod list_and_revoke;
     mod refresh;

@@ -10,17 +10,20 @@ use test_support::{Service, TestDatabase, with_token};
 use tokio::task::JoinHandle;
 use tonic::{Response, Status, transport::Channel};
 
+mod factor;
 mod login;
 mod program;
 mod request;
 mod sabotage;
 mod token;
 
+pub(crate) use factor::Authenticator;
 pub(crate) use login::Login;
 pub(crate) use program::{healthcheck, migrate, run, serve, settings, start};
 pub(crate) use request::{
     credentials, credentials_invalid, current_password_wrong, database_unavailable, forwarded,
-    overloaded, registration, too_many_attempts, unauthenticated,
+    login_challenge_invalid, overloaded, registration, reset_token_invalid, second_factor_wrong,
+    too_many_attempts, unauthenticated,
 };
 pub(crate) use token::TokenParts;
 

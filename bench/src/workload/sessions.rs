@@ -31,7 +31,7 @@ impl Client for LoginClient {
     }
 
     fn check(&mut self, response: Bytes) -> anyhow::Result<()> {
-        let tokens = pb::LoginResponse::decode(response)?.tokens.context("no tokens")?;
+        let tokens = pb::LoginResponse::decode(response)?.tokens().context("no tokens")?;
         ensure!(!tokens.access_token.is_empty(), "the response has no access token");
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Client for RefreshClient {
 
     fn check(&mut self, response: Bytes) -> anyhow::Result<()> {
         let tokens = match self.refresh_token {
-            None => pb::LoginResponse::decode(response)?.tokens,
+            None => pb::LoginResponse::decode(response)?.tokens(),
             Some(_) => pb::RefreshTokenResponse::decode(response)?.tokens,
         };
         let next = tokens.context("no tokens")?.refresh_token;

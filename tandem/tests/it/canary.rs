@@ -45,7 +45,7 @@ async fn refresh(auth: &mut Auth, token: &str) -> Result<auth_pb::TokenPair, ton
 
 async fn log_in(auth: &mut Auth, password: &str) -> auth_pb::TokenPair {
     let answer = auth.login(credentials(password)).await.expect("the password is right");
-    answer.into_inner().tokens.expect("tokens are returned")
+    answer.into_inner().tokens().expect("tokens are returned")
 }
 
 /// Makes every call that needs a token. Returns how many succeeded.

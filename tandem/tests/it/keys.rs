@@ -69,7 +69,7 @@ impl Client {
     async fn log_in(&mut self, username: &str) -> Result<auth_pb::TokenPair, Status> {
         let (username, password) = (username.to_owned(), PASSWORD.to_owned());
         let answer = self.auth[0].login(auth_pb::LoginRequest { username, password }).await?;
-        Ok(answer.into_inner().tokens.expect("tokens are returned"))
+        Ok(answer.into_inner().tokens().expect("tokens are returned"))
     }
 
     /// Refreshes at the second instance; logins go to the first.

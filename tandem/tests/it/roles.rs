@@ -113,7 +113,7 @@ async fn use_both(auth: &Service, tasks: &Service) -> Result<(), Status> {
     let register = auth_pb::RegisterRequest { username, password, ..Default::default() };
     auth.register(register).await?;
     let login = auth_pb::LoginRequest { username: "ada".into(), password: PASSWORD.into() };
-    let tokens = auth.login(login).await?.into_inner().tokens.expect("tokens are returned");
+    let tokens = auth.login(login).await?.into_inner().tokens().expect("tokens are returned");
     let refresh = auth_pb::RefreshTokenRequest { refresh_token: tokens.refresh_token };
     let tokens =
         auth.refresh_token(refresh).await?.into_inner().tokens.expect("tokens are returned");

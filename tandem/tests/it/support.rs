@@ -112,7 +112,7 @@ impl Program {
         let request =
             auth_pb::LoginRequest { username: username.into(), password: PASSWORD.into() };
         let answer = self.auth().await.login(request).await?;
-        Ok(answer.into_inner().tokens.expect("tokens are returned").access_token)
+        Ok(answer.into_inner().tokens().expect("tokens are returned").access_token)
     }
 
     /// The titles of the user's tasks.

@@ -58,7 +58,7 @@ async fn the_expire_time_in_the_answer_equals_the_claim() {
     let app = App::start().await;
     app.register("ada").await;
     let answer = app.try_log_in("ada", PASSWORD).await.unwrap().into_inner();
-    let tokens = answer.tokens.unwrap();
+    let tokens = answer.tokens().unwrap();
     let TokenParts { claims, .. } = TokenParts::of(&tokens.access_token);
     let expire_time = tokens.access_token_expire_time.unwrap();
     assert_eq!((Some(expire_time.seconds), expire_time.nanos), (claims["exp"].as_i64(), 0));

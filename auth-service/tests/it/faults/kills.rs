@@ -35,7 +35,7 @@ impl User {
 
     async fn log_in(&self, password: &str) -> Result<Login, Status> {
         let answer = self.client.clone().login(credentials(&self.username, password)).await?;
-        let tokens = answer.into_inner().tokens.expect("tokens are returned");
+        let tokens = answer.into_inner().tokens().expect("tokens are returned");
         Ok(Login { client: self.client.clone(), tokens })
     }
 

@@ -27,7 +27,7 @@ async fn no_secret_is_logged_at_any_level() {
     client.register(registration("ada", PASSWORD)).await.unwrap_err();
     client.register(registration("no such!", "bad-secret")).await.unwrap_err();
     let answer = client.login(credentials("ada", PASSWORD)).await.unwrap().into_inner();
-    let token = answer.tokens.unwrap().access_token;
+    let token = answer.tokens().unwrap().access_token;
     client.login(credentials("ada", "wrong-secret")).await.unwrap_err();
     client.get_current_user(with_token(&token, GetCurrentUserRequest {})).await.unwrap();
     let bad = format!("{token}bad-signature");
@@ -116,7 +116,7 @@ async fn each_call_ends_with_one_line_about_the_call_and_its_result() {
     let generated = generated.to_str().unwrap().to_owned();
     let user = registered.into_inner().user.unwrap();
     let answer = client.login(credentials("ada", PASSWORD)).await.unwrap().into_inner();
-    let token = answer.tokens.unwrap().access_token;
+    let token = answer.tokens().unwrap().access_token;
     let mut request = with_token(&token, GetCurrentUserRequest {});
     request.metadata_mut().insert("x-request-id", "from-the-client".parse().unwrap());
     let answer = client.get_current_user(request).await.unwrap();

@@ -12,7 +12,7 @@ async fn the_right_password_returns_a_token_and_the_user() {
     let user = app.register("ada").await;
     let answer = app.try_log_in("ada", PASSWORD).await.unwrap().into_inner();
     assert_eq!(answer.user, Some(user));
-    assert!(!answer.tokens.unwrap().access_token.is_empty());
+    assert!(!answer.tokens().unwrap().access_token.is_empty());
 }
 
 #[tokio::test]

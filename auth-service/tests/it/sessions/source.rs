@@ -13,7 +13,7 @@ impl App {
         let value = HeaderValue::from_bytes(value).expect("a header can have this value");
         request.metadata_mut().as_mut().insert(name, value);
         let answer = self.client().login(request).await.expect("the login succeeds");
-        let tokens = answer.into_inner().tokens.expect("tokens are returned");
+        let tokens = answer.into_inner().tokens().expect("tokens are returned");
         let login = Login { client: self.client(), tokens };
         let mut sessions = login.sessions().await.expect("the token is valid").into_iter();
         sessions.find(|session| session.is_current).expect("the session is listed")

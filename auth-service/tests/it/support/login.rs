@@ -24,7 +24,7 @@ impl App {
     /// Logs a user in with [`PASSWORD`].
     pub(crate) async fn begin_session(&self, username: &str) -> Login {
         let answer = self.try_log_in(username, PASSWORD).await.expect("the login succeeds");
-        let tokens = answer.into_inner().tokens.expect("tokens are returned");
+        let tokens = answer.into_inner().tokens().expect("tokens are returned");
         Login { client: self.client(), tokens }
     }
 }
@@ -84,7 +84,7 @@ impl Login {
         self.client.clone().change_password(request).await.map(drop)
     }
 
-    fn request<T>(&self, message: T) -> tonic::Request<T> {
+    pub(super) fn request<T>(&self, message: T) -> tonic::Request<T> {
         with_token(&self.tokens.access_token, message)
     }
 }

@@ -51,3 +51,16 @@ pub(crate) fn too_many_attempts() -> Refusal {
 pub(crate) fn database_unavailable() -> Refusal {
     Refusal::retryable(Code::Unavailable, "DATABASE_UNAVAILABLE")
 }
+
+pub(crate) fn second_factor_wrong(field: &str) -> Refusal {
+    let fields = vec![field.to_owned()];
+    Refusal { fields, ..Refusal::new(Code::InvalidArgument, "SECOND_FACTOR_WRONG") }
+}
+
+pub(crate) fn login_challenge_invalid() -> Refusal {
+    unauthenticated("LOGIN_CHALLENGE_INVALID")
+}
+
+pub(crate) fn reset_token_invalid() -> Refusal {
+    unauthenticated("RESET_TOKEN_INVALID")
+}

@@ -159,7 +159,7 @@ async fn new_passwords_that_are_rejected_count_as_attempts() {
     }
 
     let login = app.log_in_from("203.0.113.7", "user-0", PASSWORD).await.unwrap().into_inner();
-    let token = login.tokens.unwrap().access_token;
+    let token = login.tokens().unwrap().access_token;
     let change = async || {
         let (current_password, new_password) = (PASSWORD.to_owned(), "password".to_owned());
         let request = pb::ChangePasswordRequest { current_password, new_password };

@@ -1,0 +1,125 @@
+//! The password of an account: its change by the user, its reset with a token, and the check that
+//! protects other changes.
+
+use proto::auth::v1 as pb;
+use shared::error::Error;
+use tandem_server::metrics::{IntCounter, Metrics};
+
+use super::{Auth, convert};
+use crate::{
+    config::Config,
+    domain::{
+        account_token::AccountTokens,
+        password::{Password, PasswordHash},
+        session::{Caller, Source},
+        user::Account,
+    },
+    events::{self, Event},
+    hashing::Verified,
+    store::users,
+};
+
+/// The tokens that reset passwords, and their metrics.
+pub(super) struct PasswordResets {
+    pub(super) tokens: AccountTokens,
+    pub(super) token_created: IntCounter,
+    reset: IntCounter,
+    rejected: IntCounter,
+}
+
+impl PasswordResets {
+    pub(super) fn new(config: &Config, metrics: &Metrics) -> Self {
+        let [token_created, reset, rejected] = metrics.counters(
+            (
+                "tandem_auth_password_resets_total",
+                "Reset tokens that were created, passwords that were reset, and reset tokens that \
+                 were rejected.",
+            ),
+            "outcome",
+            ["token_created", "reset", "rejected"],
+        );
+        let tokens = config.second_factor.reset_tokens(config.root_key.get());
+        Self { tokens, token_created, reset, rejected }
+    }
+}
+
+impl Auth {
+    pub(super) async fn replace_password(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        req: pb::ChangePasswordRequest,
+        source: &Source,
+    ) -> Result<(), Error> {
+        let mut guess = self.throttles.user(caller.id, source)?;
+        guess.count_choice();
+        let username = account.user.username.to_string();
+        let address = source.ip_address;
+        let new = self.hashing.hash_chosen(address, req.new_password, &username).await?;
+        let (current, new) = convert::password_change(req.current_password, new)?;
+        let record =
+            |event| events::record(event, Some(caller.id), Some(caller.session_id), source);
+        let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(account));
+        if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
+            record(Event::PasswordChangeFailed);
+            return Err(Error::CurrentPasswordWrong);
+        }
+        users::change_password(&self.db, caller, account.password_version, &new).await?;
+        record(Event::PasswordChanged);
+        Ok(())
+    }
+
+    /// Checks the caller's current password, throttled like a login.
+    pub(super) async fn check_current_password(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        password: Password,
+        source: &Source,
+    ) -> Result<(), Error> {
+        let guess = self.throttles.user(caller.id, source)?;
+        let ticket = self.hashing.admit(source.ip_address)?;
+        let stored = PasswordHash::of(account);
+        match self.hashing.verify(ticket, guess, password, stored).await? {
+            Verified::Right { .. } => Ok(()),
+            Verified::Wrong => {
+                let session_id = Some(caller.session_id);
+                events::record(Event::CurrentPasswordWrong, Some(caller.id), session_id, source);
+                Err(Error::CurrentPasswordWrong)
+            }
+        }
+    }
+
+    /// Replaces the password of the user that a reset token names.
+    pub(super) async fn reset(
+        &self,
+        req: pb::ResetPasswordRequest,
+        source: &Source,
+    ) -> Result<(), Error> {
+        let (reset_token, new_password) = convert::password_reset(req)?;
+        let token = self.open(&self.resets.tokens, &reset_token, source)?;
+        let user_id = token.map(|token| token.user_id);
+        let reject = || {
+            self.resets.rejected.inc();
+            events::record(Event::PasswordResetFailed, user_id, None, source);
+            Error::ResetTokenInvalid
+        };
+        let token = token.ok_or_else(reject)?;
+        // Until the password is replaced: choosing one can take as long as a guess at one.
+        let mut attempt = self.throttles.token(source)?;
+        attempt.keep();
+        let found = users::find(&self.db, token.user_id).await?;
+        let account = found.filter(|account| account.has_version(token.password_version));
+        let account = account.ok_or_else(reject)?;
+        let username = account.user.username.to_string();
+        let new = self.hashing.hash_chosen(source.ip_address, new_password, &username).await?;
+        let new = convert::new_password(new)?;
+        if !users::reset::reset_password(&self.db, &account, &new).await? {
+            return Err(reject());
+        }
+        attempt.release();
+        self.resets.reset.inc();
+        events::record(Event::PasswordReset, user_id, None, source);
+        Ok(())
+    }
+}
