@@ -3,7 +3,7 @@
 use clap::ValueEnum as _;
 use shared::ids::{SessionId, UserId};
 
-use crate::domain::{key_schedule::RotationReason, session::Source};
+use crate::domain::{actor::Actor, key_schedule::RotationReason, session::Source};
 
 /// A security event. Alerts depend on the names in the log, so they are stable.
 ///
@@ -48,12 +48,16 @@ pub enum Event {
     /// A password reset failed: the reset token was malformed, expired, used or void. Fields:
     /// `user_id` if the token is genuine, `source`
     PasswordResetFailed,
-    /// A user changed the username. Fields: `user_id`, `session_id`, `source`
-    UsernameChanged,
+    /// An administrator created a token that resets a password. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
+    PasswordResetTokenCreated,
     /// A user enabled the second factor. Fields: `user_id`, `session_id`, `source`
     TotpEnabled,
     /// A user disabled the second factor. Fields: `user_id`, `session_id`, `source`
     TotpDisabled,
+    /// An administrator disabled the second factor of a user, which ended all sessions of the user.
+    /// Fields: `user_id`, `actor`, `actor_id`, `source`
+    TotpReset,
     /// A user replaced the recovery codes. Fields: `user_id`, `session_id`, `source`
     RecoveryCodesRegenerated,
     /// An attempt with a password or a code was throttled. Logged at most once a minute per username and
@@ -61,6 +65,29 @@ pub enum Event {
     LoginThrottled,
     /// A registration was throttled. Logged at most once a minute per source. Fields: `source`
     RegisterThrottled,
+    /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserCreated,
+    /// A user, an administrator or a command renamed a user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
+    UserUpdated,
+    /// An administrator or a command changed the roles of a user, which ended all sessions of the
+    /// user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserRolesChanged,
+    /// An administrator or a command disabled a user, which ended all sessions of the user. Fields:
+    /// `user_id`, `actor`, `actor_id`, `source`
+    UserDisabled,
+    /// An administrator or a command enabled a disabled user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
+    UserEnabled,
+    /// A user, an administrator or a command deleted a user, which ended all sessions of the user.
+    /// Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserDeleted,
+    /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
+    UserUndeleted,
+    /// An administrator or a command ended all sessions of a user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
+    UserSessionsRevoked,
     /// A signing key was created, or became active before its scheduled time. Logged by the
     /// instance or command that made the change. Fields: `kid`, `reason` (`first`, `age`,
     /// `command` or `revocation`)
@@ -70,7 +97,7 @@ pub enum Event {
 }
 
 impl Event {
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().expect("no variant is skipped").get_name().to_owned()
     }
 }
@@ -88,6 +115,20 @@ pub(crate) fn record(
         user_id = user_id.map(tracing::field::display),
         session_id = session_id.map(tracing::field::display),
         source = %source.ip_address,
+        "security event"
+    );
+}
+
+/// Logs a change of a user by an administrator or a command. The statement that makes the change
+/// writes its row of the audit log.
+pub(crate) fn log_change(event: &str, user_id: UserId, actor: &Actor) {
+    tracing::info!(
+        target: "tandem::security",
+        event,
+        user_id = %user_id,
+        actor = actor.name(),
+        actor_id = actor.user_id().map(tracing::field::display),
+        source = actor.source().map(|source| tracing::field::display(source.ip_address)),
         "security event"
     );
 }

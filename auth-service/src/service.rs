@@ -1,6 +1,6 @@
 //! The RPCs of `tandem.auth.v1.AuthService`, one function each.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
@@ -11,7 +11,7 @@ use shared::{
     time::{self, timestamp},
 };
 use tandem_server::metrics::Metrics;
-use tonic::{Request, Response};
+use tonic::{Request, Response, codegen::http::HeaderMap};
 
 use crate::{
     config::Config,
@@ -28,6 +28,7 @@ use crate::{
     throttle::Throttles,
 };
 
+mod admin;
 mod convert;
 mod current_user;
 pub(crate) mod jwks;
@@ -39,6 +40,8 @@ mod tokens;
 
 /// The list that a page token belongs to.
 const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
+const USERS: &str = "tandem: users, v1";
+const SESSIONS_OF_USER: &str = "tandem: sessions of a user by create_time desc, v1";
 
 /// The state behind the service, with the database connections of one worker.
 #[derive(Clone)]
@@ -52,6 +55,7 @@ pub(crate) struct Auth {
     verifier: Arc<Verifier>,
     tokens: Arc<Tokens>,
     sessions: SessionPolicy,
+    deleted_user_retention: Duration,
     page_tokens: Arc<PageTokenKey>,
     second_factor: Arc<SecondFactor>,
     resets: Arc<PasswordResets>,
@@ -76,6 +80,7 @@ impl Auth {
             tokens: Arc::new(Tokens::new(keys.clone(), config)),
             keys,
             sessions: config.session.policy(),
+            deleted_user_retention: config.accounts.deleted_user_retention,
             page_tokens: Arc::new(PageTokenKey::new(&*page_token_key)),
             second_factor: Arc::new(SecondFactor::new(config, metrics)),
             resets: Arc::new(PasswordResets::new(config, metrics)),
@@ -92,12 +97,17 @@ impl Auth {
         convert::source(request, &self.proxies)
     }
 
-    /// The caller, according to the access token alone.
-    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
-        if self.verifier.is_key_unknown(request.metadata().as_ref()) {
+    /// The user, the session and the roles of the access token.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<auth::Caller, Error> {
+        if self.verifier.is_key_unknown(headers) {
             self.keys.refresh_for_unknown_kid().await;
         }
-        let caller = self.verifier.authenticate(request.metadata().as_ref(), time::now())?;
+        Ok(self.verifier.authenticate(headers, time::now())?)
+    }
+
+    /// The caller, according to the access token alone.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
+        let caller = self.authenticate(request.metadata().as_ref()).await?;
         let session_id = caller.session_id.ok_or(auth::Error::TokenInvalid("sid"))?;
         Ok(Caller { id: caller.id, session_id })
     }
@@ -153,7 +163,7 @@ impl AuthService for Auth {
         if let Err(Error::RefreshTokenReused) = active {
             events::record(Event::RefreshTokenReused, None, Some(token.session_id), &source);
         }
-        let tokens = Some(self.tokens.issue(&active?, time::now())?);
+        let tokens = Some(self.tokens.issue(active?, time::now())?);
         Ok(Response::new(pb::RefreshTokenResponse { tokens }))
     }
 

@@ -30,6 +30,13 @@ pub struct Claims {
     pub exp: i64,
     /// The token's id, unique for its issuer.
     pub jti: String,
+    /// When the user logged in, in seconds since 1970 (RFC 9068, section 2.2.1).
+    pub auth_time: i64,
+    /// How the user logged in (RFC 8176): `pwd`, and with a second factor also `otp` and `mfa`.
+    pub amr: Vec<String>,
+    /// The roles of the user (RFC 9068, section 2.2.3.1). Absent without roles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 /// Reads an id: a UUID in any text form that `uuid` reads, in any case. Compare ids after parsing.

@@ -154,7 +154,8 @@ mod tests {
                 assert_eq!(read.hash(user), code.hash(user), "{text}");
             }
         }
-        for bad in ["", "123456", "0123-4567-89ab-cde", "0123-4567-89ab-cdeff", "0123-4567-89ab-cdeu"]
+        for bad in
+            ["", "123456", "0123-4567-89ab-cde", "0123-4567-89ab-cdeff", "0123-4567-89ab-cdeu"]
         {
             assert!(RecoveryCode::parse(bad).is_err(), "{bad}");
         }

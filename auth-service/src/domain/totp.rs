@@ -134,7 +134,8 @@ mod tests {
         for good in ["123456", "123 456", " 12 34 56\n", "000000", "1 2 3 4 5 6"] {
             assert!(Code::parse(good).is_ok(), "{good:?}");
         }
-        for bad in ["", "12345", "1234567", "12345a", "+12345", "-12345", "١٢٣٤٥٦", "1234567890"] {
+        for bad in ["", "12345", "1234567", "12345a", "+12345", "-12345", "١٢٣٤٥٦", "1234567890"]
+        {
             assert!(Code::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(format!("{:?}", Code::parse("123456").unwrap()), "Code");

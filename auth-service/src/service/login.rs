@@ -121,10 +121,9 @@ impl Auth {
         source: &Source,
     ) -> Result<(pb::TokenPair, i32), Error> {
         let session = NewSession::begin(account.user.id, source.clone());
-        let version = account.password_version;
         let (active, recovery_codes) =
-            sessions::insert(&self.db, &session, version, proof, self.sessions).await?;
-        let tokens = self.tokens.issue(&active, time::now())?;
+            sessions::insert(&self.db, &session, account, proof, self.sessions).await?;
+        let tokens = self.tokens.issue(active, time::now())?;
         events::record(Event::LoginSucceeded, Some(account.user.id), Some(session.id), source);
         Ok((tokens, recovery_codes))
     }

@@ -2,27 +2,32 @@
 //! protects other changes.
 
 use proto::auth::v1 as pb;
-use shared::error::Error;
+use shared::{
+    error::Error,
+    ids::UserId,
+    time::{self, timestamp},
+};
 use tandem_server::metrics::{IntCounter, Metrics};
 
 use super::{Auth, convert};
 use crate::{
     config::Config,
     domain::{
-        account_token::AccountTokens,
+        account_token::{AccountToken, AccountTokens},
+        actor::Actor,
         password::{Password, PasswordHash},
         session::{Caller, Source},
         user::Account,
     },
     events::{self, Event},
     hashing::Verified,
-    store::users,
+    store::users::{self, reset},
 };
 
 /// The tokens that reset passwords, and their metrics.
 pub(super) struct PasswordResets {
-    pub(super) tokens: AccountTokens,
-    pub(super) token_created: IntCounter,
+    tokens: AccountTokens,
+    token_created: IntCounter,
     reset: IntCounter,
     rejected: IntCounter,
 }
@@ -90,6 +95,23 @@ impl Auth {
         }
     }
 
+    /// Creates a token with which this user can set a new password.
+    pub(super) async fn create_reset_token(
+        &self,
+        actor: &Actor,
+        user_id: UserId,
+    ) -> Result<pb::CreatePasswordResetTokenResponse, Error> {
+        let password_version = reset::record_token(&self.db, actor, user_id).await?;
+        let token = AccountToken { user_id, password_version };
+        let sealed = self.resets.tokens.seal(token, time::now());
+        self.resets.token_created.inc();
+        events::log_change(&Event::PasswordResetTokenCreated.name(), user_id, actor);
+        Ok(pb::CreatePasswordResetTokenResponse {
+            reset_token: sealed.text,
+            expire_time: Some(timestamp(sealed.expire_time)),
+        })
+    }
+
     /// Replaces the password of the user that a reset token names.
     pub(super) async fn reset(
         &self,
@@ -114,7 +136,7 @@ impl Auth {
         let username = account.user.username.to_string();
         let new = self.hashing.hash_chosen(source.ip_address, new_password, &username).await?;
         let new = convert::new_password(new)?;
-        if !users::reset::reset_password(&self.db, &account, &new).await? {
+        if !reset::reset_password(&self.db, &account, &new).await? {
             return Err(reject());
         }
         attempt.release();

@@ -1,6 +1,5 @@
 //! `auth.users`: users and their password hashes. All times come from the database's clock.
 
-use chrono::{DateTime, Utc};
 use shared::{
     db::{self, WorkerPool},
     error::Error,
@@ -9,13 +8,24 @@ use shared::{
 use uuid::Uuid;
 
 use crate::domain::{
+    actor::Actor,
     password::PasswordHash,
+    role::Roles,
     session::Caller,
     user::{Account, User, Username},
 };
 
+mod change;
+mod create;
+mod list;
 pub(crate) mod reset;
+mod row;
 pub(crate) mod totp;
+
+pub(crate) use change::change;
+pub(crate) use create::{create, find_by_request_ids, find_taken};
+pub(crate) use list::list;
+use row::AccountRow;
 
 /// Inserts a user with the id of the request that registers them, and returns the user.
 ///
@@ -51,7 +61,17 @@ pub(crate) async fn insert(
             error.into()
         }
     })?;
-    Ok(User { id, username: username.clone(), create_time: now, update_time: now, totp_enabled: false })
+    Ok(User {
+        id,
+        username: username.clone(),
+        create_time: now,
+        update_time: now,
+        roles: Roles::default(),
+        disabled: false,
+        delete_time: None,
+        purge_time: None,
+        totp_enabled: false,
+    })
 }
 
 /// Finds the account that the request with this id registered.
@@ -66,6 +86,10 @@ pub(crate) async fn find_by_register_request(
             username as "username: Username",
             create_time,
             update_time,
+            roles as "roles: Roles",
+            disabled,
+            delete_time,
+            purge_time,
             totp_enable_time is not null as "totp_enabled!",
             password_hash,
             password_version
@@ -88,12 +112,17 @@ pub(crate) async fn find_by_session(
             u.username as "username: Username",
             u.create_time,
             u.update_time,
+            u.roles as "roles: Roles",
+            u.disabled,
+            u.delete_time,
+            u.purge_time,
             u.totp_enable_time is not null as "totp_enabled!",
             u.password_hash,
             u.password_version
          from auth.users as u
          join auth.sessions as s on s.user_id = u.id and s.password_version = u.password_version
-         where u.id = $1 and s.id = $2 and s.expire_time > current_timestamp"#,
+         where u.id = $1 and s.id = $2 and s.expire_time > current_timestamp
+             and not u.disabled and u.delete_time is null"#,
         caller.id.0,
         caller.session_id.0,
     );
@@ -112,6 +141,10 @@ pub(crate) async fn find_by_username(
             username as "username: Username",
             create_time,
             update_time,
+            roles as "roles: Roles",
+            disabled,
+            delete_time,
+            purge_time,
             totp_enable_time is not null as "totp_enabled!",
             password_hash,
             password_version
@@ -131,6 +164,10 @@ pub(crate) async fn find(db: &WorkerPool, id: UserId) -> Result<Option<Account>,
             username as "username: Username",
             create_time,
             update_time,
+            roles as "roles: Roles",
+            disabled,
+            delete_time,
+            purge_time,
             totp_enable_time is not null as "totp_enabled!",
             password_hash,
             password_version
@@ -175,7 +212,8 @@ pub(crate) async fn change_password(
              update auth.users
              set password_hash = $4,
                  password_version = password_version + 1,
-                 update_time = current_timestamp
+                 -- The etag is made of it.
+                 update_time = greatest(current_timestamp, update_time + interval '1 microsecond')
              where id = $1 and password_version = $3
              returning id, password_version
          ),
@@ -204,21 +242,7 @@ pub(crate) async fn change_password(
     Ok(())
 }
 
-struct AccountRow {
-    id: UserId,
-    username: Username,
-    create_time: DateTime<Utc>,
-    update_time: DateTime<Utc>,
-    totp_enabled: bool,
-    password_hash: String,
-    password_version: i32,
-}
-
-impl From<AccountRow> for Account {
-    fn from(row: AccountRow) -> Self {
-        let AccountRow { id, username, create_time, update_time, password_hash, password_version, totp_enabled } =
-            row;
-        let user = User { id, username, create_time, update_time, totp_enabled };
-        Self { user, password_hash, password_version }
-    }
+/// The columns of `auth.events` that describe the actor, as the JSON object that statements read.
+pub(super) fn actor_columns(actor: &Actor) -> String {
+    serde_json::to_string(&actor.columns()).expect("it is plain data")
 }
