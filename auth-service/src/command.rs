@@ -1,6 +1,6 @@
 //! The commands of the program.
 
-use auth_service::{Config, OpsConfig};
+use auth_service::{Config, OpsConfig, UserCommand};
 use shared::config::MigrateConfig;
 
 /// Registers users, checks their passwords and signs access tokens, over gRPC
@@ -24,6 +24,9 @@ pub(crate) enum Command {
     /// Show or change the signing keys and exit
     #[command(subcommand)]
     Keys(Keys),
+    /// Show or change users in the database and exit
+    #[command(subcommand)]
+    Users(UserCommand),
 }
 
 #[derive(clap::Subcommand)]

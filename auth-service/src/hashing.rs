@@ -100,11 +100,7 @@ impl Hashing {
     ) -> Result<Result<PasswordHash, Invalid>, Error> {
         let (username, cost) = (username.to_owned(), self.cost);
         let ticket = self.admit(source)?;
-        self.run(ticket, move || match Password::choose(text, &username) {
-            Ok(password) => hash(&password, cost).map(Ok),
-            Err(rule) => Ok(Err(rule)),
-        })
-        .await?
+        self.run(ticket, move || hash_chosen(text, &username, cost)).await?
     }
 
     /// Compares a password with the stored hash. Without a stored hash the answer is
@@ -173,6 +169,18 @@ fn lower_priority() {
     {
         // Lowering the priority needs no permission.
         let _ = rustix::process::nice(19);
+    }
+}
+
+/// Hashes a new password that satisfies the rules, on this thread.
+pub(crate) fn hash_chosen(
+    text: String,
+    username: &str,
+    cost: u32,
+) -> Result<Result<PasswordHash, Invalid>, Error> {
+    match Password::choose(text, username) {
+        Ok(password) => hash(&password, cost).map(Ok),
+        Err(rule) => Ok(Err(rule)),
     }
 }
 

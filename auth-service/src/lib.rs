@@ -10,6 +10,7 @@
 //! - `keys`: the signing keys of this process, and the commands that change them
 //! - `throttle`: rate limits on logins, password changes and registrations
 //! - `store`: the SQL, one file per table
+//! - `users`: the commands that change users
 
 use std::sync::Arc;
 
@@ -38,12 +39,14 @@ mod keys;
 mod service;
 mod store;
 mod throttle;
+mod users;
 
 pub use config::{Config, ListenConfig, OpsConfig, RootKeyConfig};
 pub use events::Event;
 use keys::SigningKeys;
 pub use keys::{KeyCommand, run as run_key_command};
 use service::Auth;
+pub use users::{UserCommand, ensure_admin, run as run_user_command};
 
 /// The names of the services in protos, reflection and health.
 pub const SERVICE_NAMES: [&str; 2] =

@@ -1,9 +1,12 @@
-//! The auth-service program: `serve`, `migrate`, `healthcheck` or `keys`.
+//! The auth-service program: `serve`, `migrate`, `healthcheck`, `keys` or `users`.
 
 use std::process::ExitCode;
 
-use auth_service::{Config, KeyCommand};
-use shared::{config, error::Error};
+use auth_service::{Config, KeyCommand, UserCommand};
+use shared::{
+    config::{self, TelemetryConfig},
+    error::Error,
+};
 use tandem_server::program;
 
 use crate::command::{Command, Keys, Program};
@@ -30,6 +33,7 @@ async fn main() -> ExitCode {
         Command::Keys(Keys::Revoke { kid, lost_root_key, config }) => {
             keys(&config, KeyCommand::Revoke { kid, lost_root_key }).await
         }
+        Command::Users(command) => users(command).await,
     }
 }
 
@@ -46,13 +50,26 @@ async fn serve(config: Config) -> ExitCode {
 
 async fn keys(config: &Config, command: KeyCommand) -> ExitCode {
     config.check().unwrap_or_else(|error| error.exit());
+    print(&config.telemetry, auth_service::run_key_command(config, command)).await
+}
+
+async fn users(command: UserCommand) -> ExitCode {
+    let telemetry = command.telemetry().clone();
+    print(&telemetry, auth_service::run_user_command(command)).await
+}
+
+/// Prints what a command returns.
+async fn print(
+    telemetry: &TelemetryConfig,
+    command: impl Future<Output = Result<String, Error>>,
+) -> ExitCode {
     let work = async {
-        let table = auth_service::run_key_command(config, command).await?;
+        let text = command.await?;
         #[expect(clippy::print_stdout, reason = "the output of a command")]
         {
-            println!("{table}");
+            println!("{text}");
         }
         Ok::<(), Error>(())
     };
-    program::run("auth-service", &config.telemetry, work).await
+    program::run("auth-service", telemetry, work).await
 }

@@ -23,7 +23,6 @@ pub(crate) enum Actor {
         source: Source,
     },
     /// An operator with access to the database, by a command.
-    #[expect(dead_code, reason = "for the commands on users")]
     Command,
 }
 

@@ -37,6 +37,53 @@ pub(crate) async fn reset_password(
     Ok(reset)
 }
 
+/// Sets a password on behalf of an operator, ends all sessions and writes an event.
+///
+/// # Errors
+/// [`Error::UserNotFound`], also if the user is deleted.
+pub(crate) async fn set_password(
+    db: &WorkerPool,
+    actor: &Actor,
+    user_id: UserId,
+    new: &PasswordHash,
+) -> Result<(), Error> {
+    let was_set = sqlx::query_scalar!(
+        r#"with reset as (
+             update auth.users
+             set password_hash = $2,
+                 password_version = password_version + 1,
+                 update_time = greatest(current_timestamp, update_time + interval '1 microsecond')
+             where id = $1 and delete_time is null
+             returning id, username
+         ),
+         ended as (
+             delete from auth.sessions
+             using reset
+             where sessions.user_id = reset.id
+         ),
+         logged as (
+             insert into auth.events (
+                 id, event, user_id, username, actor, actor_id, session_id, ip_address, user_agent
+             )
+             select
+                 $3, 'password_reset', reset.id, reset.username, actor.actor, actor.actor_id,
+                 actor.session_id, actor.ip_address, actor.user_agent
+             from reset
+             cross join jsonb_to_record($4::text::jsonb) as actor (
+                 actor text, actor_id uuid, session_id uuid, ip_address text, user_agent text
+             )
+         )
+         select exists (select from reset) as "reset!""#,
+        user_id.0,
+        new.as_str(),
+        Uuid::now_v7(),
+        actor_columns(actor),
+    )
+    .fetch_one(&mut *db.acquire().await?)
+    .await?;
+    if was_set { Ok(()) } else { Err(Error::UserNotFound) }
+}
+
 /// Writes the event of a new reset token, and returns the version of the account for the token.
 ///
 /// # Errors
