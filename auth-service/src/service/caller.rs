@@ -1,4 +1,4 @@
-//! Who calls, from where, and with which account.
+//! The caller of a call: the client, the access token, the session and the account.
 
 use shared::{auth, error::Error, time};
 use tonic::{Request, codegen::http::HeaderMap};
