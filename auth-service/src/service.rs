@@ -4,31 +4,31 @@ use std::{sync::Arc, time::Duration};
 
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
-    auth::{self, Verifier},
+    auth::Verifier,
     db::{Pools, WorkerPool},
     error::{Error, RpcResult},
     page::{self, PageTokenKey},
     time::{self, timestamp},
 };
 use tandem_server::metrics::Metrics;
-use tonic::{Request, Response, codegen::http::HeaderMap};
+use tonic::{Request, Response};
 
 use crate::{
     config::Config,
     domain::{
         client_address::TrustedProxies,
-        session::{Caller, Cursor, Session, SessionPolicy, Source},
-        user::Account,
+        session::{Cursor, Session, SessionPolicy},
     },
     events::{self, Event},
     hashing::Hashing,
     keys::SigningKeys,
     service::{password::PasswordResets, second_factor::SecondFactor, tokens::Tokens},
-    store::{sessions, users},
+    store::sessions,
     throttle::Throttles,
 };
 
 mod admin;
+mod caller;
 mod convert;
 mod current_user;
 pub(crate) mod jwks;
@@ -90,42 +90,6 @@ impl Auth {
     /// The same state with the connections of another worker.
     pub(crate) fn of_worker(&self, worker: usize) -> Self {
         Self { db: self.pools.of_worker(worker), ..self.clone() }
-    }
-
-    /// The address and user agent of the client.
-    fn source<T>(&self, request: &Request<T>) -> Source {
-        convert::source(request, &self.proxies)
-    }
-
-    /// The user, the session and the roles of the access token.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<auth::Caller, Error> {
-        if self.verifier.is_key_unknown(headers) {
-            self.keys.refresh_for_unknown_kid().await;
-        }
-        Ok(self.verifier.authenticate(headers, time::now())?)
-    }
-
-    /// The caller, according to the access token alone.
-    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
-        let caller = self.authenticate(request.metadata().as_ref()).await?;
-        let session_id = caller.session_id.ok_or(auth::Error::TokenInvalid("sid"))?;
-        Ok(Caller { id: caller.id, session_id })
-    }
-
-    /// The caller and their account, if the session has not ended.
-    async fn account<T>(&self, request: &Request<T>) -> Result<(Caller, Account), Error> {
-        let caller = self.caller(request).await?;
-        let found = users::find_by_session(&self.db, &caller).await?;
-        Ok((caller, found.ok_or(auth::Error::TokenInvalid("session"))?))
-    }
-
-    /// Like [`account`](Self::account), with the client.
-    async fn account_from<T>(
-        &self,
-        request: &Request<T>,
-    ) -> Result<(Caller, Account, Source), Error> {
-        let (caller, account) = self.account(request).await?;
-        Ok((caller, account, self.source(request)))
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Caller {
     pub session_id: Option<SessionId>,
     /// The user's roles when the token was issued: its `roles`.
     pub roles: Roles,
+    /// When the user logged in, in seconds since 1970: the token's `auth_time`, if it is a number.
+    pub auth_time: Option<i64>,
+    /// Whether the user proved a second factor: whether the token's `amr` (RFC 8176) has `mfa`.
+    pub has_second_factor: bool,
 }
 
 impl Caller {

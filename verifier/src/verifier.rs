@@ -107,7 +107,10 @@ impl Verifier {
         self.check_expiry(exp, time)?;
         let session_id = session_id.map(Into::into);
         let roles = Roles::of_claim(claims.get("roles"));
-        Ok((Caller { id: id.into(), session_id, roles }, exp))
+        let auth_time = claims.time("auth_time").ok();
+        let has_second_factor = names(claims.get("amr"), "mfa");
+        let caller = Caller { id: id.into(), session_id, roles, auth_time, has_second_factor };
+        Ok((caller, exp))
     }
 
     /// The leeway is subtracted from `now`, since `exp` may be any number.
@@ -138,6 +141,11 @@ fn includes(aud: Option<&Value>, name: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an array of texts has this one.
+fn names(claim: Option<&Value>, text: &str) -> bool {
+    claim.and_then(Value::as_array).is_some_and(|texts| texts.iter().any(|one| one == text))
 }
 
 /// The token of the one `authorization: Bearer` entry (RFC 6750, section 2.1).

@@ -24,6 +24,29 @@ fn a_good_token_names_its_caller() {
 }
 
 #[test]
+fn a_token_says_when_and_how_its_caller_logged_in() {
+    let trust = Trust::new();
+    let verifier = verifier(&key_set(&[trust.key.jwk()]));
+    for (auth_time, amr, expected) in [
+        (json!(1_795_000_000), json!(["pwd", "otp", "mfa"]), (Some(1_795_000_000), true)),
+        (json!(0), json!(["pwd"]), (Some(0), false)),
+        // Forms that other issuers use grant nothing.
+        (json!("yesterday"), json!("mfa"), (None, false)),
+        (Value::Null, json!(["MFA", 1, null, ["mfa"], { "mfa": "mfa" }]), (None, false)),
+        (json!([]), json!({ "mfa": true }), (None, false)),
+        (json!({}), json!([]), (None, false)),
+    ] {
+        let claims = with(claims(), &[("auth_time", auth_time), ("amr", amr)]);
+        let token = trust.key.sign(&trust.key.header(), &claims);
+        let caller = verifier.verify(&token, now()).unwrap();
+        assert_eq!((caller.auth_time, caller.has_second_factor), expected, "{claims}");
+    }
+    let token = trust.key.sign(&trust.key.header(), &claims());
+    let caller = verifier.verify(&token, now()).unwrap();
+    assert_eq!((caller.auth_time, caller.has_second_factor), (None, false));
+}
+
+#[test]
 fn a_claim_that_the_verifier_uses_is_required() {
     let trust = Trust::new();
     for name in REQUIRED {

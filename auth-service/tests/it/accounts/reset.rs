@@ -21,7 +21,7 @@ fn precondition(reason: &str) -> Refusal {
 impl App {
     /// A reset token for a user that an administrator creates.
     async fn token_for(&self, user_id: &str) -> String {
-        let name = format!("root-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let name = format!("root-{}", &Uuid::now_v7().simple().to_string()[20..]);
         let admin = self.new_admin(&name).await;
         let created = self.reset_token(&admin, user_id).await;
         created.expect("the token is created").reset_token
@@ -208,7 +208,7 @@ async fn only_administrators_reset_and_only_users_that_exist() {
     assert_eq!(refusal(app.reset_totp(&ada, &id).await), denied());
     bob.delete_account(PASSWORD).await.unwrap();
     let missing = Refusal::new(Code::NotFound, "USER_NOT_FOUND");
-    let stranger = Uuid::new_v4().to_string();
+    let stranger = Uuid::now_v7().to_string();
     let invalid = Refusal::invalid(&["user_id"]);
     for (id, expected) in
         [(&id, &precondition("USER_DELETED")), (&stranger, &missing), (&"x".to_owned(), &invalid)]

@@ -108,7 +108,8 @@ async fn disabling_removes_the_factor_and_ends_the_other_sessions() {
     let app = App::start().await;
     let mut ada = app.enroll("ada").await;
     let other = app.log_in_with("ada", code(&ada.next_code())).await.unwrap();
-    ada.login.disable_totp(PASSWORD, code(&ada.next_code())).await.unwrap();
+    let next = ada.next_code();
+    ada.login.disable_totp(PASSWORD, code(&next)).await.unwrap();
     assert!(!ada.login.user().await.unwrap().totp_enabled);
     assert_eq!(refusal(other.refresh().await), unauthenticated("REFRESH_TOKEN_INVALID"));
     app.log_in("ada").await;
