@@ -23,6 +23,11 @@ pub(crate) struct Config {
     #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
+    /// Name of an administrator. If no user has this name, the user is created, with a password
+    /// that is printed once.
+    #[arg(long, env = "TANDEM_ADMIN", value_name = "USERNAME")]
+    pub(crate) admin: Option<String>,
+
     #[command(flatten)]
     pub(crate) database: Option<DatabasePlace>,
 

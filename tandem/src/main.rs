@@ -1,6 +1,7 @@
 //! Both services and a private PostgreSQL in one process: what `cargo run` starts.
 
 use std::{
+    future::pending,
     io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -51,7 +52,7 @@ async fn run(config: &Config, services: Services) -> anyhow::Result<()> {
     let data_dir = data_dir(&config.preferred_data_dir())?;
     let serve = async |database| {
         let services = with_places(config, services, database, &data_dir)?;
-        serve(services, listeners, &data_dir, shutdown.clone()).await
+        serve(services, listeners, config.admin.as_deref(), &data_dir, shutdown.clone()).await
     };
 
     if let Some(database) = &config.database {
@@ -102,6 +103,7 @@ fn with_places(
 async fn serve(
     (auth_config, mut task_config): Services,
     [auth, task]: [Listeners; 2],
+    admin: Option<&str>,
     data_dir: &Path,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -109,19 +111,33 @@ async fn serve(
     let task_address = tandem_server::reachable(task.calls.local_addr()?);
     task_config.issuer.url = format!("http://{auth_address}/.well-known/jwks.json").parse()?;
 
+    let (database, login) = (auth_config.database.clone(), auth_config.login.clone());
+    let admin = admin.map(ToOwned::to_owned);
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {
         shutdown.run_until_cancelled(ready(auth_address)).await;
         task_service::run(task_config, task, shutdown).await
     });
     let welcome = session::welcome(auth_address, task_address, data_dir);
-    let welcoming = tokio::spawn(async move {
+    let mut welcoming = tokio::spawn(async move {
         ready(task_address).await;
+        if let Some(name) = admin {
+            let password = auth_service::ensure_admin(&database, &login, &name).await;
+            let password = password.map_err(|error| anyhow::anyhow!(error.causes()))?;
+            say(&session::admin(auth_address, &name, password.as_deref()));
+        }
         say(&welcome);
+        pending().await
     });
-    let ended = tokio::try_join!(end_of("auth-service", auth), end_of("task-service", task));
+    let served = async {
+        tokio::try_join!(end_of("auth-service", auth), end_of("task-service", task)).map(|_| ())
+    };
+    let ended = tokio::select! {
+        served = served => served,
+        failed = &mut welcoming => failed?,
+    };
     welcoming.abort();
-    ended.map(|_| ())
+    ended
 }
 
 async fn end_of(service: &str, running: JoinHandle<Result<(), Error>>) -> anyhow::Result<()> {

@@ -52,6 +52,27 @@ fn grpcurl(auth: SocketAddr, task: SocketAddr) -> [String; 10] {
     ]
 }
 
+/// The text about the administrator, whose password is known only if the user is new.
+pub(crate) fn admin(auth: SocketAddr, username: &str, password: Option<&str>) -> String {
+    let Some(password) = password else {
+        return format!(
+            "
+{username} is an administrator. The password is unchanged."
+        );
+    };
+    format!(
+        r#"
+{username} is an administrator with this password, which is not shown again: {password}
+
+To list all users as {username}:
+
+  ADMIN=$(curl -s -H 'content-type: application/json' \
+    -d '{{"username": "{username}", "password": "{password}"}}' http://{auth}/v1/sessions \
+    | grep -o '"accessToken":"[^"]*' | cut -d'"' -f4)
+  curl -s -H "authorization: Bearer $ADMIN" http://{auth}/v1/admin/users"#
+    )
+}
+
 /// The text that is printed when both services are ready.
 pub(crate) fn welcome(auth: SocketAddr, task: SocketAddr, data_dir: &Path) -> String {
     let indent = |lines: &[String]| {

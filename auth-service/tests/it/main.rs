@@ -82,3 +82,4 @@ mod core_dumps;
 mod key_commands;
 mod program;
 mod support;
+mod user_commands;

@@ -20,7 +20,7 @@ mod token;
 
 pub(crate) use factor::Authenticator;
 pub(crate) use login::Login;
-pub(crate) use program::{healthcheck, migrate, run, serve, settings, start};
+pub(crate) use program::{PATH, healthcheck, migrate, run, serve, settings, start};
 pub(crate) use request::{
     credentials, credentials_invalid, current_password_wrong, database_unavailable, forwarded,
     login_challenge_invalid, overloaded, registration, reset_token_invalid, second_factor_wrong,

@@ -6,7 +6,7 @@ use test_support::{Ended, Program, TestDatabase};
 
 use super::ROOT_KEY;
 
-const PATH: &str = env!("CARGO_BIN_EXE_auth-service");
+pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_auth-service");
 
 /// Settings to serve on a free port.
 pub(crate) fn settings(database: &TestDatabase) -> Vec<(&str, &str)> {
