@@ -33,15 +33,15 @@ impl Auth {
     /// token of a session that has not ended has the roles of its user.
     pub(crate) async fn require_admin_token(
         &self,
-        request: HttpRequest,
+        mut request: HttpRequest,
         next: Next,
     ) -> HttpResponse {
-        let caller = self.authenticate(request.headers()).await;
-        let caller = caller.and_then(|caller| {
-            if caller.roles.contains(role::ADMIN) { Ok(()) } else { Err(Error::AdminRequired) }
-        });
-        match caller {
-            Ok(()) => next.run(request).await,
+        match self.authenticate(request.headers()).await {
+            Ok(caller) if caller.roles.contains(role::ADMIN) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Ok(_) => Status::from(Error::AdminRequired).into_http(),
             Err(error) => Status::from(error).into_http(),
         }
     }

@@ -26,9 +26,12 @@ impl Auth {
         Ok(self.verifier.authenticate(headers, time::now())?)
     }
 
-    /// The caller, according to the access token alone.
+    /// The caller, according to the access token alone. A layer may have authenticated them.
     pub(super) async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
-        let caller = self.authenticate(request.metadata().as_ref()).await?;
+        let caller = match request.extensions().get::<auth::Caller>() {
+            Some(caller) => caller.clone(),
+            None => self.authenticate(request.metadata().as_ref()).await?,
+        };
         let session_id = caller.session_id.ok_or(auth::Error::TokenInvalid("sid"))?;
         Ok(Caller { id: caller.id, session_id })
     }
