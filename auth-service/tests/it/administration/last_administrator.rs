@@ -34,7 +34,7 @@ const ENABLED: &str = "select count(*)::text from auth.users
 async fn the_last_enabled_administrator_cannot_be_demoted_disabled_or_deleted() {
     let app = App::start().await;
     let ada = app.new_admin("ada").await;
-    // Administrators who are disabled or deleted do not count.
+    // Disabled and deleted administrators do not count.
     let [bob, eve] = [
         ada.create(new_user("bob", &["admin"])).await.unwrap(),
         ada.create(new_user("eve", &["admin"])).await.unwrap(),
@@ -79,7 +79,7 @@ async fn of_two_concurrent_demotions_of_the_last_two_administrators_one_fails() 
 }
 
 #[tokio::test]
-async fn administrators_who_demote_each_other_at_random_leave_one() {
+async fn demotions_at_random_leave_an_administrator() {
     let app = App::start().await;
     for round in 0..5 {
         app.database.execute("delete from auth.users").await;
