@@ -60,15 +60,16 @@ pub enum Event {
     TotpReset,
     /// A user replaced the recovery codes. Fields: `user_id`, `session_id`, `source`
     RecoveryCodesRegenerated,
-    /// An attempt with a password or a code was throttled. Logged at most once a minute per username and
-    /// source. Fields: `user_id` if the caller is authenticated, `source`
+    /// An attempt with a password or a code was throttled. Logged at most once a minute per username
+    /// and source. Fields: `user_id` if the caller is authenticated, `source`
     LoginThrottled,
     /// A registration was throttled. Logged at most once a minute per source. Fields: `source`
     RegisterThrottled,
-    /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`, `source`
-    UserCreated,
-    /// A user, an administrator or a command renamed a user. Fields: `user_id`, `actor`, `actor_id`,
+    /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`,
     /// `source`
+    UserCreated,
+    /// A user, an administrator or a command renamed a user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
     UserUpdated,
     /// An administrator or a command changed the roles of a user, which ended all sessions of the
     /// user. Fields: `user_id`, `actor`, `actor_id`, `source`
@@ -76,14 +77,14 @@ pub enum Event {
     /// An administrator or a command disabled a user, which ended all sessions of the user. Fields:
     /// `user_id`, `actor`, `actor_id`, `source`
     UserDisabled,
-    /// An administrator or a command enabled a disabled user. Fields: `user_id`, `actor`, `actor_id`,
-    /// `source`
+    /// An administrator or a command enabled a disabled user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
     UserEnabled,
     /// A user, an administrator or a command deleted a user, which ended all sessions of the user.
     /// Fields: `user_id`, `actor`, `actor_id`, `source`
     UserDeleted,
-    /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`, `actor_id`,
-    /// `source`
+    /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
     UserUndeleted,
     /// An administrator or a command ended all sessions of a user. Fields: `user_id`, `actor`,
     /// `actor_id`, `source`

@@ -102,7 +102,8 @@ impl Parts {
         violations.or(Some(()))?;
         let names = body.as_object().into_iter().flat_map(Map::keys);
         let has_mask = root.contains_key("updateMask") || root.contains_key("update_mask");
-        if self.verb == Method::PATCH && !has_mask {
+        let takes_mask = json::field(&input, "update_mask").is_some();
+        if self.verb == Method::PATCH && takes_mask && !has_mask {
             let mask = self.mask(&input, names);
             root.insert("updateMask".to_owned(), mask.into());
         }

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use shared::{error::Invalid, ids::UserId};
 use zeroize::Zeroizing;
 
-use super::totp::{Code, TotpSecret};
+use super::totp::{TotpCode, TotpSecret};
 
 /// The number of recovery codes of a user.
 pub(crate) const RECOVERY_CODES: usize = 10;
@@ -22,7 +22,7 @@ const RECOVERY_CODE_BYTES: usize = 10;
 /// How a user proves the second factor.
 #[derive(Debug)]
 pub(crate) enum Factor {
-    Code(Code),
+    Code(TotpCode),
     RecoveryCode(RecoveryCode),
 }
 
@@ -186,7 +186,7 @@ mod tests {
             assert_eq!(proof, Some(Proof::RecoveryCode(hash)));
         }
         assert_eq!(enrolled.check(&Factor::RecoveryCode(unused), now), None);
-        let code = Code::parse("123456").unwrap();
+        let code = TotpCode::parse("123456").unwrap();
         assert_eq!(enrolled.check(&Factor::Code(code), now), None, "the secret is lost");
     }
 

@@ -18,9 +18,9 @@ const STEP: i64 = 30;
 const SKEW: u16 = 1;
 
 /// A code as typed: 6 digits. Never printed.
-pub(crate) struct Code(Zeroizing<String>);
+pub(crate) struct TotpCode(Zeroizing<String>);
 
-impl Code {
+impl TotpCode {
     /// Reads 6 digits. Authenticators show them in groups, so spaces are ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let digits: Zeroizing<String> =
@@ -32,9 +32,9 @@ impl Code {
     }
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for TotpCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Code")
+        f.write_str("TotpCode")
     }
 }
 
@@ -73,7 +73,7 @@ impl TotpSecret {
 
     /// The step of this code, if it is the code of the current step or a neighbour, and later than
     /// `last`. Digits are compared in constant time.
-    pub(crate) fn step(&self, code: &Code, last: i64, now: DateTime<Utc>) -> Option<i64> {
+    pub(crate) fn step(&self, code: &TotpCode, last: i64, now: DateTime<Utc>) -> Option<i64> {
         let time = u64::try_from(now.timestamp()).ok()?;
         let step = self.totp("", "").check(&code.0, time)?;
         i64::try_from(step).ok().filter(|step| *step > last)
@@ -108,9 +108,9 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    fn code_of(secret: &TotpSecret, step: i64) -> Code {
+    fn code_of(secret: &TotpSecret, step: i64) -> TotpCode {
         let time = u64::try_from(step * STEP).unwrap();
-        Code::parse(&secret.totp("", "").generate(time).to_string()).unwrap()
+        TotpCode::parse(&secret.totp("", "").generate(time).to_string()).unwrap()
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
             (2_000_000_000, "69279037"),
             (20_000_000_000, "65353130"),
         ] {
-            let code = Code::parse(&code[2..]).unwrap();
+            let code = TotpCode::parse(&code[2..]).unwrap();
             assert_eq!(secret().step(&code, 0, at(time)), Some(time / STEP), "{time}");
         }
     }
@@ -132,13 +132,13 @@ mod tests {
     #[test]
     fn a_code_has_6_digits_and_spaces_are_ignored() {
         for good in ["123456", "123 456", " 12 34 56\n", "000000", "1 2 3 4 5 6"] {
-            assert!(Code::parse(good).is_ok(), "{good:?}");
+            assert!(TotpCode::parse(good).is_ok(), "{good:?}");
         }
         for bad in ["", "12345", "1234567", "12345a", "+12345", "-12345", "١٢٣٤٥٦", "1234567890"]
         {
-            assert!(Code::parse(bad).is_err(), "{bad:?}");
+            assert!(TotpCode::parse(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(format!("{:?}", Code::parse("123456").unwrap()), "Code");
+        assert_eq!(format!("{:?}", TotpCode::parse("123456").unwrap()), "TotpCode");
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         fn arbitrary_text_is_6_digits_or_no_code(text in any::<String>()) {
             let digits = text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             let is_code = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            prop_assert_eq!(Code::parse(&text).is_ok(), is_code);
+            prop_assert_eq!(TotpCode::parse(&text).is_ok(), is_code);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         root_key::RootKey,
         second_factor::{Enrolled, Factor, Proof, RecoveryCode},
         session::{Caller, Source},
-        totp::{Code, TotpSecret},
+        totp::{TotpCode, TotpSecret},
         user::Account,
     },
     events::{self, Event},
@@ -83,7 +83,7 @@ impl Auth {
         &self,
         caller: &Caller,
         account: &Account,
-        code: Code,
+        code: TotpCode,
         source: &Source,
     ) -> Result<pb::ConfirmTotpResponse, Error> {
         if account.user.totp_enabled {
@@ -99,7 +99,7 @@ impl Auth {
         // Sealed under another root key: the user can begin again.
         let secret = secret.ok_or(Error::TotpNotBegun)?;
         guess.count();
-        let Some(step) = secret.step(&code, stored.last_step, stored.now) else {
+        let Some(step) = secret.step(&code, stored.last_step, stored.read_time) else {
             return Err(self.reject(caller.id, "code", source));
         };
         let codes = RecoveryCode::generate_all();
@@ -177,7 +177,7 @@ impl Auth {
             return Err(Error::Internal("the root key does not open the TOTP secret".into()));
         }
         guess.count();
-        match enrolled.check(factor, stored.now) {
+        match enrolled.check(factor, stored.read_time) {
             Some(proof) => Ok((proof, guess)),
             None => Err(self.reject(user_id, factor.field(), source)),
         }

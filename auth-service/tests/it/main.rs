@@ -24,10 +24,20 @@ mod second_factor {
 }
 
 mod sessions {
+    mod account_model;
     mod list_and_revoke;
     mod refresh;
     mod refresh_model;
     mod source;
+}
+
+mod administration {
+    mod access;
+    mod create;
+    mod last_administrator;
+    mod list;
+    mod sessions;
+    mod update;
 }
 
 mod access_tokens {

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tonic::{Response, Status, transport::Channel};
 
 mod account;
+mod admin;
 mod factor;
 mod login;
 mod program;
@@ -18,6 +19,7 @@ mod request;
 mod sabotage;
 mod token;
 
+pub(crate) use admin::{Admin, imported_user, new_user};
 pub(crate) use factor::Authenticator;
 pub(crate) use login::Login;
 pub(crate) use program::{PATH, healthcheck, migrate, run, serve, settings, start};

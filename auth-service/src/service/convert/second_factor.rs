@@ -10,13 +10,13 @@ use super::not_empty;
 use crate::domain::{
     password::Password,
     second_factor::{Factor, RecoveryCode},
-    totp::Code,
+    totp::TotpCode,
 };
 
 /// The code of ConfirmTotp.
-pub(in crate::service) fn code(text: &str) -> Result<Code, FieldViolations> {
+pub(in crate::service) fn code(text: &str) -> Result<TotpCode, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let code = bad.check("code", Code::parse(text));
+    let code = bad.check("code", TotpCode::parse(text));
     bad.or(code)
 }
 
@@ -69,7 +69,7 @@ fn missing(bad: &mut FieldViolations) -> Option<Factor> {
 }
 
 fn typed_code(bad: &mut FieldViolations, text: &str) -> Option<Factor> {
-    bad.check("code", Code::parse(text)).map(Factor::Code)
+    bad.check("code", TotpCode::parse(text)).map(Factor::Code)
 }
 
 fn typed_recovery_code(bad: &mut FieldViolations, text: &str) -> Option<Factor> {

@@ -12,8 +12,8 @@ pub(crate) struct StoredTotp {
     pub(crate) is_enabled: bool,
     pub(crate) last_step: i64,
     pub(crate) recovery_code_hashes: Vec<Vec<u8>>,
-    /// The clock by which codes are checked: all instances agree on it.
-    pub(crate) now: DateTime<Utc>,
+    /// The time by which codes are checked: that of the clock on which all instances agree.
+    pub(crate) read_time: DateTime<Utc>,
 }
 
 /// Finds the second factor of the account with this version.
@@ -29,7 +29,7 @@ pub(crate) async fn find(
             totp_enable_time is not null as "is_enabled!",
             totp_last_step as last_step,
             recovery_code_hashes,
-            current_timestamp as "now!"
+            current_timestamp as "read_time!"
          from auth.users
          where id = $1 and password_version = $2"#,
         user_id.0,

@@ -25,8 +25,11 @@ async fn the_claims_name_user_session_issuer_audience_and_lifetime() {
         "iss": "http://127.0.0.1:50051", "aud": "tandem", "sub": user.id,
         "sid": claims["sid"], "jti": claims["jti"],
         "iat": iat, "nbf": iat, "exp": iat + 600,
+        "auth_time": claims["auth_time"], "amr": ["pwd"],
     });
     assert_eq!(claims, expected);
+    let auth_time = claims["auth_time"].as_i64().unwrap();
+    assert!((before - 1..=iat).contains(&auth_time), "{auth_time}");
     for id in ["sid", "jti"] {
         let text = claims[id].as_str().unwrap();
         assert_eq!(Uuid::parse_str(text).unwrap().hyphenated().to_string(), text, "{id}");

@@ -5,8 +5,8 @@ use test_support::{Refusal, bearer, refusal};
 use tonic::Code;
 
 use crate::support::{
-    App, PASSWORD, credentials_invalid, current_password_wrong, forwarded, too_many_attempts,
-    unauthenticated,
+    Admin, App, PASSWORD, credentials_invalid, current_password_wrong, forwarded,
+    too_many_attempts, unauthenticated,
 };
 
 fn username_taken() -> Refusal {
@@ -119,7 +119,7 @@ async fn the_last_administrator_cannot_delete_the_own_account() {
     let app = App::start().await;
     let [ada, bob] = [app.new_admin("ada").await, app.new_admin("bob").await];
     let mut calls = tokio::task::JoinSet::new();
-    for login in [ada.clone(), bob.clone()] {
+    for Admin { login, .. } in [ada, bob] {
         calls.spawn(async move { login.delete_account(PASSWORD).await });
     }
     let (right, wrong): (Vec<_>, Vec<_>) =

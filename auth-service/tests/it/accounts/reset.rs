@@ -7,7 +7,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::support::{
-    App, PASSWORD, credentials_invalid, forwarded, reset_token_invalid, too_many_attempts,
+    Admin, App, PASSWORD, credentials_invalid, forwarded, reset_token_invalid, too_many_attempts,
     unauthenticated,
 };
 
@@ -23,7 +23,7 @@ impl App {
     async fn token_for(&self, user_id: &str) -> String {
         let name = format!("root-{}", &Uuid::now_v7().simple().to_string()[20..]);
         let admin = self.new_admin(&name).await;
-        let created = self.reset_token(&admin, user_id).await;
+        let created = admin.reset_token(user_id).await;
         created.expect("the token is created").reset_token
     }
 }
@@ -31,10 +31,10 @@ impl App {
 #[tokio::test]
 async fn a_reset_token_sets_a_new_password_and_ends_all_sessions() {
     let app = App::start().await;
-    let [admin, ada] = [app.new_admin("root-1").await, app.new_login("ada").await];
+    let (admin, ada) = (app.new_admin("root-1").await, app.new_login("ada").await);
     let user = ada.user().await.unwrap();
     let before = shared::time::now().timestamp();
-    let created = app.reset_token(&admin, &user.id).await.unwrap();
+    let created = admin.reset_token(&user.id).await.unwrap();
     assert_eq!(created.reset_token.len(), 80);
     let lifetime = created.expire_time.unwrap().seconds - before;
     assert!((3600..3610).contains(&lifetime), "{lifetime}");
@@ -45,7 +45,7 @@ async fn a_reset_token_sets_a_new_password_and_ends_all_sessions() {
     assert_eq!(refusal(ada.user().await), unauthenticated("ACCESS_TOKEN_INVALID"));
     assert_eq!(refusal(app.try_log_in("ada", PASSWORD).await), credentials_invalid());
     app.try_log_in("ada", NEW_PASSWORD).await.unwrap();
-    admin.user().await.expect("other users keep their sessions");
+    admin.login.user().await.expect("other users keep their sessions");
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn every_change_of_the_account_voids_older_tokens() {
     let admin = app.new_admin("root-1").await;
     let mut ada = app.enroll("ada").await;
     let id = ada.login.user().await.unwrap().id;
-    let token = async || app.reset_token(&admin, &id).await.unwrap().reset_token;
+    let token = async || admin.reset_token(&id).await.unwrap().reset_token;
     let is_void = async |token: &str| {
         let answer = app.reset_password(token, OTHER_PASSWORD).await;
         assert_eq!(refusal(answer), reset_token_invalid());
@@ -186,12 +186,12 @@ async fn an_administrator_resets_the_second_factor() {
     let ada = app.enroll("ada").await;
     let id = ada.login.user().await.unwrap().id;
     let challenge = app.challenge("ada").await;
-    app.reset_totp(&admin, &id).await.unwrap();
+    admin.reset_totp(&id).await.unwrap();
     assert_eq!(refusal(ada.login.user().await), unauthenticated("ACCESS_TOKEN_INVALID"));
     let factor = Factor::RecoveryCode(ada.recovery_codes[0].clone());
     assert_eq!(refusal(app.complete(&challenge, factor).await).reason, "LOGIN_CHALLENGE_INVALID");
     assert!(!app.begin_session("ada").await.user().await.unwrap().totp_enabled);
-    assert_eq!(refusal(app.reset_totp(&admin, &id).await), precondition("TOTP_NOT_ENABLED"));
+    assert_eq!(refusal(admin.reset_totp(&id).await), precondition("TOTP_NOT_ENABLED"));
     let event = "select event || ' ' || username || ' ' || actor from auth.events
                  where event = 'totp_reset'";
     assert_eq!(app.query(event).await, "totp_reset ada administrator");
@@ -200,12 +200,13 @@ async fn an_administrator_resets_the_second_factor() {
 #[tokio::test]
 async fn only_administrators_reset_and_only_users_that_exist() {
     let app = App::start().await;
-    let [admin, ada, bob] =
-        [app.new_admin("root-1").await, app.new_login("ada").await, app.new_login("bob").await];
+    let admin = app.new_admin("root-1").await;
+    let [ada, bob] = [app.new_login("ada").await, app.new_login("bob").await];
     let id = bob.user().await.unwrap().id;
     let denied = || Refusal::new(Code::PermissionDenied, "ADMIN_REQUIRED");
-    assert_eq!(refusal(app.reset_token(&ada, &id).await), denied());
-    assert_eq!(refusal(app.reset_totp(&ada, &id).await), denied());
+    let member = Admin { login: ada, ..admin.clone() };
+    assert_eq!(refusal(member.reset_token(&id).await), denied());
+    assert_eq!(refusal(member.reset_totp(&id).await), denied());
     bob.delete_account(PASSWORD).await.unwrap();
     let missing = Refusal::new(Code::NotFound, "USER_NOT_FOUND");
     let stranger = Uuid::now_v7().to_string();
@@ -213,8 +214,8 @@ async fn only_administrators_reset_and_only_users_that_exist() {
     for (id, expected) in
         [(&id, &precondition("USER_DELETED")), (&stranger, &missing), (&"x".to_owned(), &invalid)]
     {
-        assert_eq!(&refusal(app.reset_token(&admin, id).await), expected);
-        assert_eq!(&refusal(app.reset_totp(&admin, id).await), expected);
+        assert_eq!(&refusal(admin.reset_token(id).await), expected);
+        assert_eq!(&refusal(admin.reset_totp(id).await), expected);
     }
 }
 

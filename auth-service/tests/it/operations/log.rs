@@ -2,17 +2,20 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use proto::auth::v1::{GetCurrentUserRequest, auth_service_client::AuthServiceClient};
+use proto::auth::v1::{
+    self as pb, GetCurrentUserRequest, admin_service_client::AdminServiceClient,
+    auth_service_client::AuthServiceClient, complete_login_request::Factor,
+};
 use serde_json::Value;
 use sqlx::query_scalar;
-use test_support::{eventually, with_token};
+use test_support::{TestDatabase, eventually, with_token};
 use tokio::{net::TcpStream, time::sleep};
-use tonic::{Request, client::Grpc};
+use tonic::{Request, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 
 use crate::support::{
-    OTHER_ROOT_KEY, PASSWORD, ROOT_KEY, TokenParts, credentials, database, registration, run,
-    serve, settings, start,
+    Authenticator, OTHER_ROOT_KEY, PASSWORD, ROOT_KEY, TokenParts, credentials, database,
+    registration, run, serve, settings, start,
 };
 
 const JSON: (&str, &str) = ("LOG_FORMAT", "json");
@@ -32,6 +35,7 @@ async fn no_secret_is_logged_at_any_level() {
     client.get_current_user(with_token(&token, GetCurrentUserRequest {})).await.unwrap();
     let bad = format!("{token}bad-signature");
     client.get_current_user(with_token(&bad, GetCurrentUserRequest {})).await.unwrap_err();
+    let secrets = second_factor_secrets(&program.channel().await, &database, &token).await;
     let hash = query_scalar("select password_hash from auth.users");
     let hash: String = hash.fetch_one(&database.pool().await).await.unwrap();
     database.execute("drop table auth.users cascade").await;
@@ -41,12 +45,54 @@ async fn no_secret_is_logged_at_any_level() {
     let log = program.log();
     assert!(log.contains("call failed") && log.contains("\"level\":\"TRACE\""));
     let TokenParts { signature, .. } = TokenParts::of(&token);
-    for secret in
-        [PASSWORD, "bad-secret", "wrong-secret", "bad-signature", &signature, ROOT_KEY, &hash]
-    {
+    let mut all =
+        vec![PASSWORD, "bad-secret", "wrong-secret", "bad-signature", &signature, ROOT_KEY, &hash];
+    all.extend(secrets.iter().map(String::as_str));
+    for secret in all {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret} is logged");
     }
+}
+
+/// Enables the second factor, logs in with it and resets the password. Returns the secrets of these
+/// calls.
+async fn second_factor_secrets(
+    channel: &Channel,
+    database: &TestDatabase,
+    token: &str,
+) -> Vec<String> {
+    let mut client = AuthServiceClient::new(channel.clone());
+    let current_password = PASSWORD.to_owned();
+    let begin = pb::BeginTotpEnrollmentRequest { current_password };
+    let begun = client.begin_totp_enrollment(with_token(token, begin)).await.unwrap().into_inner();
+    let authenticator = Authenticator::new(&begun.secret);
+    let step = shared::time::now().timestamp() / 30;
+    let confirm = pb::ConfirmTotpRequest { code: authenticator.code(step) };
+    let confirmed = client.confirm_totp(with_token(token, confirm)).await.unwrap().into_inner();
+    let answer = client.login(credentials("ada", PASSWORD)).await.unwrap().into_inner();
+    let challenge = answer.challenge().unwrap().challenge;
+    let [used, wrong, ..] = &confirmed.recovery_codes[..] else { panic!("there are ten") };
+    for (challenge, code) in [(&challenge, used), (&challenge, used), (&begun.secret, wrong)] {
+        let factor = Some(Factor::RecoveryCode(code.clone()));
+        let request = pb::CompleteLoginRequest { challenge: challenge.clone(), factor };
+        let _ = client.complete_login(request).await;
+    }
+    let sql = "update auth.users set roles = '{admin}' where username = 'ada'";
+    database.execute(sql).await;
+    let factor = Some(Factor::RecoveryCode(wrong.clone()));
+    let request = pb::CompleteLoginRequest { challenge: challenge.clone(), factor };
+    let login = client.complete_login(request).await.unwrap().into_inner();
+    let admin = login.tokens.unwrap().access_token;
+    let create = pb::CreatePasswordResetTokenRequest { user_id: login.user.unwrap().id };
+    let mut admins = AdminServiceClient::new(channel.clone());
+    let created = admins.create_password_reset_token(with_token(&admin, create)).await.unwrap();
+    let (reset_token, new_password) = (created.into_inner().reset_token, PASSWORD.to_owned());
+    let request = pb::ResetPasswordRequest { reset_token: reset_token.clone(), new_password };
+    client.reset_password(request.clone()).await.unwrap();
+    client.reset_password(request).await.unwrap_err();
+    let recovery_codes = [used, wrong].map(|code| code.replace('-', ""));
+    let shown = [used.clone(), wrong.clone(), begun.secret, challenge, reset_token];
+    shown.into_iter().chain(recovery_codes).collect()
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Login and CompleteLogin of a user with a second factor.
 
+use std::time::Instant;
+
 use proto::auth::v1::{self as pb, complete_login_request::Factor};
 use serde_json::json;
 use test_support::{Refusal, refusal};
@@ -32,6 +34,37 @@ async fn the_right_password_gives_a_challenge_and_no_session() {
     assert!(challenge.challenge.len() <= 100);
     assert_eq!(ada.login.sessions().await.unwrap().len(), 1);
     assert_eq!(refusal(app.try_log_in("ada", "wrong-password").await), credentials_invalid());
+}
+
+#[tokio::test]
+async fn a_wrong_password_takes_as_long_with_a_second_factor_as_without() {
+    let app = App::with(&["--bcrypt-cost", "8"]).await;
+    app.enroll("ada").await;
+    app.register("bob").await;
+    let time = async |name| {
+        let begun = Instant::now();
+        let answer = app.try_log_in(name, "wrong-password").await;
+        let elapsed = begun.elapsed().as_secs_f64();
+        let status = answer.unwrap_err();
+        (elapsed, (status.message().to_owned(), status.details().to_owned()))
+    };
+    let (mut enrolled, mut others, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..15 {
+        // In turns, since other tests share the machine.
+        for (name, times) in [("ada", &mut enrolled), ("bob", &mut others)] {
+            let (elapsed, answer) = time(name).await;
+            times.push(elapsed);
+            answers.push(answer);
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "byte for byte: {answers:?}");
+    let [enrolled, others] = [enrolled, others].map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let ratio = enrolled / others;
+    assert!((0.5..2.0).contains(&ratio), "{ratio} times as long");
 }
 
 #[tokio::test]
