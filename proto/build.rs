@@ -3,8 +3,10 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 /// One descriptor set per service, so that its reflection lists only what it serves.
-const SERVICES: [(&str, &str); 2] =
-    [("auth", "tandem/auth/v1/auth_service.proto"), ("task", "tandem/task/v1/task_service.proto")];
+const SERVICES: [(&str, &[&str]); 2] = [
+    ("auth", &["tandem/auth/v1/auth_service.proto", "tandem/auth/v1/account_events_service.proto"]),
+    ("task", &["tandem/task/v1/task_service.proto"]),
+];
 const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
 const HEALTH: &str = "third_party/grpc/health/v1/health.proto";
 
@@ -14,15 +16,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=third_party");
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
 
-    for (name, file) in SERVICES {
-        let set = compile([file, ERROR_REASON])?.encode_file_descriptor_set();
+    for (name, files) in SERVICES {
+        let set = compile(&[files, &[ERROR_REASON]].concat())?.encode_file_descriptor_set();
         fs::write(out_dir.join(format!("{name}_descriptor_set.bin")), set)?;
     }
 
-    let set = compile([HEALTH])?.encode_file_descriptor_set();
+    let set = compile(&[HEALTH])?.encode_file_descriptor_set();
     fs::write(out_dir.join("health_descriptor_set.bin"), set)?;
 
-    let all = compile([SERVICES[0].1, SERVICES[1].1, ERROR_REASON, HEALTH])?.file_descriptor_set();
+    let all = [SERVICES[0].1, SERVICES[1].1, &[ERROR_REASON, HEALTH]].concat();
+    let all = compile(&all)?.file_descriptor_set();
     tonic_prost_build::configure().compile_fds(all)?;
 
     // The task server once more, with pre-encoded list responses.
@@ -37,11 +40,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             "crate::task::v1::encoded::ListTasksResponse",
         )
         .out_dir(encoded)
-        .compile_fds(compile([SERVICES[1].1])?.file_descriptor_set())?;
+        .compile_fds(compile(SERVICES[1].1)?.file_descriptor_set())?;
     Ok(())
 }
 
-fn compile<const N: usize>(files: [&str; N]) -> Result<protox::Compiler, protox::Error> {
+fn compile(files: &[&str]) -> Result<protox::Compiler, protox::Error> {
     let mut compiler = protox::Compiler::new(["third_party", "."])?;
     compiler.include_imports(true).include_source_info(true).open_files(files)?;
     Ok(compiler)

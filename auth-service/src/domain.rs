@@ -1,6 +1,7 @@
 //! Types that cannot hold an invalid value, and rules. No I/O, no clock.
 
 pub(crate) mod client_address;
+pub(crate) mod event;
 pub(crate) mod key_schedule;
 pub(crate) mod password;
 pub(crate) mod refresh_token;

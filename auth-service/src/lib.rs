@@ -6,16 +6,23 @@
 //! - `service`: one function per RPC, `convert` between the wire and the domain, the keys over HTTP
 //! - `domain`: types that cannot hold an invalid value, and rules
 //! - `hashing`: bcrypt on threads outside the runtime, behind a bounded fair queue
-//! - `events`: the security events in the log
+//! - `events`: the security events in the log and in the audit log
 //! - `keys`: the signing keys of this process, and the commands that change them
+//! - `purge`: deletes deleted users and old events for good
 //! - `throttle`: rate limits on logins, password changes and registrations
 //! - `store`: the SQL, one file per table
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use proto::auth::v1::{self as pb, auth_service_server::AuthServiceServer};
+use proto::auth::v1::{
+    self as pb, account_events_service_server::AccountEventsServiceServer,
+    auth_service_server::AuthServiceServer,
+};
 use proto::grpc::health::v1::health_server::HealthServer;
-use shared::{db, error::Error};
+use shared::{
+    db::{self, Pools},
+    error::Error,
+};
 use tandem_http::Http;
 use tandem_server::{
     HealthService, Listeners, metrics::Metrics, readiness::Readiness, stack::Stack,
@@ -28,15 +35,20 @@ mod domain;
 mod events;
 mod hashing;
 mod keys;
+mod purge;
 mod service;
 mod store;
 mod throttle;
 
 pub use config::{Config, ListenConfig, OpsConfig, RootKeyConfig};
 pub use events::Event;
+use events::Events;
 use keys::SigningKeys;
 pub use keys::{KeyCommand, run as run_key_command};
-use service::Auth;
+use service::{Auth, account_events::AccountEvents};
+
+/// The most time at the end for the rows of the audit log that are not written yet.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The name of the service in protos, reflection and health.
 pub const SERVICE_NAME: &str = pb::auth_service_server::SERVICE_NAME;
@@ -58,8 +70,13 @@ pub async fn run(
     metrics.watch_clock(probe.clock_offset());
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
     let (readiness, health) = Readiness::new(SERVICE_NAME);
-    let auth = Auth::new(pools, keys.clone(), &config, &metrics);
-    let routes = routes(auth, keys.clone(), health, &config, &metrics);
+    let background = pools.background.clone();
+    let queue = config.audit.queue as usize;
+    let (events, mut writer) = Events::new(background.clone(), queue, &metrics);
+    let account_events = AccountEvents::new(&pools, &config.account_events);
+    let auth = Auth::new(pools.clone(), keys.clone(), events, &config, &metrics);
+    let services = (auth, account_events, pools);
+    let routes = routes(services, keys.clone(), health, &config, &metrics);
 
     let prepare = async {
         if config.database.migrate_on_start {
@@ -71,16 +88,23 @@ pub async fn run(
             probe.check().await?;
             keys.check()
         };
-        tokio::join!(keys.follow(), readiness.follow(check));
+        let purging = purge::purge_forever(&background, &config.audit);
+        tokio::join!(keys.follow(), readiness.follow(check), purging);
         Ok(())
     };
     let (server, ready) = (&config.server, readiness.clone());
-    tandem_server::run(listeners, routes, server, metrics, ready, prepare, shutdown).await
+    let serving = tandem_server::run(listeners, routes, server, metrics, ready, prepare, shutdown);
+    let ended = tokio::select! {
+        ended = serving => ended,
+        never = writer.write_forever() => match never {},
+    };
+    writer.flush(FLUSH_TIMEOUT).await;
+    ended
 }
 
 /// The routes of a worker: gRPC, and the public keys over HTTP.
 fn routes(
-    auth: Auth,
+    (auth, account_events, pools): (Auth, AccountEvents, Pools),
     keys: Arc<SigningKeys>,
     health: HealthServer<HealthService>,
     config: &Config,
@@ -93,7 +117,10 @@ fn routes(
     move |worker| {
         let max_bytes = max_request_bytes as usize;
         let grpc = AuthServiceServer::new(auth.of_worker(worker));
-        let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes));
+        let account_events =
+            AccountEventsServiceServer::new(account_events.of_worker(&pools, worker));
+        let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes))
+            .add_service(account_events.max_decoding_message_size(max_bytes));
         let max_bytes = move |_: &str| max_bytes;
         let jwks = service::jwks::route(keys.clone(), lead);
         stack.routes(stack.service(grpc, max_bytes), health.clone(), jwks, max_bytes)

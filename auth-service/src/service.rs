@@ -18,10 +18,10 @@ use crate::{
     domain::{
         client_address::TrustedProxies,
         password::PasswordHash,
-        session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
+        session::{Caller, Cursor, NewSession, Refreshed, Session, SessionPolicy, Source},
         user::Account,
     },
-    events::{self, Event},
+    events::{Entry, Event, Events},
     hashing::{Hashing, Verified},
     keys::SigningKeys,
     service::tokens::Tokens,
@@ -29,7 +29,9 @@ use crate::{
     throttle::Throttles,
 };
 
+pub(crate) mod account_events;
 mod convert;
+mod events;
 pub(crate) mod jwks;
 mod register;
 mod tokens;
@@ -50,6 +52,7 @@ pub(crate) struct Auth {
     tokens: Arc<Tokens>,
     sessions: SessionPolicy,
     page_tokens: Arc<PageTokenKey>,
+    events: Events,
 }
 
 impl Auth {
@@ -57,6 +60,7 @@ impl Auth {
     pub(crate) fn new(
         pools: Pools,
         keys: Arc<SigningKeys>,
+        events: Events,
         config: &Config,
         metrics: &Metrics,
     ) -> Self {
@@ -65,13 +69,14 @@ impl Auth {
             db: pools.of_worker(0),
             pools,
             hashing: Arc::new(Hashing::new(&config.login, metrics)),
-            throttles: Arc::new(Throttles::new(&config.throttle, metrics)),
+            throttles: Arc::new(Throttles::new(&config.throttle, events.clone(), metrics)),
             proxies: config.throttle.trusted_proxies.clone(),
             verifier: Arc::new(Verifier::new(keys.verifying(), (&config.token).into())),
             tokens: Arc::new(Tokens::new(keys.clone(), config)),
             keys,
             sessions: config.session.policy(),
             page_tokens: Arc::new(PageTokenKey::new(&*page_token_key)),
+            events,
         }
     }
 
@@ -133,20 +138,29 @@ impl AuthService for Auth {
     async fn login(&self, request: Request<pb::LoginRequest>) -> RpcResult<pb::LoginResponse> {
         let source = self.source(&request);
         let (username, password) = convert::credentials(request.into_inner())?;
-        let guess = self.throttles.login(&username, &source)?;
+        let mut guess = self.throttles.login(&username, &source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
         let found = users::find_by_username(&self.db, &username).await?;
+        guess.identify(found.as_ref().map(|account| account.user.id));
         let hash = found.as_ref().and_then(PasswordHash::of);
         let verified = self.hashing.verify(ticket, guess, password, hash).await?;
-        let user_id = found.as_ref().map(|account| account.user.id);
-        let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
-            events::record(Event::LoginFailed, user_id, None, &source);
+        let (Some(account), Verified::Right { upgrade }) = (&found, verified) else {
+            let user = found.as_ref().map(|account| &account.user);
+            self.events.record(&Entry {
+                user_id: user.map(|user| user.id),
+                username: user.map(|user| &user.username),
+                ..Entry::anonymous(Event::LoginFailed, &source)
+            });
             return Err(Error::CredentialsInvalid.into());
         };
         let session = NewSession::begin(account.user.id, source.clone());
-        let tokens = Some(self.begin_session(&session, &account, upgrade).await?);
-        events::record(Event::LoginSucceeded, user_id, Some(session.id), &source);
-        Ok(Response::new(pb::LoginResponse { tokens, user: Some(account.user.into()) }))
+        let tokens = Some(self.begin_session(&session, account, upgrade).await?);
+        self.events.record(&Entry {
+            username: Some(&account.user.username),
+            session_id: Some(session.id),
+            ..Entry::of_user(Event::LoginSucceeded, account.user.id, &source)
+        });
+        Ok(Response::new(pb::LoginResponse { tokens, user: Some(account.user.clone().into()) }))
     }
 
     async fn refresh_token(
@@ -155,11 +169,19 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::RefreshTokenResponse> {
         let source = self.source(&request);
         let token = self.tokens.open(&request.get_ref().refresh_token)?;
-        let active = sessions::refresh(&self.db, token, self.sessions).await;
-        if let Err(Error::RefreshTokenReused) = active {
-            events::record(Event::RefreshTokenReused, None, Some(token.session_id), &source);
-        }
-        let tokens = Some(self.tokens.issue(&active?, time::now())?);
+        let active = match sessions::refresh(&self.db, token, self.sessions).await? {
+            Refreshed::Active(active) => active,
+            Refreshed::Reused { user_id, username } => {
+                self.events.record(&Entry {
+                    user_id: Some(user_id),
+                    username: Some(&username),
+                    session_id: Some(token.session_id),
+                    ..Entry::anonymous(Event::RefreshTokenReused, &source)
+                });
+                return Err(Error::RefreshTokenReused.into());
+            }
+        };
+        let tokens = Some(self.tokens.issue(&active, time::now())?);
         Ok(Response::new(pb::RefreshTokenResponse { tokens }))
     }
 
@@ -167,7 +189,7 @@ impl AuthService for Auth {
         let caller = self.caller(&request).await?;
         if sessions::delete(&self.db, caller.id, caller.session_id).await? {
             let source = self.source(&request);
-            events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);
+            self.events.record(&Entry::of_caller(Event::LoggedOut, &caller, &source));
         }
         Ok(Response::new(pb::LogoutResponse {}))
     }
@@ -179,14 +201,15 @@ impl AuthService for Auth {
         let (caller, account) = self.account(&request).await?;
         let source = self.source(&request);
         let req = request.into_inner();
-        let mut guess = self.throttles.user(caller.id, &source)?;
+        let mut guess = self.throttles.user(&account.user, &source)?;
         guess.count_choice();
         let username = account.user.username.to_string();
         let address = source.ip_address;
         let new = self.hashing.hash_chosen(address, req.new_password, &username).await?;
         let (current, new) = convert::password_change(req.current_password, new)?;
         let record = |event| {
-            events::record(event, Some(caller.id), Some(caller.session_id), &source);
+            let username = Some(&account.user.username);
+            self.events.record(&Entry { username, ..Entry::of_caller(event, &caller, &source) });
         };
         let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(&account));
         if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
@@ -230,7 +253,8 @@ impl AuthService for Auth {
             return Err(Error::SessionNotFound.into());
         }
         let source = self.source(&request);
-        events::record(Event::SessionRevoked, Some(caller.id), Some(id), &source);
+        let entry = Entry::of_user(Event::SessionRevoked, caller.id, &source);
+        self.events.record(&Entry { session_id: Some(id), ..entry });
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
 
@@ -241,7 +265,7 @@ impl AuthService for Auth {
         let (caller, _) = self.account(&request).await?;
         let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
         let source = self.source(&request);
-        events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
+        self.events.record(&Entry::of_user(Event::OtherSessionsRevoked, caller.id, &source));
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }
@@ -252,6 +276,14 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::GetCurrentUserResponse> {
         let (_, account) = self.account(&request).await?;
         Ok(Response::new(pb::GetCurrentUserResponse { user: Some(account.user.into()) }))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> RpcResult<pb::ListEventsResponse> {
+        let (caller, _) = self.account(&request).await?;
+        Ok(Response::new(self.own_events(&caller, &request.into_inner()).await?))
     }
 
     async fn get_json_web_key_set(

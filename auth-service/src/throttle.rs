@@ -19,9 +19,9 @@ use crate::{
         client_address,
         session::Source,
         throttle::{Doubling, Rule, Steady},
-        user::Username,
+        user::{User, Username},
     },
-    events::{self, Event},
+    events::{Entry, Event, Events},
 };
 
 /// The least time between two log lines about the same throttled key.
@@ -35,10 +35,11 @@ pub(crate) struct Throttles {
     login_sources: Arc<Limiter<Steady, IpAddr>>,
     login_names: Arc<Limiter<Doubling, GuessKey>>,
     register_sources: Arc<Limiter<Steady, IpAddr>>,
+    events: Events,
 }
 
 impl Throttles {
-    pub(crate) fn new(config: &ThrottleConfig, metrics: &Metrics) -> Self {
+    pub(crate) fn new(config: &ThrottleConfig, events: Events, metrics: &Metrics) -> Self {
         let entries = config.entries as usize;
         let [login_source, login_name, register_source] = metrics.counters(
             ("tandem_auth_throttle_refused_total", "Attempts rejected by a throttle."),
@@ -50,6 +51,7 @@ impl Throttles {
             login_sources: Limiter::new(config.login_per_source(), entries, login_source),
             login_names: Limiter::new(config.login_per_name(), entries, login_name),
             register_sources: Limiter::new(registrations, entries, register_source),
+            events,
         }
     }
 
@@ -58,25 +60,33 @@ impl Throttles {
     /// # Errors
     /// [`Error::TooManyAttempts`]
     pub(crate) fn login(&self, username: &Username, source: &Source) -> Result<Guess, Error> {
-        self.guess(&format!("name {username}"), None, source)
+        let key = guess_key(&format!("name {username}"), source);
+        self.guess(key, source).map_err(|excess| {
+            let entry = Entry::anonymous(Event::LoginThrottled, source);
+            // Only if an earlier guess has found the user. Otherwise the name may be a password.
+            let user_id = self.login_names.identified(&key);
+            let username = user_id.map(|_| username);
+            self.too_many_attempts(&excess, &Entry { user_id, username, ..entry })
+        })
     }
 
     /// Reserves a guess at the password of this user by a caller with an access token.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]
-    pub(crate) fn user(&self, user_id: UserId, source: &Source) -> Result<Guess, Error> {
-        self.guess(&format!("user {user_id}"), Some(user_id), source)
+    pub(crate) fn user(&self, user: &User, source: &Source) -> Result<Guess, Error> {
+        let key = guess_key(&format!("user {}", user.id), source);
+        self.guess(key, source).map_err(|excess| {
+            let entry = Entry::of_user(Event::LoginThrottled, user.id, source);
+            self.too_many_attempts(&excess, &Entry { username: Some(&user.username), ..entry })
+        })
     }
 
-    fn guess(&self, key: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
-        let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, user_id, source);
-        let address = client_address::source(source.ip_address);
-        let hash = digest(&SHA256, key.as_bytes());
-        let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
+    fn guess(&self, key: GuessKey, source: &Source) -> Result<Guess, Excess> {
         // The source first: a throttled source adds no entries for names.
-        let source = self.login_sources.reserve(address).map_err(reject)?;
-        let name = self.login_names.reserve((hash, address)).map_err(reject)?;
+        let address = client_address::source(source.ip_address);
+        let source = self.login_sources.reserve(address)?;
+        let name = self.login_names.reserve(key)?;
         Ok(Guess { source, name })
     }
 
@@ -88,24 +98,26 @@ impl Throttles {
         if source.is_local {
             return Ok(None);
         }
-        let reject = |excess| too_many_attempts(Event::RegisterThrottled, &excess, None, source);
+        let entry = Entry::anonymous(Event::RegisterThrottled, source);
+        let reject = |excess| self.too_many_attempts(&excess, &entry);
         let address = client_address::source(source.ip_address);
         let choice = self.login_sources.reserve(address).map_err(reject)?;
         let user = self.register_sources.reserve(address).map_err(reject)?;
         Ok(Some(Registration { choice, user }))
     }
+
+    fn too_many_attempts(&self, excess: &Excess, entry: &Entry<'_>) -> Error {
+        if excess.should_log {
+            self.events.record(entry);
+        }
+        Error::TooManyAttempts { wait: excess.wait }
+    }
 }
 
-fn too_many_attempts(
-    event: Event,
-    excess: &Excess,
-    user_id: Option<UserId>,
-    source: &Source,
-) -> Error {
-    if excess.should_log {
-        events::record(event, user_id, None, source);
-    }
-    Error::TooManyAttempts { wait: excess.wait }
+fn guess_key(name: &str, source: &Source) -> GuessKey {
+    let hash = digest(&SHA256, name.as_bytes());
+    let hash = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
+    (hash, client_address::source(source.ip_address))
 }
 
 /// A reserved registration. Dropping it releases what is not kept.
@@ -145,6 +157,11 @@ impl Guess {
         self.source.keep();
     }
 
+    /// Keeps the user whom the guess is about, if the name is that of a user, for later events.
+    pub(crate) fn identify(&mut self, user_id: Option<UserId>) {
+        self.name.identify(user_id);
+    }
+
     /// Counts the guess as wrong until [`settle_right`](Self::settle_right).
     pub(crate) fn count(&mut self) {
         self.source.keep();
@@ -164,13 +181,15 @@ impl Guess {
 struct Limiter<R: Rule, K> {
     rule: R,
     refused: IntCounter,
-    entries: Mutex<Cache<K, Entry<R::Count>>>,
+    entries: Mutex<Cache<K, Tracked<R::Count>>>,
 }
 
 #[derive(Default)]
-struct Entry<C> {
+struct Tracked<C> {
     count: C,
     logged: Option<Instant>,
+    /// The user whom the key is about, if an attempt has found one.
+    user_id: Option<UserId>,
 }
 
 /// An attempt above the limit.
@@ -198,7 +217,7 @@ impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
                 return Err(Excess { wait, should_log });
             }
         } else {
-            let mut entry = Entry { count: R::Count::default(), logged: None };
+            let mut entry = Tracked::<R::Count>::default();
             self.rule
                 .reserve(&mut entry.count, now)
                 .map_err(|wait| Excess { wait, should_log: true })?;
@@ -207,7 +226,11 @@ impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
         Ok(Reservation { limiter: self.clone(), key, is_kept: false })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Cache<K, Entry<R::Count>>> {
+    fn identified(&self, key: &K) -> Option<UserId> {
+        self.lock().get(key)?.user_id
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cache<K, Tracked<R::Count>>> {
         self.entries.lock().expect("no thread panics while holding the lock")
     }
 }
@@ -226,6 +249,12 @@ impl<R: Rule, K: Copy + Eq + Hash> Reservation<R, K> {
 
     pub(crate) fn release(&mut self) {
         self.is_kept = false;
+    }
+
+    fn identify(&self, user_id: Option<UserId>) {
+        if let Some(mut entry) = self.limiter.lock().get_mut(&self.key) {
+            entry.user_id = user_id;
+        }
     }
 
     /// Forgets all attempts of this key.

@@ -84,6 +84,10 @@ pub enum Error {
     DatabaseUnavailable(#[source] Source),
     #[error("the database is read-only now; try again")]
     DatabaseReadOnly(#[source] Source),
+    #[error("the secret of this service is missing or wrong")]
+    ServiceSecretInvalid,
+    #[error("the account events are off; set ACCOUNT_EVENTS_SECRET of auth-service")]
+    AccountEventsOff,
     #[error("the service has no such method")]
     MethodNotFound,
     #[error("internal error")]
@@ -103,9 +107,12 @@ impl Error {
             Self::CredentialsInvalid
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenExpired
-            | Self::RefreshTokenReused => Code::Unauthenticated,
+            | Self::RefreshTokenReused
+            | Self::ServiceSecretInvalid => Code::Unauthenticated,
             Self::SessionNotFound | Self::TaskNotFound => Code::NotFound,
-            Self::TaskDeleted | Self::TaskNotDeleted => Code::FailedPrecondition,
+            Self::TaskDeleted | Self::TaskNotDeleted | Self::AccountEventsOff => {
+                Code::FailedPrecondition
+            }
             Self::UsernameTaken | Self::RequestIdReused => Code::AlreadyExists,
             Self::Conflict(_) | Self::EtagMismatch { .. } => Code::Aborted,
             Self::TooManyAttempts { .. }
@@ -151,6 +158,8 @@ impl Error {
             Self::DatabaseUnavailable(_) | Self::DatabaseReadOnly(_) => {
                 ErrorReason::DatabaseUnavailable
             }
+            Self::ServiceSecretInvalid => ErrorReason::ServiceSecretInvalid,
+            Self::AccountEventsOff => ErrorReason::AccountEventsOff,
             Self::MethodNotFound => ErrorReason::MethodNotFound,
             Self::Internal(_) => ErrorReason::Internal,
             Self::InBatch { error, .. } => error.reason(),
@@ -213,6 +222,10 @@ impl Error {
             | Self::DeadlineExceeded(_)
             | Self::Conflict(_) => {
                 tracing::warn!(cause = self.causes(), "call failed");
+            }
+            // Without the values, which may be secret.
+            Self::InvalidFields(violations) => {
+                tracing::Span::current().record("fields", violations.names());
             }
             // In the call's own line, so that a flood of bad tokens does not double the log.
             Self::AccessToken(TokenError::TokenInvalid(fault)) => {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use shared::ids::{SessionId, UserId};
 use uuid::Uuid;
 
+use super::user::Username;
+
 /// The longest user agent that is stored, in characters.
 const MAX_USER_AGENT: usize = 200;
 
@@ -84,6 +86,16 @@ pub(crate) struct ActiveSession {
     /// The generation of the current refresh token.
     pub(crate) generation: i64,
     pub(crate) expire_time: DateTime<Utc>,
+}
+
+/// What a refresh token led to.
+pub(crate) enum Refreshed {
+    Active(ActiveSession),
+    /// A copy of the token was used. The session of this user has ended.
+    Reused {
+        user_id: UserId,
+        username: Username,
+    },
 }
 
 /// The limits of sessions.

@@ -9,7 +9,8 @@ use shared::{
 
 use crate::domain::{
     refresh_token::RefreshToken,
-    session::{ActiveSession, Cursor, NewSession, Session, SessionPolicy, UserAgent},
+    session::{ActiveSession, Cursor, NewSession, Refreshed, Session, SessionPolicy, UserAgent},
+    user::Username,
 };
 
 /// The generation of a session's first refresh token. Its `previous_generation`, 0, has no token.
@@ -75,16 +76,16 @@ pub(crate) async fn insert(
 /// Refreshes a session, or ends it if its token was reused.
 ///
 /// # Errors
-/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`], [`Error::RefreshTokenReused`];
-/// [`Error::Conflict`] if concurrent refreshes keep changing the session.
+/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`]; [`Error::Conflict`] if concurrent
+/// refreshes keep changing the session.
 pub(crate) async fn refresh(
     db: &WorkerPool,
     token: RefreshToken,
     policy: SessionPolicy,
-) -> Result<ActiveSession, Error> {
+) -> Result<Refreshed, Error> {
     for _ in 0..ATTEMPTS {
-        if let Some(active) = try_refresh(db, token, policy).await? {
-            return Ok(active);
+        if let Some(refreshed) = try_refresh(db, token, policy).await? {
+            return Ok(refreshed);
         }
     }
     Err(Error::Conflict("concurrent refreshes changed the session".into()))
@@ -102,7 +103,7 @@ async fn try_refresh(
     db: &WorkerPool,
     token: RefreshToken,
     policy: SessionPolicy,
-) -> Result<Option<ActiveSession>, Error> {
+) -> Result<Option<Refreshed>, Error> {
     let row = sqlx::query!(
         r#"with refreshed as (
              update auth.sessions as s
@@ -133,6 +134,7 @@ async fn try_refresh(
          )
          select
              s.user_id,
+             u.username as "username: Username",
              refreshed.generation as "generation?",
              refreshed.expire_time as "expire_time?",
              exists (select from ended) as "is_reused!",
@@ -153,9 +155,13 @@ async fn try_refresh(
     match row.generation.zip(row.expire_time) {
         Some((generation, expire_time)) => {
             let (user_id, session_id) = (row.user_id.into(), token.session_id);
-            Ok(Some(ActiveSession { user_id, session_id, generation, expire_time }))
+            let active = ActiveSession { user_id, session_id, generation, expire_time };
+            Ok(Some(Refreshed::Active(active)))
         }
-        None if row.is_reused => Err(Error::RefreshTokenReused),
+        None if row.is_reused => {
+            let (user_id, username) = (row.user_id.into(), row.username);
+            Ok(Some(Refreshed::Reused { user_id, username }))
+        }
         None if row.is_expired => Err(Error::RefreshTokenExpired),
         None if row.is_revoked => Err(Error::RefreshTokenInvalid),
         None => Ok(None),
