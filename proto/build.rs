@@ -2,11 +2,15 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-/// One descriptor set per service, so that its reflection lists only what it serves.
-const SERVICES: [(&str, &[&str]); 2] = [
-    ("auth", &["tandem/auth/v1/auth_service.proto", "tandem/auth/v1/account_events_service.proto"]),
-    ("task", &["tandem/task/v1/task_service.proto"]),
+/// One descriptor set per program, so that its reflection lists only what it serves.
+const SETS: [(&str, &[&str]); 2] = [("auth", AUTH), ("task", &[TASK])];
+/// The first one is the service that the OpenAPI description is named after.
+const AUTH: &[&str] = &[
+    "tandem/auth/v1/auth_service.proto",
+    "tandem/auth/v1/admin_service.proto",
+    "tandem/auth/v1/account_events_service.proto",
 ];
+const TASK: &str = "tandem/task/v1/task_service.proto";
 const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
 const HEALTH: &str = "third_party/grpc/health/v1/health.proto";
 
@@ -16,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=third_party");
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
 
-    for (name, files) in SERVICES {
+    for (name, files) in SETS {
         let set = compile(&[files, &[ERROR_REASON]].concat())?.encode_file_descriptor_set();
         fs::write(out_dir.join(format!("{name}_descriptor_set.bin")), set)?;
     }
@@ -24,8 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = compile(&[HEALTH])?.encode_file_descriptor_set();
     fs::write(out_dir.join("health_descriptor_set.bin"), set)?;
 
-    let all = [SERVICES[0].1, SERVICES[1].1, &[ERROR_REASON, HEALTH]].concat();
-    let all = compile(&all)?.file_descriptor_set();
+    let all = compile(&[AUTH, &[TASK, ERROR_REASON, HEALTH]].concat())?.file_descriptor_set();
     tonic_prost_build::configure().compile_fds(all)?;
 
     // The task server once more, with pre-encoded list responses.
@@ -40,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "crate::task::v1::encoded::ListTasksResponse",
         )
         .out_dir(encoded)
-        .compile_fds(compile(SERVICES[1].1)?.file_descriptor_set())?;
+        .compile_fds(compile(&[TASK])?.file_descriptor_set())?;
     Ok(())
 }
 

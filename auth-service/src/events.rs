@@ -17,7 +17,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
 
 use crate::domain::{
-    event::{Actor, NewEvent},
+    actor::Actor,
+    event::{ActedBy, NewEvent},
     key_schedule::RotationReason,
     session::{Caller, Source},
     user::Username,
@@ -61,9 +62,31 @@ pub enum Event {
     LoginThrottled,
     /// A registration was throttled. Recorded at most once a minute per source. Fields: `source`
     RegisterThrottled,
+    /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserCreated,
+    /// An administrator or a command renamed a user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserUpdated,
+    /// An administrator or a command changed the roles of a user, which ended all sessions of the
+    /// user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserRolesChanged,
+    /// An administrator or a command disabled a user, which ended all sessions of the user. Fields:
+    /// `user_id`, `actor`, `actor_id`, `source`
+    UserDisabled,
+    /// An administrator or a command enabled a disabled user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
+    UserEnabled,
+    /// An administrator or a command deleted a user, which ended all sessions of the user. Fields:
+    /// `user_id`, `actor`, `actor_id`, `source`
+    UserDeleted,
+    /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
+    UserUndeleted,
+    /// An administrator or a command ended all sessions of a user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
+    UserSessionsRevoked,
     /// A signing key was created, or became active before its scheduled time. Logged by the
-    /// instance or command that made the change, which also stores the row. Fields: `kid`, `reason` (`first`, `age`,
-    /// `command` or `revocation`)
+    /// instance or command that made the change, which also stores the row. Fields: `kid`, `reason`
+    /// (`first`, `age`, `command` or `revocation`)
     SigningKeyRotated,
     /// A command revoked a signing key. Fields: `kid`, `reason` (`command`)
     SigningKeyRevoked,
@@ -73,7 +96,7 @@ pub enum Event {
 }
 
 impl Event {
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         self.to_possible_value().expect("no variant is skipped").get_name().to_owned()
     }
 }
@@ -81,7 +104,7 @@ impl Event {
 /// What happened, to whom and from where.
 pub(crate) struct Entry<'a> {
     pub(crate) event: Event,
-    pub(crate) actor: Actor,
+    pub(crate) actor: ActedBy,
     /// The user that the event is about.
     pub(crate) user_id: Option<UserId>,
     /// The name of this user. Never a name that no user has: it may be a misplaced password.
@@ -93,13 +116,13 @@ pub(crate) struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// An event that a caller without proof of identity caused.
     pub(crate) fn anonymous(event: Event, source: &'a Source) -> Self {
-        let actor = Actor::User(None);
+        let actor = ActedBy::User(None);
         Self { event, actor, user_id: None, username: None, session_id: None, source }
     }
 
     /// An event about a user, who caused it.
     pub(crate) fn of_user(event: Event, user_id: UserId, source: &'a Source) -> Self {
-        let (actor, user_id) = (Actor::User(Some(user_id)), Some(user_id));
+        let (actor, user_id) = (ActedBy::User(Some(user_id)), Some(user_id));
         Self { actor, user_id, ..Self::anonymous(event, source) }
     }
 
@@ -185,6 +208,20 @@ pub(crate) fn log(entry: &Entry<'_>) {
         username = entry.username.map(tracing::field::display),
         session_id = entry.session_id.map(tracing::field::display),
         source = %entry.source.ip_address,
+        "security event"
+    );
+}
+
+/// Logs a change of a user by an administrator or a command. The statement that makes the change
+/// writes its row of the audit log.
+pub(crate) fn log_change(event: &str, user_id: UserId, actor: &Actor) {
+    tracing::info!(
+        target: "tandem::security",
+        event,
+        user_id = %user_id,
+        actor = actor.name(),
+        actor_id = actor.user_id().map(tracing::field::display),
+        source = actor.source().map(|source| tracing::field::display(source.ip_address)),
         "security event"
     );
 }

@@ -41,7 +41,8 @@ pub(crate) struct Hashing {
     rejected: Rejected,
     wait: Duration,
     cost: u32,
-    /// Verified when no hash is stored, so that the answer takes the same time.
+    /// Verified when no hash is stored, so that the answer takes the same time. No password matches
+    /// it; to hash one here would take as long as the rest of the start-up.
     dummy: PasswordHash,
 }
 
@@ -66,8 +67,13 @@ impl Hashing {
             rejected: Rejected { queue_full, waited_too_long },
             wait: config.hashing_wait,
             cost: config.bcrypt_cost,
-            dummy: dummy(config.bcrypt_cost),
+            dummy: PasswordHash::unmatched(config.bcrypt_cost),
         }
+    }
+
+    /// The hash of a user who has no password yet: no password matches it.
+    pub(crate) fn without_password(&self) -> PasswordHash {
+        self.dummy.clone()
     }
 
     /// Admits a call to the queue. Call it before any other work for a password, so that a rejected
@@ -168,13 +174,6 @@ fn lower_priority() {
         // Lowering the priority needs no permission.
         let _ = rustix::process::nice(19);
     }
-}
-
-/// A well-formed hash that no password matches. Hashing a real password here would take as long as
-/// the rest of the start-up.
-fn dummy(cost: u32) -> PasswordHash {
-    let zeros = ".".repeat(53);
-    PasswordHash::stored(format!("$2b${cost:02}${zeros}")).expect("salt and hash have 53 letters")
 }
 
 fn hash(password: &Password, cost: u32) -> Result<PasswordHash, Error> {

@@ -14,9 +14,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+};
 use proto::auth::v1::{
     self as pb, account_events_service_server::AccountEventsServiceServer,
-    auth_service_server::AuthServiceServer,
+    admin_service_server::AdminServiceServer, auth_service_server::AuthServiceServer,
 };
 use proto::grpc::health::v1::health_server::HealthServer;
 use shared::{
@@ -50,8 +55,12 @@ use service::{Auth, account_events::AccountEvents};
 /// The most time at the end for the rows of the audit log that are not written yet.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The name of the service in protos, reflection and health.
-pub const SERVICE_NAME: &str = pb::auth_service_server::SERVICE_NAME;
+/// The names of the services in protos, reflection and health.
+pub const SERVICE_NAMES: [&str; 3] = [
+    pb::auth_service_server::SERVICE_NAME,
+    pb::admin_service_server::SERVICE_NAME,
+    pb::account_events_service_server::SERVICE_NAME,
+];
 
 /// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
 /// database is unavailable, the service is not ready, says so, and retries.
@@ -69,7 +78,7 @@ pub async fn run(
     metrics.watch_pools(&pools);
     metrics.watch_clock(probe.clock_offset());
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
-    let (readiness, health) = Readiness::new(SERVICE_NAME);
+    let (readiness, health) = Readiness::new(&SERVICE_NAMES);
     let background = pools.background.clone();
     let queue = config.audit.queue as usize;
     let (events, mut writer) = Events::new(background.clone(), queue, &metrics);
@@ -110,19 +119,35 @@ fn routes(
     config: &Config,
     metrics: &Metrics,
 ) -> impl Fn(usize) -> Http + Send + Clone + 'static {
-    let ListenConfig { max_request_bytes, call_timeout, .. } = config.listen;
+    let ListenConfig { max_request_bytes, max_batch_request_bytes, call_timeout, .. } =
+        config.listen;
+    let (max_bytes, max_batch_bytes) =
+        (max_request_bytes as usize, max_batch_request_bytes as usize);
+    let max_bytes_of = move |path: &str| {
+        let method = path.rsplit('/').next().unwrap_or_default();
+        if method.starts_with("Batch") { max_batch_bytes } else { max_bytes }
+    };
     let (set, address) = (pb::FILE_DESCRIPTOR_SET, config.listen.address);
     let stack = Stack::new(set, call_timeout, &config.server, address, metrics);
     let lead = config.signing_keys.lead();
     move |worker| {
-        let max_bytes = max_request_bytes as usize;
-        let grpc = AuthServiceServer::new(auth.of_worker(worker));
+        let auth = auth.of_worker(worker);
+        let grpc = AuthServiceServer::new(auth.clone());
         let account_events =
             AccountEventsServiceServer::new(account_events.of_worker(&pools, worker));
         let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes))
             .add_service(account_events.max_decoding_message_size(max_bytes));
-        let max_bytes = move |_: &str| max_bytes;
+        // tonic has one limit for all methods of a service.
+        let admin = AdminServiceServer::new(auth.clone());
+        let admin = admin.max_decoding_message_size(max_bytes.max(max_batch_bytes));
+        // Without the fallback of `Routes::new`, of which the merged routes have one.
+        let admin = stack.service(Routes::from(Router::new()).add_service(admin), max_bytes_of);
+        let admin = admin.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let auth = auth.clone();
+            async move { auth.require_admin_token(request, next).await }
+        }));
+        let grpc = stack.service(grpc, max_bytes_of).merge(admin);
         let jwks = service::jwks::route(keys.clone(), lead);
-        stack.routes(stack.service(grpc, max_bytes), health.clone(), jwks, max_bytes)
+        stack.routes(grpc, health.clone(), jwks, max_bytes_of)
     }
 }

@@ -1,6 +1,6 @@
 //! The RPCs of `tandem.auth.v1.AuthService`, one function each.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use proto::auth::v1::{self as pb, auth_service_server::AuthService};
 use shared::{
@@ -11,14 +11,14 @@ use shared::{
     time,
 };
 use tandem_server::metrics::Metrics;
-use tonic::{Request, Response};
+use tonic::{Request, Response, codegen::http::HeaderMap};
 
 use crate::{
     config::Config,
     domain::{
         client_address::TrustedProxies,
         password::PasswordHash,
-        session::{Caller, Cursor, NewSession, Refreshed, Session, SessionPolicy, Source},
+        session::{Caller, Cursor, NewSession, Session, SessionPolicy, Source},
         user::Account,
     },
     events::{Entry, Event, Events},
@@ -30,14 +30,18 @@ use crate::{
 };
 
 pub(crate) mod account_events;
+mod admin;
 mod convert;
 mod events;
 pub(crate) mod jwks;
+mod refresh;
 mod register;
 mod tokens;
 
 /// The list that a page token belongs to.
 const SESSIONS: &str = "tandem: sessions by create_time desc, v1";
+const USERS: &str = "tandem: users, v1";
+const SESSIONS_OF_USER: &str = "tandem: sessions of a user by create_time desc, v1";
 
 /// The state behind the service, with the database connections of one worker.
 #[derive(Clone)]
@@ -51,6 +55,7 @@ pub(crate) struct Auth {
     verifier: Arc<Verifier>,
     tokens: Arc<Tokens>,
     sessions: SessionPolicy,
+    deleted_user_retention: Duration,
     page_tokens: Arc<PageTokenKey>,
     events: Events,
 }
@@ -75,6 +80,7 @@ impl Auth {
             tokens: Arc::new(Tokens::new(keys.clone(), config)),
             keys,
             sessions: config.session.policy(),
+            deleted_user_retention: config.accounts.deleted_user_retention,
             page_tokens: Arc::new(PageTokenKey::new(&*page_token_key)),
             events,
         }
@@ -93,12 +99,11 @@ impl Auth {
         account: &Account,
         upgrade: Option<PasswordHash>,
     ) -> Result<pb::TokenPair, Error> {
-        let version = account.password_version;
-        let active = sessions::insert(&self.db, session, version, self.sessions).await?;
+        let active = sessions::insert(&self.db, session, account, self.sessions).await?;
         if let Some(hash) = upgrade {
             users::upgrade_hash(&self.db, account, &hash).await?;
         }
-        self.tokens.issue(&active, time::now())
+        self.tokens.issue(active, time::now())
     }
 
     /// The address and user agent of the client.
@@ -106,12 +111,17 @@ impl Auth {
         convert::source(request, &self.proxies)
     }
 
-    /// The caller, according to the access token alone.
-    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
-        if self.verifier.is_key_unknown(request.metadata().as_ref()) {
+    /// The user, the session and the roles of the access token.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<auth::Caller, Error> {
+        if self.verifier.is_key_unknown(headers) {
             self.keys.refresh_for_unknown_kid().await;
         }
-        let caller = self.verifier.authenticate(request.metadata().as_ref(), time::now())?;
+        Ok(self.verifier.authenticate(headers, time::now())?)
+    }
+
+    /// The caller, according to the access token alone.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Error> {
+        let caller = self.authenticate(request.metadata().as_ref()).await?;
         let session_id = caller.session_id.ok_or(auth::Error::TokenInvalid("sid"))?;
         Ok(Caller { id: caller.id, session_id })
     }
@@ -168,20 +178,7 @@ impl AuthService for Auth {
         request: Request<pb::RefreshTokenRequest>,
     ) -> RpcResult<pb::RefreshTokenResponse> {
         let source = self.source(&request);
-        let token = self.tokens.open(&request.get_ref().refresh_token)?;
-        let active = match sessions::refresh(&self.db, token, self.sessions).await? {
-            Refreshed::Active(active) => active,
-            Refreshed::Reused { user_id, username } => {
-                self.events.record(&Entry {
-                    user_id: Some(user_id),
-                    username: Some(&username),
-                    session_id: Some(token.session_id),
-                    ..Entry::anonymous(Event::RefreshTokenReused, &source)
-                });
-                return Err(Error::RefreshTokenReused.into());
-            }
-        };
-        let tokens = Some(self.tokens.issue(&active, time::now())?);
+        let tokens = Some(self.refresh(&request.get_ref().refresh_token, &source).await?);
         Ok(Response::new(pb::RefreshTokenResponse { tokens }))
     }
 

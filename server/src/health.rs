@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
-/// Reports the status of one service, under its name and under "".
+/// Reports one status of all services of a program, under the name of each and under "".
 #[derive(Clone)]
 pub struct HealthService {
-    service: &'static str,
+    services: &'static [&'static str],
     /// None ends all watches.
     status: watch::Receiver<Option<ServingStatus>>,
 }
@@ -25,14 +25,14 @@ pub struct HealthService {
 impl HealthService {
     /// Reports what `status` holds.
     pub(crate) fn new(
-        service: &'static str,
+        services: &'static [&'static str],
         status: watch::Receiver<Option<ServingStatus>>,
     ) -> Self {
-        Self { service, status }
+        Self { services, status }
     }
 
     fn has(&self, name: &str) -> bool {
-        ["", self.service].contains(&name)
+        name.is_empty() || self.services.contains(&name)
     }
 
     fn now(&self) -> HealthCheckResponse {
@@ -61,8 +61,9 @@ impl Health for HealthService {
         &self,
         _: Request<HealthListRequest>,
     ) -> Result<Response<HealthListResponse>, Status> {
-        let statuses = ["", self.service].map(|name| (name.to_owned(), self.now()));
-        Ok(Response::new(HealthListResponse { statuses: statuses.into() }))
+        let names = [""].into_iter().chain(self.services.iter().copied());
+        let statuses = names.map(|name| (name.to_owned(), self.now())).collect();
+        Ok(Response::new(HealthListResponse { statuses }))
     }
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;

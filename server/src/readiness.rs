@@ -29,7 +29,8 @@ const ATTEMPTS_PER_LINE: u32 = 10;
 /// The time-out of [`is_ready`].
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The status of a service in the health service (`grpc.health.v1`), under its name and under "".
+/// The status of a program in the health service (`grpc.health.v1`), under the names of its services
+/// and under "". The log names the first.
 #[derive(Clone)]
 pub struct Readiness {
     status: watch::Sender<Option<ServingStatus>>,
@@ -43,11 +44,14 @@ type State = Result<(), Arc<str>>;
 impl Readiness {
     /// Not ready until [`follow`](Self::follow) finds otherwise.
     #[must_use]
-    pub fn new(service: &'static str) -> (Self, HealthServer<HealthService>) {
+    pub fn new<const N: usize>(
+        services: &'static [&'static str; N],
+    ) -> (Self, HealthServer<HealthService>) {
+        const { assert!(N > 0, "a program has a service") };
         let (status, following) = watch::channel(Some(ServingStatus::NotServing));
         let state = Arc::new(Mutex::new(Err("starting".into())));
-        let health = HealthServer::new(HealthService::new(service, following));
-        (Self { status, service, state }, health)
+        let health = HealthServer::new(HealthService::new(services, following));
+        (Self { status, service: services[0], state }, health)
     }
 
     /// Waits until `check` succeeds, and logs what it lacks. The service is not ready yet then.

@@ -57,7 +57,19 @@ pub enum Error {
     TaskDeleted,
     #[error("the task is not deleted")]
     TaskNotDeleted,
-    #[error("the task has changed; read it and retry with its current etag")]
+    #[error("this call requires the role admin")]
+    AdminRequired,
+    #[error("no such user")]
+    UserNotFound,
+    #[error("the user is deleted; undelete it first")]
+    UserDeleted,
+    #[error("the user is not deleted")]
+    UserNotDeleted,
+    #[error("the user is the last enabled administrator; give another user the role admin first")]
+    LastAdministrator,
+    #[error("another user has this id")]
+    UserIdTaken,
+    #[error("it has changed; read it again and retry with its current etag")]
     EtagMismatch { etag: String },
     #[error("a user can have at most {limit} tasks; delete some")]
     TaskQuotaExceeded { limit: u32 },
@@ -109,11 +121,15 @@ impl Error {
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused
             | Self::ServiceSecretInvalid => Code::Unauthenticated,
-            Self::SessionNotFound | Self::TaskNotFound => Code::NotFound,
-            Self::TaskDeleted | Self::TaskNotDeleted | Self::AccountEventsOff => {
-                Code::FailedPrecondition
-            }
-            Self::UsernameTaken | Self::RequestIdReused => Code::AlreadyExists,
+            Self::AdminRequired => Code::PermissionDenied,
+            Self::SessionNotFound | Self::TaskNotFound | Self::UserNotFound => Code::NotFound,
+            Self::TaskDeleted
+            | Self::TaskNotDeleted
+            | Self::UserDeleted
+            | Self::UserNotDeleted
+            | Self::LastAdministrator
+            | Self::AccountEventsOff => Code::FailedPrecondition,
+            Self::UsernameTaken | Self::UserIdTaken | Self::RequestIdReused => Code::AlreadyExists,
             Self::Conflict(_) | Self::EtagMismatch { .. } => Code::Aborted,
             Self::TooManyAttempts { .. }
             | Self::Overloaded
@@ -145,6 +161,12 @@ impl Error {
             Self::TaskNotFound => ErrorReason::TaskNotFound,
             Self::TaskDeleted => ErrorReason::TaskDeleted,
             Self::TaskNotDeleted => ErrorReason::TaskNotDeleted,
+            Self::AdminRequired => ErrorReason::AdminRequired,
+            Self::UserNotFound => ErrorReason::UserNotFound,
+            Self::UserDeleted => ErrorReason::UserDeleted,
+            Self::UserNotDeleted => ErrorReason::UserNotDeleted,
+            Self::LastAdministrator => ErrorReason::LastAdministrator,
+            Self::UserIdTaken => ErrorReason::UserIdTaken,
             Self::EtagMismatch { .. } => ErrorReason::EtagMismatch,
             Self::TaskQuotaExceeded { .. } => ErrorReason::TaskQuotaExceeded,
             Self::StorageQuotaExceeded { .. } => ErrorReason::StorageQuotaExceeded,

@@ -5,11 +5,12 @@
 //! - [`db`]: the connection pools, the migrations and the readiness probe
 //! - [`error`]: the error type of both services and its mapping to a gRPC status
 //! - [`auth`]: the verifier, re-exported
-//! - [`ids`], [`page`], [`time`]: small types
+//! - [`etag`], [`ids`], [`page`], [`time`]: small types
 
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod etag;
 pub mod ids;
 pub mod page;
 pub mod time;

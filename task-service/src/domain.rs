@@ -3,7 +3,6 @@
 mod characters;
 pub(crate) mod creation;
 pub(crate) mod due;
-pub(crate) mod etag;
 pub(crate) mod folded;
 pub(crate) mod label;
 pub(crate) mod list;

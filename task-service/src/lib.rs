@@ -74,7 +74,7 @@ pub async fn run(
     metrics.watch_pools(&pools);
     metrics.watch_clock(probe.clock_offset());
     let issuer = Arc::new(issuer::client(&config.issuer, &metrics));
-    let (readiness, health) = Readiness::new(SERVICE_NAME);
+    let (readiness, health) = Readiness::new(&[SERVICE_NAME]);
     let background = pools.background.clone();
     let follower = Follower::new(background.clone(), &config, &metrics);
     let routes = routes(pools, issuer.clone(), health, &config, &metrics);

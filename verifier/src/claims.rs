@@ -30,6 +30,9 @@ pub struct Claims {
     pub exp: i64,
     /// The token's id, unique for its issuer.
     pub jti: String,
+    /// The roles of the user (RFC 9068, section 2.2.3.1). Absent without roles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 /// Reads an id: a UUID in any text form that `uuid` reads, in any case. Compare ids after parsing.

@@ -18,7 +18,7 @@ mod key_set;
 mod verified_tokens;
 mod verifier;
 
-pub use caller::{Caller, interceptor};
+pub use caller::{Caller, Roles, interceptor};
 pub use claims::{Claims, MAX_LIFETIME, SessionId, TOKEN_TYPE, UserId, parse_id};
 pub use error::{DOMAIN, Error};
 pub use jwks::{FetchTrace, JwksClient, JwksConfig, jitter};

@@ -6,7 +6,7 @@ use quick_cache::sync::Cache;
 
 use crate::{Caller, KeySet};
 
-/// The capacity, in tokens of about 100 bytes each. At the limit, the least used are evicted.
+/// The capacity, in tokens of about 100 bytes each, without roles. At the limit, the least used are evicted.
 const MAX_TOKENS: usize = 100_000;
 
 /// A token's SHA-256: the cache holds nothing that can be presented as a token.
@@ -23,7 +23,7 @@ impl Digest {
 /// The cache.
 pub(crate) struct VerifiedTokens(Cache<Digest, Entry>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Entry {
     /// Key-set version that verified this token; entries of older versions are ignored.
     key_set: u64,

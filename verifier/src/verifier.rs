@@ -7,7 +7,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use serde_json::Value;
 
 use crate::{
-    Caller, Error, Keys, MAX_LIFETIME, TOKEN_TYPE,
+    Caller, Error, Keys, MAX_LIFETIME, Roles, TOKEN_TYPE,
     claims::parse_id,
     jws::{Jws, Members, check},
     verified_tokens::{Digest, VerifiedTokens},
@@ -74,7 +74,7 @@ impl Verifier {
         let payload = access_token(token)?.verify(keys)?;
         let claims = Members::parse(&payload).ok_or(Error::TokenInvalid("claims"))?;
         let (caller, exp) = self.check_claims(&claims, now)?;
-        self.verified.insert(digest, keys, caller, exp);
+        self.verified.insert(digest, keys, caller.clone(), exp);
         Ok(caller)
     }
 
@@ -105,7 +105,9 @@ impl Verifier {
         check("iat", iat <= latest_start)?;
         check("nbf", claims.get("nbf").is_none() || claims.time("nbf")? <= latest_start)?;
         self.check_expiry(exp, time)?;
-        Ok((Caller { id: id.into(), session_id: session_id.map(Into::into) }, exp))
+        let session_id = session_id.map(Into::into);
+        let roles = Roles::of_claim(claims.get("roles"));
+        Ok((Caller { id: id.into(), session_id, roles }, exp))
     }
 
     /// The leeway is subtracted from `now`, since `exp` may be any number.

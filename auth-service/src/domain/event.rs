@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use super::{session::Source, user::Username};
 
-/// Who acted.
+/// Who caused an event. Changes by administrators are recorded by their own statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Actor {
+pub(crate) enum ActedBy {
     /// A caller; without an id if the caller has not proven who they are.
     User(Option<UserId>),
     /// An operator's command.
@@ -23,7 +23,7 @@ pub(crate) enum Actor {
     Service,
 }
 
-impl Actor {
+impl ActedBy {
     /// The value of the column `actor`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ pub(crate) struct NewEvent {
     pub(crate) event: String,
     pub(crate) user_id: Option<UserId>,
     pub(crate) username: Option<Username>,
-    pub(crate) actor: Actor,
+    pub(crate) actor: ActedBy,
     pub(crate) session_id: Option<SessionId>,
     pub(crate) source: Source,
     pub(crate) happened: Instant,
@@ -103,7 +103,7 @@ impl EventCursor {
 }
 
 /// Which events to list; an absent value allows all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct EventFilter {
     pub(crate) user_id: Option<UserId>,
     /// Any of these names; empty allows all.

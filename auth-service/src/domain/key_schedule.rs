@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{event::Actor, signing_key::SealedSigningKey};
+use super::{event::ActedBy, signing_key::SealedSigningKey};
 
 /// The most published keys; verifiers reject a larger set.
 pub(crate) const MAX_PUBLISHED: usize = 16;
@@ -76,10 +76,10 @@ impl RotationReason {
     }
 
     /// Who acted: the command `keys`, or the service by its schedule.
-    pub(crate) fn actor(self) -> Actor {
+    pub(crate) fn actor(self) -> ActedBy {
         match self {
-            Self::First | Self::Age => Actor::Service,
-            Self::Command | Self::Revocation => Actor::Command,
+            Self::First | Self::Age => ActedBy::Service,
+            Self::Command | Self::Revocation => ActedBy::Command,
         }
     }
 }

@@ -107,9 +107,27 @@ pub(crate) struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// The stored hash of an account; `None` if it is malformed or its cost is out of range.
+    /// The stored hash of an account; `None` if it is malformed or its cost is out of range. For a
+    /// user who is disabled or deleted, a hash that no password matches, in the same time.
     pub(crate) fn of(account: &Account) -> Option<Self> {
-        Self::stored(account.password_hash.clone())
+        let stored = Self::stored(account.password_hash.clone())?;
+        let is_enabled = account.user.is_enabled();
+        Some(if is_enabled { stored } else { Self::unmatched(stored.cost) })
+    }
+
+    /// A well-formed hash of this cost that no password matches.
+    pub(crate) fn unmatched(cost: u32) -> Self {
+        let zeros = ".".repeat(53);
+        Self::stored(format!("$2b${cost:02}${zeros}")).expect("salt and hash have 53 letters")
+    }
+
+    /// Parses a hash that another system has made.
+    pub(crate) fn import(text: &str) -> Result<Self, Invalid> {
+        let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix));
+        let hash = Self::stored(text.to_owned()).filter(|_| is_known && text.len() == 60);
+        hash.ok_or_else(|| {
+            "must be a bcrypt hash with the prefix $2a$, $2b$ or $2y$ and a cost of 4 to 15".into()
+        })
     }
 
     /// Parses a stored hash; `None` if it is malformed or its cost is out of range.
@@ -225,10 +243,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_hash_of_another_system_can_be_imported() {
+        let rest = "L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+        for version in ["2a", "2b", "2y"] {
+            for cost in ["04", "10", "15"] {
+                assert!(PasswordHash::import(&format!("${version}${cost}${rest}")).is_ok());
+            }
+        }
+        for bad in [
+            String::new(),
+            "hunter2".to_owned(),
+            format!("$2x$12${rest}"),
+            format!("$2$12${rest}"),
+            format!("$2b$16${rest}"),
+            format!("$2b$03${rest}"),
+            format!("$2b$4${rest}"),
+            format!("$2b$12${rest}u"),
+            format!("$2b$12${rest} "),
+            format!("$2b$12${}", rest.replace('/', "+")),
+            "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub".to_owned(),
+        ] {
+            assert!(PasswordHash::import(&bad).is_err(), "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
         fn arbitrary_text_does_not_panic(text in any::<String>(), username in any::<String>()) {
             let _ = Password::choose(text.clone(), &username);
+            let _ = PasswordHash::import(&text);
             let _ = PasswordHash::stored(text);
         }
     }

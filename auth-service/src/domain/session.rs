@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared::ids::{SessionId, UserId};
 use uuid::Uuid;
 
-use super::user::Username;
+use super::{role::Roles, user::Username};
 
 /// The longest user agent that is stored, in characters.
 const MAX_USER_AGENT: usize = 200;
@@ -83,6 +83,8 @@ impl NewSession {
 pub(crate) struct ActiveSession {
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
+    /// For the claim of its access tokens.
+    pub(crate) roles: Roles,
     /// The generation of the current refresh token.
     pub(crate) generation: i64,
     pub(crate) expire_time: DateTime<Utc>,

@@ -107,11 +107,17 @@ pub(super) fn session(session: Session, caller: &Caller) -> pb::Session {
 
 impl From<User> for pb::User {
     fn from(user: User) -> Self {
+        let etag = user.etag().to_string();
         Self {
             id: user.id.to_string(),
             username: user.username.to_string(),
             create_time: Some(time::timestamp(user.create_time)),
             update_time: Some(time::timestamp(user.update_time)),
+            roles: user.roles.into(),
+            disabled: user.disabled,
+            delete_time: user.delete_time.map(time::timestamp),
+            purge_time: user.purge_time.map(time::timestamp),
+            etag,
         }
     }
 }

@@ -3,7 +3,7 @@
 use proto::auth::v1 as pb;
 use shared::{error::Error, ids::UserId, page, time};
 
-use super::{Auth, convert};
+use super::{Auth, admin, convert};
 use crate::{
     domain::{
         event::{EventCursor, EventFilter, StoredEvent},
@@ -15,10 +15,13 @@ use crate::{
 /// The list that a page token of one's own events belongs to.
 const OWN_EVENTS: &str = "tandem: own events by create_time desc, v1";
 
+/// The list that a page token of all events belongs to, with its filter.
+const ALL_EVENTS: &str = "tandem: all events by create_time desc, v1";
+
 /// A page of events and the token of the next.
-pub(super) struct Page {
-    pub(super) events: Vec<pb::Event>,
-    pub(super) next_page_token: String,
+struct Page {
+    events: Vec<pb::Event>,
+    next_page_token: String,
 }
 
 impl Auth {
@@ -33,6 +36,21 @@ impl Auth {
         let page = self.events_page(caller.id, OWN_EVENTS, &filter, size, &req.page_token);
         let Page { events, next_page_token } = page.await?;
         Ok(pb::ListEventsResponse { events, next_page_token })
+    }
+
+    /// The events of all accounts that the request's filter allows.
+    pub(super) async fn all_events(
+        &self,
+        caller: &Caller,
+        mut req: pb::AdminServiceListEventsRequest,
+    ) -> Result<pb::AdminServiceListEventsResponse, Error> {
+        let token = std::mem::take(&mut req.page_token);
+        let (size, filter) = admin::convert::event_list(req)?;
+        let filter_text = serde_json::to_string(&filter).expect("it is plain data");
+        let list = format!("{ALL_EVENTS} {filter_text}");
+        let page = self.events_page(caller.id, &list, &filter, size, &token);
+        let Page { events, next_page_token } = page.await?;
+        Ok(pb::AdminServiceListEventsResponse { events, next_page_token })
     }
 
     /// A page of the events that `filter` allows. `list` says which these are, for the page token.

@@ -43,7 +43,7 @@ impl Tokens {
     /// Issues an access token and the current refresh token of a session.
     pub(super) fn issue(
         &self,
-        session: &ActiveSession,
+        session: ActiveSession,
         now: DateTime<Utc>,
     ) -> Result<pb::TokenPair, Error> {
         let issued_at = now.timestamp();
@@ -57,6 +57,7 @@ impl Tokens {
             nbf: issued_at,
             exp: expires_at,
             jti: Uuid::now_v7().to_string(),
+            roles: session.roles.into(),
         })?;
         let (session_id, generation) = (session.session_id, session.generation);
         Ok(pb::TokenPair {

@@ -6,11 +6,14 @@ use shared::{
     error::Error,
     ids::{SessionId, UserId},
 };
+use uuid::Uuid;
 
 use crate::domain::{
+    actor::Actor,
     refresh_token::RefreshToken,
+    role::Roles,
     session::{ActiveSession, Cursor, NewSession, Refreshed, Session, SessionPolicy, UserAgent},
-    user::Username,
+    user::{Account, Username},
 };
 
 /// The generation of a session's first refresh token. Its `previous_generation`, 0, has no token.
@@ -18,15 +21,16 @@ const FIRST_GENERATION: i64 = 1;
 /// How often a refresh is tried while concurrent refreshes of the session change its row.
 const ATTEMPTS: usize = 3;
 
-/// Begins a session for a user whose password of this version was verified. Deletes the user's
+/// Begins a session for an account whose password was verified. Deletes the user's
 /// expired sessions and, above the limit, the least recently refreshed ones.
 ///
 /// # Errors
-/// [`Error::CredentialsInvalid`] if the password has changed since.
+/// [`Error::CredentialsInvalid`] if the password or the roles have changed since, or the user was
+/// disabled or deleted.
 pub(crate) async fn insert(
     db: &WorkerPool,
     session: &NewSession,
-    password_version: i32,
+    account: &Account,
     policy: SessionPolicy,
 ) -> Result<ActiveSession, Error> {
     let expire_time = sqlx::query_scalar!(
@@ -54,7 +58,7 @@ pub(crate) async fn insert(
              current_timestamp, current_timestamp, current_timestamp + $4, current_timestamp + $5,
              $6, $7
          from auth.users
-         where id = $2 and password_version = $9
+         where id = $2 and password_version = $9 and not disabled and delete_time is null
          returning expire_time",
         session.id.0,
         session.user_id.0,
@@ -64,13 +68,18 @@ pub(crate) async fn insert(
         &session.source.user_agent as _,
         session.source.ip_address.to_string(),
         i64::from(policy.max_per_user) - 1,
-        password_version,
+        account.password_version,
     )
     .fetch_optional(&mut *db.acquire().await?)
     .await?
     .ok_or(Error::CredentialsInvalid)?;
-    let (user_id, session_id) = (session.user_id, session.id);
-    Ok(ActiveSession { user_id, session_id, generation: FIRST_GENERATION, expire_time })
+    Ok(ActiveSession {
+        user_id: session.user_id,
+        session_id: session.id,
+        roles: account.user.roles.clone(),
+        generation: FIRST_GENERATION,
+        expire_time,
+    })
 }
 
 /// Refreshes a session, or ends it if its token was reused.
@@ -123,7 +132,9 @@ async fn try_refresh(
                  and $2 in (s.generation, s.previous_generation)
                  and u.id = s.user_id
                  and u.password_version = s.password_version
-             returning s.generation, s.expire_time
+                 and not u.disabled
+                 and u.delete_time is null
+             returning s.generation, s.expire_time, u.roles
          ),
          ended as (
              delete from auth.sessions
@@ -137,9 +148,11 @@ async fn try_refresh(
              u.username as "username: Username",
              refreshed.generation as "generation?",
              refreshed.expire_time as "expire_time?",
+             refreshed.roles as "roles?: Roles",
              exists (select from ended) as "is_reused!",
              s.expire_time <= current_timestamp as "is_expired!",
-             u.password_version <> s.password_version as "is_revoked!"
+             u.password_version <> s.password_version or u.disabled or u.delete_time is not null
+                 as "is_revoked!"
          from auth.sessions as s
          join auth.users as u on u.id = s.user_id
          left join refreshed on true
@@ -155,7 +168,8 @@ async fn try_refresh(
     match row.generation.zip(row.expire_time) {
         Some((generation, expire_time)) => {
             let (user_id, session_id) = (row.user_id.into(), token.session_id);
-            let active = ActiveSession { user_id, session_id, generation, expire_time };
+            let roles = row.roles.unwrap_or_default();
+            let active = ActiveSession { user_id, session_id, roles, generation, expire_time };
             Ok(Some(Refreshed::Active(active)))
         }
         None if row.is_reused => {
@@ -231,4 +245,56 @@ pub(crate) async fn delete_others(
     .execute(&mut *db.acquire().await?)
     .await?;
     Ok(deleted.rows_affected())
+}
+
+/// Ends all sessions of the user on behalf of `actor`, also those that begin at the same time, and
+/// writes an event. Returns the number of those that [`list`] shows.
+///
+/// # Errors
+/// [`Error::UserNotFound`]
+pub(crate) async fn revoke_all(
+    db: &WorkerPool,
+    actor: &Actor,
+    user_id: UserId,
+) -> Result<i64, Error> {
+    let revoked = sqlx::query_scalar!(
+        r#"with before as (
+             select id, username, password_version
+             from auth.users
+             where id = $1
+             for no key update
+         ),
+         revoked as (
+             update auth.users
+             set password_version = users.password_version + 1
+             from before
+             where users.id = before.id
+         ),
+         ended as (
+             delete from auth.sessions as s
+             using before
+             where s.user_id = before.id
+             returning s.expire_time > current_timestamp
+                 and s.password_version = before.password_version as is_live
+         ),
+         logged as (
+             insert into auth.events (
+                 id, event, user_id, username, actor, actor_id, session_id, ip_address, user_agent
+             )
+             select
+                 $2, 'user_sessions_revoked', before.id, before.username, actor.actor,
+                 actor.actor_id, actor.session_id, actor.ip_address, actor.user_agent
+             from before
+             cross join jsonb_to_record($3::text::jsonb) as actor (
+                 actor text, actor_id uuid, session_id uuid, ip_address text, user_agent text
+             )
+         )
+         select (select count(*) from ended where is_live) as "revoked!"
+         from before"#,
+        user_id.0,
+        Uuid::now_v7(),
+        super::users::actor_columns(actor),
+    );
+    let revoked = revoked.fetch_optional(&mut *db.acquire().await?).await?;
+    revoked.ok_or(Error::UserNotFound)
 }

@@ -1,6 +1,5 @@
 //! `auth.users`: users and their password hashes. All times come from the database's clock.
 
-use chrono::{DateTime, Utc};
 use shared::{
     db::{self, WorkerPool},
     error::Error,
@@ -9,10 +8,22 @@ use shared::{
 use uuid::Uuid;
 
 use crate::domain::{
+    actor::Actor,
     password::PasswordHash,
+    role::Roles,
     session::Caller,
     user::{Account, User, Username},
 };
+
+mod change;
+mod create;
+mod list;
+mod row;
+
+pub(crate) use change::change;
+pub(crate) use create::{create, find_by_request_ids, find_taken};
+pub(crate) use list::list;
+use row::AccountRow;
 
 /// Inserts a user with the id of the request that registers them, and returns the user.
 ///
@@ -48,7 +59,16 @@ pub(crate) async fn insert(
             error.into()
         }
     })?;
-    Ok(User { id, username: username.clone(), create_time: now, update_time: now })
+    Ok(User {
+        id,
+        username: username.clone(),
+        create_time: now,
+        update_time: now,
+        roles: Roles::default(),
+        disabled: false,
+        delete_time: None,
+        purge_time: None,
+    })
 }
 
 /// Finds the account that the request with this id registered.
@@ -63,6 +83,10 @@ pub(crate) async fn find_by_register_request(
             username as "username: Username",
             create_time,
             update_time,
+            roles as "roles: Roles",
+            disabled,
+            delete_time,
+            purge_time,
             password_hash,
             password_version
          from auth.users
@@ -84,11 +108,16 @@ pub(crate) async fn find_by_session(
             u.username as "username: Username",
             u.create_time,
             u.update_time,
+            u.roles as "roles: Roles",
+            u.disabled,
+            u.delete_time,
+            u.purge_time,
             u.password_hash,
             u.password_version
          from auth.users as u
          join auth.sessions as s on s.user_id = u.id and s.password_version = u.password_version
-         where u.id = $1 and s.id = $2 and s.expire_time > current_timestamp"#,
+         where u.id = $1 and s.id = $2 and s.expire_time > current_timestamp
+             and not u.disabled and u.delete_time is null"#,
         caller.id.0,
         caller.session_id.0,
     );
@@ -107,11 +136,37 @@ pub(crate) async fn find_by_username(
             username as "username: Username",
             create_time,
             update_time,
+            roles as "roles: Roles",
+            disabled,
+            delete_time,
+            purge_time,
             password_hash,
             password_version
          from auth.users
          where username = $1"#,
         username as _,
+    );
+    Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
+}
+
+/// Finds the account with this id.
+pub(crate) async fn find(db: &WorkerPool, id: UserId) -> Result<Option<Account>, Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"select
+            id,
+            username as "username: Username",
+            create_time,
+            update_time,
+            roles as "roles: Roles",
+            disabled,
+            delete_time,
+            purge_time,
+            password_hash,
+            password_version
+         from auth.users
+         where id = $1"#,
+        id.0,
     );
     Ok(row.fetch_optional(&mut *db.acquire().await?).await?.map(Account::from))
 }
@@ -150,7 +205,8 @@ pub(crate) async fn change_password(
              update auth.users
              set password_hash = $4,
                  password_version = password_version + 1,
-                 update_time = current_timestamp
+                 -- The etag is made of it.
+                 update_time = greatest(current_timestamp, update_time + interval '1 microsecond')
              where id = $1 and password_version = $3
              returning id, password_version
          ),
@@ -179,20 +235,7 @@ pub(crate) async fn change_password(
     Ok(())
 }
 
-struct AccountRow {
-    id: UserId,
-    username: Username,
-    create_time: DateTime<Utc>,
-    update_time: DateTime<Utc>,
-    password_hash: String,
-    password_version: i32,
-}
-
-impl From<AccountRow> for Account {
-    fn from(row: AccountRow) -> Self {
-        let AccountRow { id, username, create_time, update_time, password_hash, password_version } =
-            row;
-        let user = User { id, username, create_time, update_time };
-        Self { user, password_hash, password_version }
-    }
+/// The columns of `auth.events` that describe the actor, as the JSON object that statements read.
+pub(super) fn actor_columns(actor: &Actor) -> String {
+    serde_json::to_string(&actor.columns()).expect("it is plain data")
 }

@@ -10,6 +10,7 @@ use test_support::{Service, TestDatabase, with_token};
 use tokio::task::JoinHandle;
 use tonic::{Response, Status, transport::Channel};
 
+mod audit;
 mod login;
 mod program;
 mod request;

@@ -1,13 +1,10 @@
 //! Creates: what to create, what a create did, and how a retry is recognized.
 
 use chrono::{DateTime, Utc};
-use shared::error::FieldViolations;
+use shared::{error::FieldViolations, etag::Etag};
 use uuid::Uuid;
 
-use super::{
-    etag::Etag,
-    task::{Fields, Task, TaskId},
-};
+use super::task::{Fields, Task, TaskId};
 
 /// A task to create. One that another system has created can bring its times.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use shared::{error::Invalid, ids};
+use shared::{error::Invalid, etag::Etag, ids};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::{due::Due, etag::Etag, label::Labels, priority::Priority, text};
+use super::{due::Due, label::Labels, priority::Priority, text};
 
 /// A stored task. Its owner is not part of it: functions take the owner as an argument.
 #[derive(Clone, Debug)]

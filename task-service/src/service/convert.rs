@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use proto::task::v1 as pb;
 use shared::{
     error::{FieldViolations, Invalid},
+    etag::Etag,
     ids,
 };
 
 use crate::domain::{
     creation::{NewTask, RequestKey},
-    etag::Etag,
     task::{Target, TaskId, TaskPatch},
 };
 

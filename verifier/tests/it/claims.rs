@@ -18,7 +18,7 @@ fn a_good_token_names_its_caller() {
     let claims = claims();
     let token = trust.key.sign(&trust.key.header(), &claims);
     let caller = verifier(&key_set(&[trust.key.jwk()])).verify(&token, now()).unwrap();
-    let Caller { id, session_id } = caller;
+    let Caller { id, session_id, .. } = caller;
     assert_eq!(json!(id), claims["sub"]);
     assert_eq!(json!(session_id.unwrap()), claims["sid"]);
 }

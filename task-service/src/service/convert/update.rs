@@ -1,11 +1,13 @@
 //! Parses updates: the meaning of a field mask (AIP-134, AIP-161).
 
 use proto::task::v1 as pb;
-use shared::error::{FieldViolations, Invalid};
+use shared::{
+    error::{FieldViolations, Invalid},
+    etag::Etag,
+};
 
 use super::{required, task};
 use crate::domain::{
-    etag::Etag,
     label::Labels,
     task::{Target, TaskId, TaskPatch},
     text,

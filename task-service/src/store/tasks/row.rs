@@ -1,11 +1,10 @@
 //! The columns of a task: one select list and one row type for all statements that return tasks.
 
 use chrono::{DateTime, Utc};
-use shared::error::Error;
+use shared::{error::Error, etag::Etag};
 
 use crate::domain::{
     due::{Due, TimeZone},
-    etag::Etag,
     label::Labels,
     priority::Priority,
     task::{Deletion, Fields, Target, Task, TaskId},

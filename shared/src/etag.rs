@@ -1,28 +1,29 @@
-//! Etags (AIP-154): the version of a task that a client has read.
+//! Etags (AIP-154): the version of a resource that a client has read.
 
 use std::fmt;
 
+use crate::error::Invalid;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use shared::error::Invalid;
 
-/// The version of a task: the revision of its owner's feed when it last changed.
+/// The version of a resource, as a number that increases with each change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
-pub(crate) struct Etag(i64);
+pub struct Etag(i64);
 
 impl Etag {
-    /// The version that this revision created.
-    pub(crate) fn of(revision: i64) -> Self {
-        Self(revision)
+    /// The etag of this version.
+    #[must_use]
+    pub fn of(version: i64) -> Self {
+        Self(version)
     }
 
     /// Reads an etag; empty means any version. The forms of HTTP headers (RFC 9110) are rejected:
-    /// no retry with them can succeed. Another text that is not an etag becomes one that no task
-    /// has, so that the client learns that it is stale.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    /// no retry with them can succeed. Another text that is not an etag becomes one that no
+    /// resource has, so that the client learns that it is stale.
+    pub fn parse(text: &str) -> Result<Option<Self>, Invalid> {
         match text {
             "" => return Ok(None),
-            "*" => return Err("must be an etag of the task, or empty for any version".into()),
+            "*" => return Err("must be an etag of this resource, or empty for any version".into()),
             text if text.starts_with(['"', '\'']) || text.starts_with("W/") => {
                 return Err("must be the etag as the service returned it, without quotes".into());
             }
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_etag_round_trips_and_any_other_text_matches_no_task() {
+    fn an_etag_round_trips_and_any_other_text_matches_no_version() {
         for revision in [1, 7, i64::MAX] {
             let etag = Etag::of(revision);
             assert_eq!(Etag::parse(&etag.to_string()), Ok(Some(etag)));
