@@ -80,7 +80,9 @@ impl Writer {
     /// Writes the batch, or keeps it if the database is the reason that it cannot.
     async fn write(&mut self) {
         for row in &mut self.batch {
-            row.age = row.happened.elapsed();
+            // PostgreSQL's intervals have no nanoseconds.
+            let micros = row.happened.elapsed().as_micros();
+            row.age = Duration::from_micros(micros.try_into().unwrap_or(u64::MAX));
         }
         match events::insert(&self.db, &self.batch).await {
             Ok(()) => {

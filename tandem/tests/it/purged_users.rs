@@ -58,9 +58,9 @@ impl World {
         let mut client = TaskServiceClient::new(tasks.channel());
         let task = Some(task_pb::Task { title: "x".into(), ..Default::default() });
         let create = task_pb::CreateTaskRequest { task, ..Default::default() };
-        for batch in vec![(); count].chunks(100) {
+        for (i, batch) in vec![(); count].chunks(100).enumerate() {
             let requests = vec![create.clone(); batch.len()];
-            let request_id = uuid_of(batch.len());
+            let request_id = uuid_of(i);
             let batch =
                 task_pb::BatchCreateTasksRequest { requests, request_id, ..Default::default() };
             let created = client.batch_create_tasks(with_token(&token, batch)).await;
@@ -128,7 +128,8 @@ async fn tasks_of_a_purged_user_are_purged_even_if_task_service_was_down() {
     let ada = world.new_owner(&tasks, "ada", 1100).await;
     let bob = world.new_owner(&tasks, "bob", 3).await;
     let (of_ada, of_bob) = (world.rows_of(&ada).await, world.rows_of(&bob).await);
-    assert_eq!((of_ada, of_bob), (1100 + 1 + 1, 3 + 1 + 1));
+    // Tasks, the feed, and a request for each batch.
+    assert_eq!((of_ada, of_bob), (1100 + 1 + 11, 3 + 1 + 1));
     tasks.stop().await.unwrap();
     world.purge(&ada).await;
 

@@ -54,6 +54,8 @@ impl Session {
         let change =
             json!({ "currentPassword": PASSWORD, "newPassword": "other-otter-sails-south" });
         assert_eq!(self.call("ChangePassword", change).await, json!({}));
+        let events = self.call("ListEvents", json!({ "pageSize": 1 })).await;
+        assert!(events.get("nextPageToken").is_none_or(Value::is_string), "{events}");
         let keys = self.call("GetJsonWebKeySet", json!({})).await;
         assert_eq!(keys["keys"][0]["kty"], "EC");
         assert_eq!(self.call("Logout", json!({})).await, json!({}));

@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use proto::auth::v1::{GetCurrentUserRequest, auth_service_client::AuthServiceClient};
+use proto::auth::v1::{
+    GetCurrentUserRequest, RegisterRequest, auth_service_client::AuthServiceClient,
+};
 use serde_json::Value;
 use sqlx::query_scalar;
 use test_support::{eventually, with_token};
@@ -145,6 +147,22 @@ async fn each_call_ends_with_one_line_about_the_call_and_its_result() {
     assert!(rejected["span"]["user_id"].is_null(), "{rejected}");
     // The other lines of a call carry its request id as well.
     assert_eq!(line_with(&log, "\"registered\"")["span"]["request_id"], generated);
+}
+
+#[tokio::test]
+async fn the_line_of_an_invalid_request_names_its_fields_and_no_value() {
+    let database = database().await;
+    let mut program = serve(&database, &[JSON]).await;
+    let mut client = AuthServiceClient::new(program.channel().await);
+    let request_id = "no-uuid".to_owned();
+    let bad = RegisterRequest { request_id, ..registration("no such!", "123") };
+    client.register(bad).await.unwrap_err();
+    program.terminate().await;
+    let log = program.log();
+    let [line] = &calls(&log)[..] else { panic!("{log}") };
+    assert_eq!(line["span"]["reason"], "INVALID_FIELD");
+    assert_eq!(line["span"]["fields"], "username,password,request_id");
+    assert!(!log.contains("no such!") && !log.contains("no-uuid"), "{log}");
 }
 
 #[tokio::test]
