@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor};
 use serde_json::{Map, Value, json};
 use shared::error::GrpcCode;
 
@@ -32,20 +32,31 @@ pub(crate) fn describe(api: &Api) -> Value {
     let mut schemas = Schemas::default();
     let reasons = Reasons::new(&api.pool);
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    let mut service = None;
+    let mut services: Vec<ServiceDescriptor> = Vec::new();
     for rule in api.rules() {
-        service.get_or_insert_with(|| rule.call.method.parent_service());
-        let operation = operation(rule, &mut schemas, &reasons);
+        let service = rule.call.method.parent_service();
+        if !services.contains(service) {
+            services.push(service.clone());
+        }
+        let operation = operation(rule, &services[0], &mut schemas, &reasons);
         let verb = rule.verb.as_str().to_lowercase();
         paths.entry(&rule.path).or_default().insert(verb, operation);
     }
-    let name = service.as_ref().map_or("", |service| service.name());
-    let about = service.as_ref().map(|s| comment(&s.parent_file(), s.path())).unwrap_or_default();
+    let name = services.first().map_or("", ServiceDescriptor::name);
+    let about = |service: &ServiceDescriptor| comment(&service.parent_file(), service.path());
+    let tags = services
+        .iter()
+        .map(|service| json!({ "name": service.name(), "description": about(service) }));
     let mut components = schemas.components;
     components.insert("Error".to_owned(), error());
     json!({
         "openapi": "3.1.0",
-        "info": { "title": name, "version": "v1", "description": about },
+        "info": {
+            "title": name,
+            "version": "v1",
+            "description": services.first().map(about).unwrap_or_default(),
+        },
+        "tags": tags.collect::<Vec<_>>(),
         "paths": paths,
         "components": {
             "schemas": components,
@@ -56,12 +67,24 @@ pub(crate) fn describe(api: &Api) -> Value {
     })
 }
 
-fn operation(rule: &Rule, schemas: &mut Schemas, reasons: &Reasons) -> Value {
+fn operation(
+    rule: &Rule,
+    first: &ServiceDescriptor,
+    schemas: &mut Schemas,
+    reasons: &Reasons,
+) -> Value {
     let method = &rule.call.method;
     let text = comment(&method.parent_file(), method.path());
     let needs_token = !text.contains("Requires no");
+    let service = method.parent_service();
+    // Two services can have methods of the same name.
+    let id = match service == first {
+        true => method.name().to_owned(),
+        false => format!("{}_{}", service.name(), method.name()),
+    };
     let mut operation = json!({
-        "operationId": method.name(),
+        "operationId": id,
+        "tags": [service.name()],
         "summary": first_sentence(&text),
         "description": text,
         "parameters": parameters(rule, schemas),

@@ -13,10 +13,20 @@ mod passwords {
 }
 
 mod sessions {
+    mod account_model;
     mod list_and_revoke;
     mod refresh;
     mod refresh_model;
     mod source;
+}
+
+mod administration {
+    mod access;
+    mod create;
+    mod last_administrator;
+    mod list;
+    mod sessions;
+    mod update;
 }
 
 mod access_tokens {

@@ -10,6 +10,7 @@ use test_support::{Service, TestDatabase, with_token};
 use tokio::task::JoinHandle;
 use tonic::{Response, Status, transport::Channel};
 
+mod admin;
 mod audit;
 mod login;
 mod program;
@@ -17,6 +18,7 @@ mod request;
 mod sabotage;
 mod token;
 
+pub(crate) use admin::{Admin, imported_user, new_user};
 pub(crate) use login::Login;
 pub(crate) use program::{healthcheck, migrate, run, serve, settings, start};
 pub(crate) use request::{

@@ -136,5 +136,10 @@ document.title = api.info.title;
 document.getElementById("title").textContent = api.info.title;
 document.getElementById("about").append(...prose(api.info.description));
 const operations = Object.entries(api.paths).flatMap(([path, verbs]) =>
-  Object.entries(verbs).map(([verb, operation]) => show(path, verb, operation)));
-document.getElementById("operations").replaceChildren(...operations);
+  Object.entries(verbs).map(([verb, operation]) => ({ path, verb, operation })));
+const sections = api.tags.flatMap(({ name, description }, i) => {
+  const own = operations.filter(({ operation }) => operation.tags.includes(name));
+  const head = i ? [element("h2", {}, name), ...prose(description)] : [];
+  return [...head, ...own.map(({ path, verb, operation }) => show(path, verb, operation))];
+});
+document.getElementById("operations").replaceChildren(...sections);

@@ -4,7 +4,10 @@
 use std::net::SocketAddr;
 
 use proto::{
-    auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
+    auth::v1::{
+        self as auth_pb, admin_service_client::AdminServiceClient,
+        auth_service_client::AuthServiceClient,
+    },
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
 };
 use shared::config;
@@ -23,6 +26,8 @@ struct World {
     auth_database: TestDatabase,
     task_database: TestDatabase,
     auth: Service,
+    /// The access token of an administrator.
+    admin: String,
 }
 
 impl World {
@@ -30,7 +35,11 @@ impl World {
         let (auth_database, task_database) =
             (TestDatabase::create().await, TestDatabase::create().await);
         let auth = start_auth(&auth_database, ([127, 0, 0, 1], 0).into()).await;
-        Self { auth_database, task_database, auth: auth.ready().await }
+        let auth = auth.ready().await;
+        register(&auth, "operator-1").await;
+        auth_database.execute("update auth.users set roles = '{admin}'").await;
+        let admin = log_in(&auth, "operator-1").await;
+        Self { auth_database, task_database, auth, admin }
     }
 
     /// A task-service that presents this secret, and looks for events in this interval.
@@ -48,13 +57,8 @@ impl World {
 
     /// Registers a user who creates tasks. Returns the user's id.
     async fn new_owner(&self, tasks: &Service, name: &str, count: usize) -> String {
-        let mut auth = AuthServiceClient::new(self.auth.channel());
-        let (username, password) = (name.to_owned(), PASSWORD.to_owned());
-        let register = auth_pb::RegisterRequest { username, password, ..Default::default() };
-        let user = auth.register(register).await.expect("the user is registered").into_inner().user;
-        let login = auth_pb::LoginRequest { username: name.into(), password: PASSWORD.into() };
-        let tokens = auth.login(login).await.expect("the login succeeds").into_inner().tokens;
-        let token = tokens.expect("tokens are returned").access_token;
+        let user_id = register(&self.auth, name).await;
+        let token = log_in(&self.auth, name).await;
         let mut client = TaskServiceClient::new(tasks.channel());
         let task = Some(task_pb::Task { title: "x".into(), ..Default::default() });
         let create = task_pb::CreateTaskRequest { task, ..Default::default() };
@@ -73,15 +77,15 @@ impl World {
         };
         let delete = task_pb::DeleteTaskRequest { task_id, ..Default::default() };
         client.delete_task(with_token(&token, delete)).await.expect("the task is deleted");
-        user.expect("the user is returned").id
+        user_id
     }
 
-    /// Deletes a user whose purge time has passed, and waits until the user is purged.
+    /// Deletes a user, and waits until the user is purged.
     async fn purge(&self, user_id: &str) {
-        let delete = format!(
-            "update auth.users set delete_time = now(), purge_time = now() where id = '{user_id}'"
-        );
-        self.auth_database.execute(delete).await;
+        let mut client = AdminServiceClient::new(self.auth.channel());
+        let delete = auth_pb::DeleteUserRequest { user_id: user_id.into(), etag: String::new() };
+        let deleted = client.delete_user(with_token(&self.admin, delete)).await;
+        deleted.expect("the user is deleted");
         let listed = format!("select count(*) from auth.purged_users where user_id = '{user_id}'");
         let is_purged = async || count(&self.auth_database, &listed).await == 1;
         eventually("the user is purged", is_purged).await;
@@ -99,11 +103,27 @@ impl World {
     }
 }
 
+async fn register(auth: &Service, username: &str) -> String {
+    let mut client = AuthServiceClient::new(auth.channel());
+    let (username, password) = (username.to_owned(), PASSWORD.to_owned());
+    let request = auth_pb::RegisterRequest { username, password, ..Default::default() };
+    let answer = client.register(request).await.expect("the user is registered").into_inner();
+    answer.user.expect("the user is returned").id
+}
+
+async fn log_in(auth: &Service, username: &str) -> String {
+    let mut client = AuthServiceClient::new(auth.channel());
+    let (username, password) = (username.to_owned(), PASSWORD.to_owned());
+    let answer = client.login(auth_pb::LoginRequest { username, password }).await;
+    let tokens = answer.expect("the login succeeds").into_inner().tokens;
+    tokens.expect("tokens are returned").access_token
+}
+
 async fn start_auth(database: &TestDatabase, address: SocketAddr) -> Service {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let flags = ["--root-key", key, "--database-url", database.url(), "--bcrypt-cost", "4"];
     let more = ["--account-events-secret", SECRET, "--purge-interval-seconds", "1"];
-    let drain = ["--server-drain-delay-seconds", "0"];
+    let drain = ["--server-drain-delay-seconds", "0", "--deleted-user-retention-seconds", "1"];
     let config: auth_service::Config =
         config::settings([&flags[..], &more, &drain].concat()).expect("the flags are valid");
     let run = |listener, shutdown| auth_service::run(config, listener, shutdown);

@@ -35,6 +35,33 @@ fn a_claim_that_the_verifier_uses_is_required() {
 }
 
 #[test]
+fn the_roles_of_a_token_are_those_of_its_caller() {
+    let trust = Trust::new();
+    let verifier = verifier(&key_set(&[trust.key.jwk()]));
+    let roles = |claims: Value| -> Vec<String> {
+        let token = trust.key.sign(&trust.key.header(), &claims);
+        // Twice: the second caller comes from the cache.
+        let [first, second] = [(); 2].map(|()| verifier.verify(&token, now()).unwrap().roles);
+        assert_eq!(first, second);
+        first.iter().map(str::to_owned).collect()
+    };
+    assert_eq!(roles(without(claims(), "roles")), Vec::<String>::new());
+    let two = with(claims(), &[("roles", json!(["admin", "editor"]))]);
+    assert_eq!(roles(two.clone()), ["admin", "editor"]);
+    let token = trust.key.sign(&trust.key.header(), &two);
+    let granted = verifier.verify(&token, now()).unwrap().roles;
+    assert!(granted.contains("admin") && !granted.contains("adm") && !granted.contains("Admin"));
+    // Other forms grant nothing: an issuer beside Tandem's can use them.
+    for other in
+        [Value::Null, json!("admin"), json!({ "admin": true }), json!([["admin"]]), json!(1)]
+    {
+        assert_eq!(roles(with(claims(), &[("roles", other)])), Vec::<String>::new());
+    }
+    let mixed = json!([{ "value": "admin" }, "editor", 1]);
+    assert_eq!(roles(with(claims(), &[("roles", mixed)])), ["editor"]);
+}
+
+#[test]
 fn a_claim_of_a_wrong_type_is_refused_by_name() {
     let trust = Trust::new();
     for name in [&REQUIRED[..], &OPTIONAL].concat() {

@@ -38,15 +38,6 @@ fn names(events: &[pb::Event]) -> Vec<&str> {
     events.iter().map(|event| &*event.event).collect()
 }
 
-impl App {
-    async fn new_administrator(&self, username: &str) -> Login {
-        self.register(username).await;
-        let grant = "update auth.users set roles = '{admin}' where username = ";
-        self.database.execute(format!("{grant}'{username}'")).await;
-        self.begin_session(username).await
-    }
-}
-
 #[tokio::test]
 async fn a_user_reads_the_events_of_the_own_account_newest_first() {
     let app = App::start().await;
@@ -94,7 +85,7 @@ async fn pages_hold_each_event_once_even_if_their_times_are_equal() {
 #[tokio::test]
 async fn a_page_token_of_another_user_or_list_is_rejected() {
     let app = App::start().await;
-    let (ada, bob) = (app.new_administrator("ada").await, app.new_login("bob").await);
+    let (ada, bob) = (app.new_admin("ada").await.login, app.new_login("bob").await);
     app.begin_session("bob").await;
     app.eventually_audit_rows(5).await;
     let invalid = Refusal::new(Code::InvalidArgument, "PAGE_TOKEN_INVALID");
@@ -125,7 +116,7 @@ async fn a_list_needs_a_token_of_a_session_that_has_not_ended() {
 #[tokio::test]
 async fn an_administrator_reads_all_events_by_user_name_and_time() {
     let app = App::start().await;
-    let ada = app.new_administrator("ada").await;
+    let ada = app.new_admin("ada").await.login;
     let bob = app.register("bob").await;
     app.try_log_in("bob", "wrong-password").await.unwrap_err();
     app.try_log_in("eve", "wrong-password").await.unwrap_err();
@@ -172,7 +163,7 @@ async fn an_administrator_reads_all_events_by_user_name_and_time() {
 #[tokio::test]
 async fn all_events_are_for_administrators_only_and_bad_filters_are_named_at_once() {
     let app = App::start().await;
-    let (ada, bob) = (app.new_administrator("ada").await, app.new_login("bob").await);
+    let (ada, bob) = (app.new_admin("ada").await.login, app.new_login("bob").await);
     let rejected = all(&app, &bob, "", pb::EventFilter::default()).await;
     assert_eq!(refusal(rejected), Refusal::new(Code::PermissionDenied, "ADMIN_REQUIRED"));
     let bad = pb::EventFilter {

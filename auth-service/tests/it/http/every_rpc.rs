@@ -12,9 +12,9 @@ use crate::support::{App, PASSWORD};
 async fn every_rpc_answers_by_every_protocol() {
     let app = App::start().await;
     for (number, via) in Via::ALL.into_iter().enumerate() {
-        let session =
-            Session { wire: wire(&app), via, token: String::new(), called: BTreeSet::new() };
-        session.run(&format!("user-{number}")).await;
+        let token = app.new_admin(&format!("admin-{number}")).await.login.tokens.access_token;
+        let session = Session { wire: wire(&app), via, token, called: BTreeSet::new() };
+        session.run(number).await;
     }
 }
 
@@ -33,7 +33,38 @@ impl Session {
         answer.unwrap_or_else(|fault| panic!("{:?} {method}: {fault:?}", self.via))
     }
 
-    async fn run(mut self, username: &str) {
+    /// The calls of an administrator.
+    async fn administer(&mut self, number: usize) {
+        let username = format!("member-{number}");
+        let create = json!({ "user": { "username": username, "roles": ["editor"] } });
+        let user = self.call("CreateUser", create).await["user"].clone();
+        let id = json!({ "userId": user["id"] });
+        assert_eq!(self.call("GetUser", id.clone()).await["user"], user, "{:?}", self.via);
+        let batch = json!({ "requests": [{ "user": { "username": format!("batch-{number}") } }] });
+        self.call("BatchCreateUsers", batch).await;
+        let filter = json!({ "role": "editor", "disabled": false, "usernamePrefix": "member-" });
+        let list = json!({ "filter": filter, "orderBy": "username desc", "pageSize": 1 });
+        let listed = self.call("ListUsers", list).await;
+        assert_eq!(listed["users"][0], user, "{:?}", self.via);
+        let update = json!({
+            "user": { "id": user["id"], "etag": user["etag"], "disabled": true },
+            "updateMask": "disabled",
+        });
+        assert_eq!(self.call("UpdateUser", update).await["user"]["disabled"], true);
+        assert_eq!(self.call("ListUserSessions", id.clone()).await, json!({}));
+        assert_eq!(self.call("RevokeUserSessions", id.clone()).await, json!({}));
+        let deleted = self.call("DeleteUser", id.clone()).await;
+        assert!(deleted["user"]["purgeTime"].is_string(), "{:?}", self.via);
+        let filter = json!({ "filter": { "events": ["login_succeeded", "registered"] } });
+        let events = self.call("AdminService.ListEvents", filter).await;
+        assert!(events.get("events").is_none_or(Value::is_array), "{events}");
+        let restored = self.call("UndeleteUser", id).await;
+        assert_eq!(restored["user"]["roles"], json!(["editor"]), "{:?}", self.via);
+    }
+
+    async fn run(mut self, number: usize) {
+        self.administer(number).await;
+        let username = format!("user-{number}");
         let credentials = json!({ "username": username, "password": PASSWORD });
         let registered = self.call("Register", credentials.clone()).await;
         let first = self.call("Login", credentials.clone()).await;

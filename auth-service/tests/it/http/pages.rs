@@ -9,7 +9,7 @@ use crate::support::App;
 async fn every_operation_answers_as_it_is_described() {
     let app = App::start().await;
     let wire = wire(&app);
-    let token = app.new_token("ada").await;
+    let token = app.new_admin("ada").await.login.tokens.access_token;
     let description = Description::fetch(&wire).await;
     assert_eq!(description.drive(&wire, &token).await, wire.methods().len());
 }

@@ -11,11 +11,13 @@ use tonic::Code;
 
 use crate::support::App;
 
+const NAMES: [&str; 3] = ["", "tandem.auth.v1.AdminService", "tandem.auth.v1.AuthService"];
+
 #[tokio::test]
-async fn a_ready_service_is_serving_under_its_name_and_the_empty_name() {
+async fn a_ready_program_is_serving_under_the_names_of_its_services_and_the_empty_name() {
     let app = App::start().await;
     let mut client = HealthClient::new(app.service.channel());
-    for name in ["", "tandem.auth.v1.AuthService"] {
+    for name in NAMES {
         let request = HealthCheckRequest { service: name.into() };
         let answer = client.check(request).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{name:?}");
@@ -34,13 +36,13 @@ async fn an_unknown_service_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_list_has_the_status_of_the_service_and_of_the_server() {
+async fn a_list_has_the_status_of_each_service_and_of_the_server() {
     let app = App::start().await;
     let mut client = HealthClient::new(app.service.channel());
     let answer = client.list(HealthListRequest {}).await.unwrap().into_inner();
     let statuses: BTreeMap<_, _> =
         answer.statuses.iter().map(|(name, health)| (name.as_str(), health.status())).collect();
-    let serving = ["", "tandem.auth.v1.AuthService"].map(|name| (name, ServingStatus::Serving));
+    let serving = NAMES.map(|name| (name, ServingStatus::Serving));
     assert_eq!(statuses, serving.into());
 }
 

@@ -88,7 +88,12 @@ async fn every_service_is_listed() {
         let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
         names.sort();
         let reflection = format!("grpc.reflection.{version}.ServerReflection");
-        for name in ["tandem.auth.v1.AuthService", "grpc.health.v1.Health", &reflection] {
+        for name in [
+            "tandem.auth.v1.AuthService",
+            "tandem.auth.v1.AdminService",
+            "grpc.health.v1.Health",
+            &reflection,
+        ] {
             assert!(names.iter().any(|listed| listed == name), "{version}: {name} in {names:?}");
         }
         assert!(!names.iter().any(|listed| listed.contains("tandem.task")), "{names:?}");
