@@ -101,7 +101,7 @@ impl Event {
     }
 }
 
-/// What happened, to whom and from where.
+/// What happened, to which account and from where.
 pub(crate) struct Entry<'a> {
     pub(crate) event: Event,
     pub(crate) actor: ActedBy,

@@ -8,7 +8,7 @@
 //! - `hashing`: bcrypt on threads outside the runtime, behind a bounded fair queue
 //! - `events`: the security events in the log and in the audit log
 //! - `keys`: the signing keys of this process, and the commands that change them
-//! - `purge`: deletes deleted users and old events for good
+//! - `purge`: purges deleted users and old events
 //! - `throttle`: rate limits on logins, password changes and registrations
 //! - `store`: the SQL, one file per table
 

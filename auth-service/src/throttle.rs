@@ -157,7 +157,7 @@ impl Guess {
         self.source.keep();
     }
 
-    /// Keeps the user whom the guess is about, if the name is that of a user, for later events.
+    /// Keeps the user that has the guessed name, if any, for later events.
     pub(crate) fn identify(&mut self, user_id: Option<UserId>) {
         self.name.identify(user_id);
     }
@@ -188,7 +188,7 @@ struct Limiter<R: Rule, K> {
 struct Tracked<C> {
     count: C,
     logged: Option<Instant>,
-    /// The user whom the key is about, if an attempt has found one.
+    /// The user that the key is about, if an attempt has found one.
     user_id: Option<UserId>,
 }
 

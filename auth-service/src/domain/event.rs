@@ -1,4 +1,4 @@
-//! Rows of the audit log: who did what to which account, from where.
+//! Rows of the audit log: the event, the account, the actor and the client.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{session::Source, user::Username};
 
-/// Who caused an event. Changes by administrators are recorded by their own statements.
+/// The actor of an event. Changes by administrators are recorded by their own statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ActedBy {
-    /// A caller; without an id if the caller has not proven who they are.
+    /// A caller; without an id unless the caller is authenticated.
     User(Option<UserId>),
     /// An operator's command.
     Command,

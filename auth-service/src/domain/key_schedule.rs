@@ -75,7 +75,7 @@ impl RotationReason {
         }
     }
 
-    /// Who acted: the command `keys`, or the service by its schedule.
+    /// The actor: the command `keys`, or the service by its schedule.
     pub(crate) fn actor(self) -> ActedBy {
         match self {
             Self::First | Self::Age => ActedBy::Service,

@@ -74,7 +74,7 @@ pub(crate) async fn count_bytes(db: &mut PgConnection, owner: UserId) -> Result<
     Err(Error::Conflict("the user's tasks change while their bytes are counted".into()))
 }
 
-/// Deletes the row of an owner who has no tasks.
+/// Deletes the row of an owner without tasks.
 pub(crate) async fn purge_owner(db: &PgPool, owner: UserId) -> Result<(), Error> {
     let purged = sqlx::query!(
         "delete from task.feeds

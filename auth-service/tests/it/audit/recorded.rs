@@ -43,7 +43,7 @@ async fn each_event_of_a_call_is_a_row_with_its_user_actor_session_and_client() 
     let by_user = |event: &str, name: &Value, session: Value| {
         [json!(event), id.clone(), name.clone(), json!("user"), id.clone(), session]
     };
-    // No caller has proven who they are.
+    // The caller is not authenticated.
     let by_anyone = |event: &str, session: Value| {
         [json!(event), id.clone(), name.clone(), json!("user"), Value::Null, session]
     };
