@@ -50,7 +50,8 @@ async fn rows_that_the_database_rejects_are_counted_and_logged_and_fail_no_call(
 
 #[tokio::test]
 async fn an_event_during_an_outage_is_stored_after_it_with_the_time_when_it_happened() {
-    let app = App::with_own_server(&["--login-attempts-per-name", "1"]).await;
+    let flags = ["--login-attempts-per-source", "1", "--login-source-interval-seconds", "3600"];
+    let app = App::with_own_server(&flags).await;
     app.register("ada").await;
     app.try_log_in("ada", "wrong-password").await.unwrap_err();
     app.eventually_audit_rows(2).await;
