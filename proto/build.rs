@@ -5,7 +5,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 /// One descriptor set per program, so that its reflection lists only what it serves.
 const SETS: [(&str, &[&str]); 2] = [("auth", AUTH), ("task", &[TASK])];
 /// The first one is the service that the OpenAPI description is named after.
-const AUTH: &[&str] = &["tandem/auth/v1/auth_service.proto", "tandem/auth/v1/admin_service.proto"];
+const AUTH: &[&str] = &[
+    "tandem/auth/v1/auth_service.proto",
+    "tandem/auth/v1/admin_service.proto",
+    "tandem/auth/v1/account_events_service.proto",
+];
 const TASK: &str = "tandem/task/v1/task_service.proto";
 const ERROR_REASON: &str = "tandem/error/v1/error_reason.proto";
 const HEALTH: &str = "third_party/grpc/health/v1/health.proto";

@@ -1,24 +1,25 @@
 //! The settings of auth-service, in addition to those of both services.
 
-use std::{net::SocketAddr, path::Path, thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use shared::config::{
-    self, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes, count, milliseconds,
-    seconds, socket_address,
+    self, AccountEventsConfig, DatabaseConfig, ServerConfig, TelemetryConfig, TokenConfig, bytes,
+    count, milliseconds, seconds, socket_address,
 };
 
-use crate::domain::{
-    key_schedule::KeyPolicy,
-    root_key::{RootKey, RootKeyFile},
-};
+use crate::domain::key_schedule::KeyPolicy;
 
 mod accounts;
+mod audit;
+mod root_key;
 mod second_factor;
 mod sessions;
 mod signing_keys;
 mod throttle;
 
 pub(crate) use accounts::AccountConfig;
+pub(crate) use audit::AuditConfig;
+pub use root_key::RootKeyConfig;
 pub(crate) use second_factor::SecondFactorConfig;
 pub(crate) use sessions::SessionConfig;
 pub(crate) use signing_keys::SigningKeyConfig;
@@ -44,6 +45,10 @@ pub struct Config {
     pub second_factor: SecondFactorConfig,
     #[command(flatten)]
     pub signing_keys: SigningKeyConfig,
+    #[command(flatten)]
+    pub audit: AuditConfig,
+    #[command(flatten)]
+    pub account_events: AccountEventsConfig,
     #[command(flatten)]
     pub token: TokenConfig,
     #[command(flatten)]
@@ -144,49 +149,6 @@ pub struct OpsConfig {
         value_parser = socket_address
     )]
     pub address: SocketAddr,
-}
-
-/// The root key, from which all other secrets are derived. It is never stored in the database.
-#[derive(Clone, Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct RootKeyConfig {
-    /// Root key: 32 random bytes in base64, from `openssl rand -base64 32`. It decrypts the signing
-    /// keys in the database and is never stored there. Without it, no stored signing key can be
-    /// used again. Required unless AUTH_ROOT_KEY_FILE is set.
-    #[arg(
-        long = "root-key",
-        env = "AUTH_ROOT_KEY",
-        hide_env_values = true,
-        value_name = "BASE64",
-        help_heading = "Root key"
-    )]
-    root_key: Option<RootKey>,
-
-    /// Path of a file or pipe that holds the root key.
-    #[arg(
-        long = "root-key-file",
-        env = "AUTH_ROOT_KEY_FILE",
-        value_name = "PATH",
-        help_heading = "Root key"
-    )]
-    root_key_file: Option<RootKeyFile>,
-}
-
-impl RootKeyConfig {
-    /// The root key in this file.
-    ///
-    /// # Errors
-    /// Says what is wrong with the file.
-    pub fn from_file(path: &Path) -> Result<Self, String> {
-        let file = path.to_str().ok_or("the path is not Unicode")?.parse()?;
-        Ok(Self { root_key: None, root_key_file: Some(file) })
-    }
-
-    /// The root key, from the variable or the file.
-    pub(crate) fn get(&self) -> &RootKey {
-        let from_file = self.root_key_file.as_ref().map(|RootKeyFile(key)| key);
-        self.root_key.as_ref().or(from_file).expect("the argument group requires a root key")
-    }
 }
 
 /// Password hashing and access tokens.

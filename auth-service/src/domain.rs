@@ -3,6 +3,7 @@
 pub(crate) mod account_token;
 pub(crate) mod actor;
 pub(crate) mod client_address;
+pub(crate) mod event;
 pub(crate) mod key_schedule;
 pub(crate) mod password;
 pub(crate) mod refresh_token;

@@ -191,8 +191,8 @@ impl SigningKeys {
                 self.insert(schedule, lead, reason).await?;
             }
             Step::Promote { kid, lead, reason } => {
-                if signing_keys::promote(&self.db, &kid, lead).await? {
-                    events::record_key_rotated(&kid, reason);
+                if signing_keys::promote(&self.db, &kid, lead, reason).await? {
+                    events::log_key_rotated(&kid, reason);
                 }
             }
         }
@@ -208,10 +208,11 @@ impl SigningKeys {
     ) -> Result<Option<String>, Error> {
         let key = SigningKey::generate(&self.root_key);
         let (number, lifetime) = (schedule.next_number(), self.policy.token_lifetime);
-        if !signing_keys::insert(&self.db, &key, number, lead, lifetime).await? {
+        let db = &self.db;
+        if !signing_keys::insert(db, &key, number, lead, lifetime, reason).await? {
             return Ok(None);
         }
-        events::record_key_rotated(&key.kid, reason);
+        events::log_key_rotated(&key.kid, reason);
         Ok(Some(key.kid))
     }
 

@@ -6,13 +6,14 @@
 //! - `service`: one function per RPC, `convert` between the wire and the domain, the keys over HTTP
 //! - `domain`: types that cannot hold an invalid value, and rules
 //! - `hashing`: bcrypt on threads outside the runtime, behind a bounded fair queue
-//! - `events`: the security events in the log
+//! - `events`: the security events in the log and in the audit log
 //! - `keys`: the signing keys of this process, and the commands that change them
+//! - `purge`: purges deleted users and old events
 //! - `throttle`: rate limits on logins, password changes and registrations
 //! - `store`: the SQL, one file per table
 //! - `users`: the commands that change users
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -20,10 +21,14 @@ use axum::{
     middleware::{self, Next},
 };
 use proto::auth::v1::{
-    self as pb, admin_service_server::AdminServiceServer, auth_service_server::AuthServiceServer,
+    self as pb, account_events_service_server::AccountEventsServiceServer,
+    admin_service_server::AdminServiceServer, auth_service_server::AuthServiceServer,
 };
 use proto::grpc::health::v1::health_server::HealthServer;
-use shared::{db, error::Error};
+use shared::{
+    db::{self, Pools},
+    error::Error,
+};
 use tandem_http::Http;
 use tandem_server::{
     HealthService, Listeners, metrics::Metrics, readiness::Readiness, stack::Stack,
@@ -36,6 +41,7 @@ mod domain;
 mod events;
 mod hashing;
 mod keys;
+mod purge;
 mod service;
 mod store;
 mod throttle;
@@ -43,14 +49,21 @@ mod users;
 
 pub use config::{Config, ListenConfig, OpsConfig, RootKeyConfig};
 pub use events::Event;
+use events::Events;
 use keys::SigningKeys;
 pub use keys::{KeyCommand, run as run_key_command};
-use service::Auth;
+use service::{Auth, account_events::AccountEvents};
 pub use users::{UserCommand, ensure_admin, run as run_user_command};
 
+/// The most time at the end for the rows of the audit log that are not written yet.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The names of the services in protos, reflection and health.
-pub const SERVICE_NAMES: [&str; 2] =
-    [pb::auth_service_server::SERVICE_NAME, pb::admin_service_server::SERVICE_NAME];
+pub const SERVICE_NAMES: [&str; 3] = [
+    pb::auth_service_server::SERVICE_NAME,
+    pb::admin_service_server::SERVICE_NAME,
+    pb::account_events_service_server::SERVICE_NAME,
+];
 
 /// Answers calls, probes and metrics on `listeners` until `shutdown` is cancelled. While the
 /// database is unavailable, the service is not ready, says so, and retries.
@@ -69,8 +82,13 @@ pub async fn run(
     metrics.watch_clock(probe.clock_offset());
     let keys = Arc::new(SigningKeys::new(pools.background.clone(), &config));
     let (readiness, health) = Readiness::new(&SERVICE_NAMES);
-    let auth = Auth::new(pools, keys.clone(), &config, &metrics);
-    let routes = routes(auth, keys.clone(), health, &config, &metrics);
+    let background = pools.background.clone();
+    let queue = config.audit.queue as usize;
+    let (events, mut writer) = Events::new(background.clone(), queue, &metrics);
+    let account_events = AccountEvents::new(&pools, &config.account_events);
+    let auth = Auth::new(pools.clone(), keys.clone(), events, &config, &metrics);
+    let services = (auth, account_events, pools);
+    let routes = routes(services, keys.clone(), health, &config, &metrics);
 
     let prepare = async {
         if config.database.migrate_on_start {
@@ -82,16 +100,23 @@ pub async fn run(
             probe.check().await?;
             keys.check()
         };
-        tokio::join!(keys.follow(), readiness.follow(check));
+        let purging = purge::purge_forever(&background, &config.audit);
+        tokio::join!(keys.follow(), readiness.follow(check), purging);
         Ok(())
     };
     let (server, ready) = (&config.server, readiness.clone());
-    tandem_server::run(listeners, routes, server, metrics, ready, prepare, shutdown).await
+    let serving = tandem_server::run(listeners, routes, server, metrics, ready, prepare, shutdown);
+    let ended = tokio::select! {
+        ended = serving => ended,
+        never = writer.write_forever() => match never {},
+    };
+    writer.flush(FLUSH_TIMEOUT).await;
+    ended
 }
 
 /// The routes of a worker: gRPC, and the public keys over HTTP.
 fn routes(
-    auth: Auth,
+    (auth, account_events, pools): (Auth, AccountEvents, Pools),
     keys: Arc<SigningKeys>,
     health: HealthServer<HealthService>,
     config: &Config,
@@ -111,7 +136,10 @@ fn routes(
     move |worker| {
         let auth = auth.of_worker(worker);
         let grpc = AuthServiceServer::new(auth.clone());
-        let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes));
+        let account_events =
+            AccountEventsServiceServer::new(account_events.of_worker(&pools, worker));
+        let grpc = Routes::new(grpc.max_decoding_message_size(max_bytes))
+            .add_service(account_events.max_decoding_message_size(max_bytes));
         // tonic has one limit for all methods of a service.
         let admin = AdminServiceServer::new(auth.clone());
         let admin = admin.max_decoding_message_size(max_bytes.max(max_batch_bytes));

@@ -8,7 +8,7 @@ use shared::{
     db::{Pools, WorkerPool},
     error::{Error, RpcResult},
     page::{self, PageTokenKey},
-    time::{self, timestamp},
+    time::timestamp,
 };
 use tandem_server::metrics::Metrics;
 use tonic::{Request, Response};
@@ -19,7 +19,7 @@ use crate::{
         client_address::TrustedProxies,
         session::{Cursor, Session, SessionPolicy},
     },
-    events::{self, Event},
+    events::{Entry, Event, Events},
     hashing::Hashing,
     keys::SigningKeys,
     service::{password::PasswordResets, second_factor::SecondFactor, tokens::Tokens},
@@ -27,13 +27,16 @@ use crate::{
     throttle::Throttles,
 };
 
+pub(crate) mod account_events;
 mod admin;
 mod caller;
 mod convert;
 mod current_user;
+mod events;
 pub(crate) mod jwks;
 mod login;
 mod password;
+mod refresh;
 mod register;
 mod second_factor;
 mod tokens;
@@ -59,6 +62,7 @@ pub(crate) struct Auth {
     page_tokens: Arc<PageTokenKey>,
     second_factor: Arc<SecondFactor>,
     resets: Arc<PasswordResets>,
+    events: Events,
 }
 
 impl Auth {
@@ -66,6 +70,7 @@ impl Auth {
     pub(crate) fn new(
         pools: Pools,
         keys: Arc<SigningKeys>,
+        events: Events,
         config: &Config,
         metrics: &Metrics,
     ) -> Self {
@@ -74,7 +79,7 @@ impl Auth {
             db: pools.of_worker(0),
             pools,
             hashing: Arc::new(Hashing::new(&config.login, metrics)),
-            throttles: Arc::new(Throttles::new(&config.throttle, metrics)),
+            throttles: Arc::new(Throttles::new(&config.throttle, events.clone(), metrics)),
             proxies: config.throttle.trusted_proxies.clone(),
             verifier: Arc::new(Verifier::new(keys.verifying(), (&config.token).into())),
             tokens: Arc::new(Tokens::new(keys.clone(), config)),
@@ -84,6 +89,7 @@ impl Auth {
             page_tokens: Arc::new(PageTokenKey::new(&*page_token_key)),
             second_factor: Arc::new(SecondFactor::new(config, metrics)),
             resets: Arc::new(PasswordResets::new(config, metrics)),
+            events,
         }
     }
 
@@ -122,12 +128,7 @@ impl AuthService for Auth {
         request: Request<pb::RefreshTokenRequest>,
     ) -> RpcResult<pb::RefreshTokenResponse> {
         let source = self.source(&request);
-        let token = self.tokens.open(&request.get_ref().refresh_token)?;
-        let active = sessions::refresh(&self.db, token, self.sessions).await;
-        if let Err(Error::RefreshTokenReused) = active {
-            events::record(Event::RefreshTokenReused, None, Some(token.session_id), &source);
-        }
-        let tokens = Some(self.tokens.issue(active?, time::now())?);
+        let tokens = Some(self.refresh(&request.get_ref().refresh_token, &source).await?);
         Ok(Response::new(pb::RefreshTokenResponse { tokens }))
     }
 
@@ -135,7 +136,7 @@ impl AuthService for Auth {
         let caller = self.caller(&request).await?;
         if sessions::delete(&self.db, caller.id, caller.session_id).await? {
             let source = self.source(&request);
-            events::record(Event::LoggedOut, Some(caller.id), Some(caller.session_id), &source);
+            self.events.record(&Entry::of_caller(Event::LoggedOut, &caller, &source));
         }
         Ok(Response::new(pb::LogoutResponse {}))
     }
@@ -244,7 +245,8 @@ impl AuthService for Auth {
             return Err(Error::SessionNotFound.into());
         }
         let source = self.source(&request);
-        events::record(Event::SessionRevoked, Some(caller.id), Some(id), &source);
+        let entry = Entry::of_user(Event::SessionRevoked, caller.id, &source);
+        self.events.record(&Entry { session_id: Some(id), ..entry });
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
 
@@ -255,7 +257,7 @@ impl AuthService for Auth {
         let (caller, _) = self.account(&request).await?;
         let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
         let source = self.source(&request);
-        events::record(Event::OtherSessionsRevoked, Some(caller.id), None, &source);
+        self.events.record(&Entry::of_user(Event::OtherSessionsRevoked, caller.id, &source));
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }
@@ -266,6 +268,14 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::GetCurrentUserResponse> {
         let (_, account) = self.account(&request).await?;
         Ok(Response::new(pb::GetCurrentUserResponse { user: Some(account.user.into()) }))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> RpcResult<pb::ListEventsResponse> {
+        let (caller, _) = self.account(&request).await?;
+        Ok(Response::new(self.own_events(&caller, &request.into_inner()).await?))
     }
 
     async fn get_json_web_key_set(

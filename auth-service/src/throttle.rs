@@ -16,9 +16,9 @@ use crate::{
         client_address,
         session::Source,
         throttle::{Doubling, Steady},
-        user::Username,
+        user::{User, Username},
     },
-    events::{self, Event},
+    events::{Entry, Event, Events},
 };
 
 mod limiter;
@@ -35,10 +35,11 @@ pub(crate) struct Throttles {
     login_sources: Arc<Limiter<Steady, IpAddr>>,
     login_names: Arc<Limiter<Doubling, GuessKey>>,
     register_sources: Arc<Limiter<Steady, IpAddr>>,
+    events: Events,
 }
 
 impl Throttles {
-    pub(crate) fn new(config: &ThrottleConfig, metrics: &Metrics) -> Self {
+    pub(crate) fn new(config: &ThrottleConfig, events: Events, metrics: &Metrics) -> Self {
         let entries = config.entries as usize;
         let [login_source, login_name, register_source] = metrics.counters(
             ("tandem_auth_throttle_refused_total", "Attempts rejected by a throttle."),
@@ -50,6 +51,7 @@ impl Throttles {
             login_sources: Limiter::new(config.login_per_source(), entries, login_source),
             login_names: Limiter::new(config.login_per_name(), entries, login_name),
             register_sources: Limiter::new(registrations, entries, register_source),
+            events,
         }
     }
 
@@ -58,15 +60,26 @@ impl Throttles {
     /// # Errors
     /// [`Error::TooManyAttempts`]
     pub(crate) fn login(&self, username: &Username, source: &Source) -> Result<Guess, Error> {
-        self.guess(&format!("name {username}"), None, source)
+        let key = guess_key(&format!("name {username}"), source);
+        self.guess(key, source).map_err(|excess| {
+            let entry = Entry::anonymous(Event::LoginThrottled, source);
+            // Only if an earlier guess has found the user. Otherwise the name may be a password.
+            let user_id = self.login_names.identified(&key);
+            let username = user_id.map(|_| username);
+            self.too_many_attempts(&excess, &Entry { user_id, username, ..entry })
+        })
     }
 
     /// Reserves a guess at the password of this user by a caller with an access token.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]
-    pub(crate) fn user(&self, user_id: UserId, source: &Source) -> Result<Guess, Error> {
-        self.guess(&format!("user {user_id}"), Some(user_id), source)
+    pub(crate) fn user(&self, user: &User, source: &Source) -> Result<Guess, Error> {
+        let key = guess_key(&format!("user {}", user.id), source);
+        self.guess(key, source).map_err(|excess| {
+            let entry = Entry::of_user(Event::LoginThrottled, user.id, source);
+            self.too_many_attempts(&excess, &Entry { username: Some(&user.username), ..entry })
+        })
     }
 
     /// Reserves a guess at the second factor of this user. It counts for the user, wherever it comes
@@ -77,7 +90,10 @@ impl Throttles {
     /// [`Error::TooManyAttempts`]
     pub(crate) fn second_factor(&self, user_id: UserId, source: &Source) -> Result<Guess, Error> {
         let key = (hash(&format!("second factor of {user_id}")), Ipv6Addr::UNSPECIFIED.into());
-        self.reserve(key, Some(user_id), source)
+        self.guess(key, source).map_err(|excess| {
+            let entry = Entry::of_user(Event::LoginThrottled, user_id, source);
+            self.too_many_attempts(&excess, &entry)
+        })
     }
 
     /// Reserves an attempt with a token that only this service can make. Keep it if the token is
@@ -86,26 +102,18 @@ impl Throttles {
     /// # Errors
     /// [`Error::TooManyAttempts`]
     pub(crate) fn token(&self, source: &Source) -> Result<Reservation<Steady, IpAddr>, Error> {
-        let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, None, source);
-        self.login_sources.reserve(client_address::source(source.ip_address)).map_err(reject)
-    }
-
-    fn guess(&self, key: &str, user_id: Option<UserId>, source: &Source) -> Result<Guess, Error> {
-        let key = (hash(key), client_address::source(source.ip_address));
-        self.reserve(key, user_id, source)
-    }
-
-    fn reserve(
-        &self,
-        key: GuessKey,
-        user_id: Option<UserId>,
-        source: &Source,
-    ) -> Result<Guess, Error> {
-        let reject = |excess| too_many_attempts(Event::LoginThrottled, &excess, user_id, source);
         let address = client_address::source(source.ip_address);
+        self.login_sources.reserve(address).map_err(|excess| {
+            let entry = Entry::anonymous(Event::LoginThrottled, source);
+            self.too_many_attempts(&excess, &entry)
+        })
+    }
+
+    fn guess(&self, key: GuessKey, source: &Source) -> Result<Guess, Excess> {
         // The source first: a throttled source adds no entries for names.
-        let source = self.login_sources.reserve(address).map_err(reject)?;
-        let name = self.login_names.reserve(key).map_err(reject)?;
+        let address = client_address::source(source.ip_address);
+        let source = self.login_sources.reserve(address)?;
+        let name = self.login_names.reserve(key)?;
         Ok(Guess { source, name })
     }
 
@@ -117,11 +125,19 @@ impl Throttles {
         if source.is_local {
             return Ok(None);
         }
-        let reject = |excess| too_many_attempts(Event::RegisterThrottled, &excess, None, source);
+        let entry = Entry::anonymous(Event::RegisterThrottled, source);
+        let reject = |excess| self.too_many_attempts(&excess, &entry);
         let address = client_address::source(source.ip_address);
         let choice = self.login_sources.reserve(address).map_err(reject)?;
         let user = self.register_sources.reserve(address).map_err(reject)?;
         Ok(Some(Registration { choice, user }))
+    }
+
+    fn too_many_attempts(&self, excess: &Excess, entry: &Entry<'_>) -> Error {
+        if excess.should_log {
+            self.events.record(entry);
+        }
+        Error::TooManyAttempts { wait: excess.wait }
     }
 }
 
@@ -129,16 +145,8 @@ fn hash(key: &str) -> [u8; SHA256_OUTPUT_LEN] {
     digest(&SHA256, key.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-fn too_many_attempts(
-    event: Event,
-    excess: &Excess,
-    user_id: Option<UserId>,
-    source: &Source,
-) -> Error {
-    if excess.should_log {
-        events::record(event, user_id, None, source);
-    }
-    Error::TooManyAttempts { wait: excess.wait }
+fn guess_key(name: &str, source: &Source) -> GuessKey {
+    (hash(name), client_address::source(source.ip_address))
 }
 
 /// A reserved registration. Dropping it releases what is not kept.
@@ -176,6 +184,11 @@ impl Guess {
     /// Counts the choice of another password, in the same call, as a wrong guess.
     pub(crate) fn count_choice(&mut self) {
         self.source.keep();
+    }
+
+    /// Keeps the user that has the guessed name, if any, for later events.
+    pub(crate) fn identify(&mut self, user_id: Option<UserId>) {
+        self.name.identify(user_id);
     }
 
     /// Counts the guess as wrong until [`settle_right`](Self::settle_right).

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tandem_verifier::VerifierConfig;
 use url::Url;
 
+mod account_events;
 mod command_line;
 mod database;
 mod database_url;
@@ -14,6 +15,7 @@ mod origins;
 mod server;
 mod values;
 
+pub use account_events::{AccountEventsConfig, ServiceSecret};
 pub use command_line::{from_variables, optional, parse, parse_program, reject, settings};
 pub use database::DatabaseConfig;
 pub use database_url::DatabasePlace;

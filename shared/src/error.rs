@@ -109,6 +109,10 @@ pub enum Error {
     DatabaseUnavailable(#[source] Source),
     #[error("the database is read-only now; try again")]
     DatabaseReadOnly(#[source] Source),
+    #[error("the secret of this service is missing or wrong")]
+    ServiceSecretInvalid,
+    #[error("the account events are off; set ACCOUNT_EVENTS_SECRET of auth-service")]
+    AccountEventsOff,
     #[error("the service has no such method")]
     MethodNotFound,
     #[error("internal error")]
@@ -131,7 +135,8 @@ impl Error {
             | Self::ResetTokenInvalid
             | Self::RefreshTokenInvalid
             | Self::RefreshTokenExpired
-            | Self::RefreshTokenReused => Code::Unauthenticated,
+            | Self::RefreshTokenReused
+            | Self::ServiceSecretInvalid => Code::Unauthenticated,
             Self::AdminRequired => Code::PermissionDenied,
             Self::SessionNotFound | Self::TaskNotFound | Self::UserNotFound => Code::NotFound,
             Self::TaskDeleted
@@ -141,7 +146,8 @@ impl Error {
             | Self::LastAdministrator
             | Self::TotpEnabled
             | Self::TotpNotEnabled
-            | Self::TotpNotBegun => Code::FailedPrecondition,
+            | Self::TotpNotBegun
+            | Self::AccountEventsOff => Code::FailedPrecondition,
             Self::UsernameTaken | Self::UserIdTaken | Self::RequestIdReused => Code::AlreadyExists,
             Self::Conflict(_) | Self::EtagMismatch { .. } => Code::Aborted,
             Self::TooManyAttempts { .. }
@@ -213,6 +219,10 @@ impl Error {
             | Self::DeadlineExceeded(_)
             | Self::Conflict(_) => {
                 tracing::warn!(cause = self.causes(), "call failed");
+            }
+            // Without the values, which may be secret.
+            Self::InvalidFields(violations) => {
+                tracing::Span::current().record("fields", violations.names());
             }
             // In the call's own line, so that a flood of bad tokens does not double the log.
             Self::AccessToken(TokenError::TokenInvalid(fault)) => {

@@ -192,6 +192,7 @@ fn only_the_database_s_clock_decides_what_expires() {
         "auth-service/src/service/login.rs",
         "auth-service/src/service/password.rs",
         "auth-service/src/service/second_factor.rs",
+        "auth-service/src/service/refresh.rs",
         "task-service/src/issuer.rs",
         "task-service/src/service/create.rs",
     ];

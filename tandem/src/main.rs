@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use shared::{config::DatabasePlace, error::Error};
+use shared::{
+    config::{DatabasePlace, ServiceSecret},
+    error::Error,
+};
 use tandem_server::{Listeners, program, telemetry};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -82,7 +85,7 @@ fn data_dir(preferred: &Path) -> anyhow::Result<PathBuf> {
     Ok(data_dir)
 }
 
-/// Sets the database and the root key, and generates the root key if none is given.
+/// Sets the database and the secrets, and generates the secrets that are not given.
 fn with_places(
     config: &Config,
     (mut auth, mut task): Services,
@@ -93,6 +96,12 @@ fn with_places(
         Some(root_key) => root_key.clone(),
         None => root_key::ensure(&data_dir.join("root.key"))?,
     };
+    // Of no use to any other process, so it is new at each start.
+    if auth.account_events.secret().is_none() {
+        let secret: ServiceSecret = root_key::random()?.parse().map_err(anyhow::Error::msg)?;
+        auth.account_events = secret.clone().into();
+        task.follow.secret = secret.into();
+    }
     auth.database.place = database.clone();
     task.database.place = database;
     Ok((auth, task))
@@ -110,6 +119,7 @@ async fn serve(
     let auth_address = tandem_server::reachable(auth.calls.local_addr()?);
     let task_address = tandem_server::reachable(task.calls.local_addr()?);
     task_config.issuer.url = format!("http://{auth_address}/.well-known/jwks.json").parse()?;
+    task_config.follow.url = None;
 
     let (database, login) = (auth_config.database.clone(), auth_config.login.clone());
     let admin = admin.map(ToOwned::to_owned);

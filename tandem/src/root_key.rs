@@ -39,13 +39,19 @@ fn check_access(file: &Path, found: &Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, problem))
 }
 
-fn generate(file: &Path) -> io::Result<()> {
+/// 32 random bytes in base64.
+pub(crate) fn random() -> io::Result<String> {
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key).map_err(io::Error::other)?;
+    Ok(STANDARD.encode(key))
+}
+
+fn generate(file: &Path) -> io::Result<()> {
+    let key = random()?;
     let dir = file.parent().unwrap_or(Path::new("."));
     // A temporary file has mode 0600.
     let mut new = NamedTempFile::new_in(dir)?;
-    writeln!(new, "{}", STANDARD.encode(key))?;
+    writeln!(new, "{key}")?;
     new.as_file().sync_all()?;
     match new.persist_noclobber(file) {
         Err(other) if other.error.kind() != io::ErrorKind::AlreadyExists => Err(other.error),

@@ -8,6 +8,10 @@ use shared::config::{
 };
 use url::Url;
 
+mod account_events;
+
+pub use account_events::FollowConfig;
+
 /// All settings of task-service.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(missing_docs, reason = "each is documented on its type")]
@@ -18,6 +22,8 @@ pub struct Config {
     pub task: TaskConfig,
     #[command(flatten)]
     pub issuer: IssuerConfig,
+    #[command(flatten)]
+    pub follow: FollowConfig,
     #[command(flatten)]
     pub token: TokenConfig,
     #[command(flatten)]
@@ -245,4 +251,11 @@ pub struct IssuerConfig {
         value_parser = milliseconds(1..=60_000)
     )]
     pub timeout: Duration,
+}
+
+impl IssuerConfig {
+    /// The client certificate and its key, if the issuer requires them.
+    pub(crate) fn client_files(&self) -> Option<[PathBuf; 2]> {
+        Some([self.client_cert_file.clone()?, self.client_key_file.clone()?])
+    }
 }

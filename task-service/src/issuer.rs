@@ -40,10 +40,10 @@ pub(crate) fn client(config: &IssuerConfig, metrics: &Metrics) -> JwksClient {
         ("tandem_task_key_set_keys", "Keys of the issuer that verify tokens now."),
         move || keys.load().as_ref().map_or(0, |keys| keys.count()),
     );
-    match (config.client_cert_file.clone(), config.client_key_file.clone()) {
-        (Some(cert), Some(key)) => {
+    match config.client_files() {
+        Some([cert, key]) => {
             client.with_client_identity(move || Ok([read_pem(&cert)?, read_pem(&key)?].concat()))
         }
-        _ => client,
+        None => client,
     }
 }

@@ -9,6 +9,7 @@
 //! - `store`: the SQL, one file per table
 //! - `issuer`: the key set of the tokens' issuer, with metrics and traces
 //! - `purge`: deletes expired rows
+//! - `follow`: deletes what purged users owned
 //! - `refold`: refolds stored texts
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ mod admission;
 mod coalesce;
 mod config;
 mod domain;
+mod follow;
 mod issuer;
 mod purge;
 mod refold;
@@ -46,7 +48,8 @@ mod service;
 mod store;
 
 use admission::Rejected;
-pub use config::{Config, ListenConfig, OpsConfig, TaskConfig};
+pub use config::{Config, FollowConfig, ListenConfig, OpsConfig, TaskConfig};
+use follow::Follower;
 use service::{FirstPageCache, Tasks};
 use store::page_token_keys;
 
@@ -73,6 +76,7 @@ pub async fn run(
     let issuer = Arc::new(issuer::client(&config.issuer, &metrics));
     let (readiness, health) = Readiness::new(&[SERVICE_NAME]);
     let background = pools.background.clone();
+    let follower = Follower::new(background.clone(), &config, &metrics);
     let routes = routes(pools, issuer.clone(), health, &config, &metrics);
 
     let prepare = async {
@@ -96,7 +100,13 @@ pub async fn run(
         let beside = async {
             let purging = purge::purge_forever(&background, config.task.purge_interval);
             let refolding = refold::refold_forever(&background, config.task.purge_interval);
-            tokio::join!(issuer.refresh_forever(), purging, refolding);
+            let following = async {
+                match &follower {
+                    Some(follower) => drop(follower.follow_forever().await),
+                    None => {}
+                }
+            };
+            tokio::join!(issuer.refresh_forever(), purging, refolding, following);
             Ok(())
         };
         tokio::try_join!(follow, beside).map(drop)

@@ -1,6 +1,7 @@
 //! The SQL of task-service: one file per table, one statement per function.
 
 pub(crate) mod feeds;
+pub(crate) mod followed;
 pub(crate) mod page_token_keys;
 pub(crate) mod refolds;
 pub(crate) mod requests;

@@ -105,7 +105,9 @@ impl Description {
         // The details of an error have more fields.
         let is_open = schema["properties"]["@type"].is_object();
         for (name, field) in value.as_object().into_iter().flatten() {
-            let property = &schema["properties"][name];
+            let known = &schema["properties"][name];
+            // A map describes all its values at once.
+            let property = if known.is_null() { &schema["additionalProperties"] } else { known };
             assert!(is_open || property.is_object(), "{name} is not described: {what}");
             if property.is_object() {
                 self.check(property, field, what);

@@ -7,11 +7,13 @@ use prost_reflect::{
 };
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use shared::error::GrpcCode;
 use tonic::Status;
-use tonic_types::StatusExt as _;
 
 use crate::bearer;
+
+mod fault;
+
+pub use fault::Fault;
 
 /// A protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +30,6 @@ impl Via {
     /// All protocols; gRPC first.
     pub const ALL: [Self; 5] =
         [Self::Grpc, Self::GrpcWeb, Self::ConnectProto, Self::ConnectJson, Self::Rest];
-}
-
-/// The error of a rejected call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The code as gRPC spells it.
-    pub code: String,
-    /// The reason of the `ErrorInfo`.
-    pub reason: String,
-    /// The fields that `BadRequest` names, in order.
-    pub fields: Vec<String>,
 }
 
 /// A client of a service.
@@ -60,11 +51,17 @@ impl Wire {
         Self { url, pool, http1, http2: client.build().expect("the client is valid") }
     }
 
-    /// The names of all methods.
+    /// The names of all methods that have a REST rule. If an earlier service has a method of the
+    /// same name, the name of the service precedes: `AdminService.ListEvents`.
     #[must_use]
     pub fn methods(&self) -> Vec<String> {
-        let methods = self.pool.services().flat_map(|s| s.methods().collect::<Vec<_>>());
-        methods.map(|method| method.name().to_owned()).collect()
+        let mut names = Vec::new();
+        for method in self.all_methods().filter(|method| self.has_rule(method)) {
+            let name = method.name().to_owned();
+            let is_taken = names.contains(&name);
+            names.push(if is_taken { qualified(&method) } else { name });
+        }
+        names
     }
 
     /// A plain HTTP request.
@@ -125,9 +122,20 @@ impl Wire {
         }
     }
 
+    fn all_methods(&self) -> impl Iterator<Item = MethodDescriptor> {
+        self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>())
+    }
+
+    /// The first method with this name, or the one with this qualified name.
     fn method(&self, name: &str) -> MethodDescriptor {
-        let mut methods = self.pool.services().flat_map(|s| s.methods().collect::<Vec<_>>());
-        methods.find(|method| method.name() == name).expect("the method exists")
+        let is_named =
+            |method: &MethodDescriptor| method.name() == name || qualified(method) == name;
+        self.all_methods().find(is_named).expect("the method exists")
+    }
+
+    fn has_rule(&self, method: &MethodDescriptor) -> bool {
+        let http = self.pool.get_extension_by_name("google.api.http").expect("it is imported");
+        method.options().has_extension(&http)
     }
 
     fn rule(&self, method: &MethodDescriptor) -> DynamicMessage {
@@ -213,36 +221,9 @@ impl Wire {
     }
 }
 
-impl Fault {
-    fn of(status: &Status) -> Self {
-        let details = status.get_error_details();
-        let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
-        let violations = details.bad_request().map(|bad| bad.field_violations.clone());
-        let fields = violations.unwrap_or_default().into_iter().map(|violation| violation.field);
-        Self { code: GrpcCode::from(status).status(), reason, fields: fields.collect() }
-    }
-
-    /// The error in a body of REST or Connect.
-    #[must_use]
-    pub fn of_json(json: &Value) -> Self {
-        let error = json.get("error").unwrap_or(json);
-        let code = error.get("status").or_else(|| error.get("code")).and_then(Value::as_str);
-        let mut fault = Self {
-            code: code.expect("an error has a code").to_uppercase(),
-            reason: String::new(),
-            fields: Vec::new(),
-        };
-        for detail in error["details"].as_array().into_iter().flatten() {
-            let detail = detail.get("debug").unwrap_or(detail);
-            if let Some(reason) = detail["reason"].as_str() {
-                reason.clone_into(&mut fault.reason);
-            }
-            for violation in detail["fieldViolations"].as_array().into_iter().flatten() {
-                fault.fields.push(violation["field"].as_str().unwrap_or_default().to_owned());
-            }
-        }
-        fault
-    }
+/// The name of a method after that of its service.
+fn qualified(method: &MethodDescriptor) -> String {
+    format!("{}.{}", method.parent_service().name(), method.name())
 }
 
 fn encode(method: &MethodDescriptor, request: &Value) -> Vec<u8> {

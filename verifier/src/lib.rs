@@ -23,4 +23,4 @@ pub use claims::{Claims, MAX_LIFETIME, SessionId, TOKEN_TYPE, UserId, parse_id};
 pub use error::{DOMAIN, Error};
 pub use jwks::{FetchTrace, JwksClient, JwksConfig, jitter};
 pub use key_set::{InvalidKeySet, Jwk, KeySet, Keys};
-pub use verifier::{Verifier, VerifierConfig};
+pub use verifier::{Verifier, VerifierConfig, bearer_token};

@@ -149,7 +149,10 @@ fn names(claim: Option<&Value>, text: &str) -> bool {
 }
 
 /// The token of the one `authorization: Bearer` entry (RFC 6750, section 2.1).
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
+///
+/// # Errors
+/// [`Error::TokenMissing`] without such an entry; [`Error::TokenInvalid`] if there are several.
+pub fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
     let mut entries = headers.get_all(AUTHORIZATION).iter();
     let entry = entries.next().ok_or(Error::TokenMissing)?;
     if entries.next().is_some() || entry.as_bytes().len() > MAX_HEADER_BYTES {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::signing_key::SealedSigningKey;
+use super::{event::ActedBy, signing_key::SealedSigningKey};
 
 /// The most published keys; verifiers reject a larger set.
 pub(crate) const MAX_PUBLISHED: usize = 16;
@@ -62,6 +62,26 @@ pub(crate) enum RotationReason {
     Age,
     Command,
     Revocation,
+}
+
+impl RotationReason {
+    /// The name in the log and in the audit log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Age => "age",
+            Self::Command => "command",
+            Self::Revocation => "revocation",
+        }
+    }
+
+    /// The actor: the command `keys`, or the service by its schedule.
+    pub(crate) fn actor(self) -> ActedBy {
+        match self {
+            Self::First | Self::Age => ActedBy::Service,
+            Self::Command | Self::Revocation => ActedBy::Command,
+        }
+    }
 }
 
 /// A change to the keys that is due.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared::ids::{SessionId, UserId};
 use uuid::Uuid;
 
-use super::role::Roles;
+use super::{role::Roles, user::Username};
 
 /// The longest user agent that is stored, in characters.
 const MAX_USER_AGENT: usize = 200;
@@ -99,6 +99,16 @@ pub(crate) struct ActiveSession {
     pub(crate) auth_time: DateTime<Utc>,
     /// How the user logged in (RFC 8176).
     pub(crate) amr: Vec<String>,
+}
+
+/// What a refresh token led to.
+pub(crate) enum Refreshed {
+    Active(ActiveSession),
+    /// A copy of the token was used. The session of this user has ended.
+    Reused {
+        user_id: UserId,
+        username: Username,
+    },
 }
 
 /// The limits of sessions.

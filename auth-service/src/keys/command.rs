@@ -96,7 +96,7 @@ impl SigningKeys {
         if !signing_keys::revoke(&self.db, kid).await? {
             return reject("the key does not exist or is already revoked; run `keys list`");
         }
-        events::record_key_revoked(kid);
+        events::log_key_revoked(kid);
         if self.opens_none(&signing_keys::list(&self.db, self.policy).await?) {
             // No key can be created until the operator has revoked the others too.
             return Ok(());

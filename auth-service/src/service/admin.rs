@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-mod convert;
+pub(super) mod convert;
 mod create;
 
 impl Auth {
@@ -218,6 +218,14 @@ impl AdminService for Auth {
         reset::reset_totp(&self.db, &actor, user_id).await?;
         events::log_change(&Event::TotpReset.name(), user_id, &actor);
         Ok(Response::new(pb::ResetUserTotpResponse {}))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<pb::AdminServiceListEventsRequest>,
+    ) -> RpcResult<pb::AdminServiceListEventsResponse> {
+        let caller = self.administrator(&request).await?;
+        Ok(Response::new(self.all_events(&caller, request.into_inner()).await?))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
         session::{Caller, Source},
         user::Account,
     },
+    events::{Entry, Event},
     store::users,
 };
 
@@ -44,6 +45,12 @@ impl Auth {
         let caller = self.caller(request).await?;
         let found = users::find_by_session(&self.db, &caller).await?;
         Ok((caller, found.ok_or(auth::Error::TokenInvalid("session"))?))
+    }
+
+    /// Records an event about the caller's account.
+    pub(super) fn record(&self, event: Event, caller: &Caller, account: &Account, source: &Source) {
+        let entry = Entry::of_caller(event, caller, source);
+        self.events.record(&Entry { username: Some(&account.user.username), ..entry });
     }
 
     /// Like [`account`](Self::account), with the client.

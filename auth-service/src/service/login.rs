@@ -3,7 +3,7 @@
 use proto::auth::v1 as pb;
 use shared::{
     error::Error,
-    ids::UserId,
+    ids::SessionId,
     time::{self, timestamp},
 };
 
@@ -16,7 +16,7 @@ use crate::{
         session::{NewSession, Source},
         user::Account,
     },
-    events::{self, Event},
+    events::{Entry, Event},
     hashing::Verified,
     store::{sessions, users},
 };
@@ -29,25 +29,30 @@ impl Auth {
         source: &Source,
     ) -> Result<pb::LoginResponse, Error> {
         let (username, password) = convert::credentials(req)?;
-        let guess = self.throttles.login(&username, source)?;
+        let mut guess = self.throttles.login(&username, source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
         let found = users::find_by_username(&self.db, &username).await?;
+        guess.identify(found.as_ref().map(|account| account.user.id));
         let hash = found.as_ref().and_then(PasswordHash::of);
         let verified = self.hashing.verify(ticket, guess, password, hash).await?;
-        let user_id = found.as_ref().map(|account| account.user.id);
-        let (Some(account), Verified::Right { upgrade }) = (found, verified) else {
-            events::record(Event::LoginFailed, user_id, None, source);
+        let (Some(account), Verified::Right { upgrade }) = (&found, verified) else {
+            let user = found.as_ref().map(|account| &account.user);
+            self.events.record(&Entry {
+                user_id: user.map(|user| user.id),
+                username: user.map(|user| &user.username),
+                ..Entry::anonymous(Event::LoginFailed, source)
+            });
             return Err(Error::CredentialsInvalid);
         };
         let response = if account.user.totp_enabled {
-            self.challenge(&account, source)
+            self.challenge(account, source)
         } else {
-            let (tokens, _) = self.begin_session(&account, None, source).await?;
+            let (tokens, _) = self.begin_session(account, None, source).await?;
             let outcome = Some(pb::login_response::Outcome::Tokens(tokens));
             pb::LoginResponse { outcome, user: Some(account.user.clone().into()) }
         };
         if let Some(hash) = upgrade {
-            users::upgrade_hash(&self.db, &account, &hash).await?;
+            users::upgrade_hash(&self.db, account, &hash).await?;
         }
         Ok(response)
     }
@@ -58,7 +63,7 @@ impl Auth {
         let token = AccountToken { user_id, password_version: account.password_version };
         let sealed = self.second_factor.challenges.seal(token, time::now());
         self.second_factor.logins.challenged.inc();
-        events::record(Event::LoginChallenged, Some(user_id), None, source);
+        self.record_login(Event::LoginChallenged, account, None, source);
         let challenge = pb::LoginChallenge {
             challenge: sealed.text,
             expire_time: Some(timestamp(sealed.expire_time)),
@@ -93,7 +98,7 @@ impl Auth {
             begun => begun?,
         };
         guess.settle_right();
-        self.record_factor(token.user_id, &proof, source);
+        self.record_factor(&account, &proof, source);
         Ok(pb::CompleteLoginResponse {
             tokens: Some(tokens),
             user: Some(account.user.into()),
@@ -102,12 +107,12 @@ impl Auth {
     }
 
     /// Counts a login that a factor completed.
-    fn record_factor(&self, user_id: UserId, proof: &Proof, source: &Source) {
+    fn record_factor(&self, account: &Account, proof: &Proof, source: &Source) {
         match proof {
             Proof::Step(_) => self.second_factor.logins.code.inc(),
             Proof::RecoveryCode(_) => {
                 self.second_factor.logins.recovery_code.inc();
-                events::record(Event::RecoveryCodeUsed, Some(user_id), None, source);
+                self.record_login(Event::RecoveryCodeUsed, account, None, source);
             }
         }
     }
@@ -124,7 +129,19 @@ impl Auth {
         let (active, recovery_codes) =
             sessions::insert(&self.db, &session, account, proof, self.sessions).await?;
         let tokens = self.tokens.issue(active, time::now())?;
-        events::record(Event::LoginSucceeded, Some(account.user.id), Some(session.id), source);
+        self.record_login(Event::LoginSucceeded, account, Some(session.id), source);
         Ok((tokens, recovery_codes))
+    }
+
+    fn record_login(
+        &self,
+        event: Event,
+        account: &Account,
+        session_id: Option<SessionId>,
+        source: &Source,
+    ) {
+        let user = &account.user;
+        let entry = Entry::of_user(event, user.id, source);
+        self.events.record(&Entry { username: Some(&user.username), session_id, ..entry });
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         session::{Caller, Source},
         user::Account,
     },
-    events::{self, Event},
+    events::{self, Entry, Event},
     hashing::Verified,
     store::users::{self, reset},
 };
@@ -56,21 +56,19 @@ impl Auth {
         req: pb::ChangePasswordRequest,
         source: &Source,
     ) -> Result<(), Error> {
-        let mut guess = self.throttles.user(caller.id, source)?;
+        let mut guess = self.throttles.user(&account.user, source)?;
         guess.count_choice();
         let username = account.user.username.to_string();
         let address = source.ip_address;
         let new = self.hashing.hash_chosen(address, req.new_password, &username).await?;
         let (current, new) = convert::password_change(req.current_password, new)?;
-        let record =
-            |event| events::record(event, Some(caller.id), Some(caller.session_id), source);
         let (ticket, stored) = (self.hashing.admit(address)?, PasswordHash::of(account));
         if let Verified::Wrong = self.hashing.verify(ticket, guess, current, stored).await? {
-            record(Event::PasswordChangeFailed);
+            self.record(Event::PasswordChangeFailed, caller, account, source);
             return Err(Error::CurrentPasswordWrong);
         }
         users::change_password(&self.db, caller, account.password_version, &new).await?;
-        record(Event::PasswordChanged);
+        self.record(Event::PasswordChanged, caller, account, source);
         Ok(())
     }
 
@@ -82,14 +80,13 @@ impl Auth {
         password: Password,
         source: &Source,
     ) -> Result<(), Error> {
-        let guess = self.throttles.user(caller.id, source)?;
+        let guess = self.throttles.user(&account.user, source)?;
         let ticket = self.hashing.admit(source.ip_address)?;
         let stored = PasswordHash::of(account);
         match self.hashing.verify(ticket, guess, password, stored).await? {
             Verified::Right { .. } => Ok(()),
             Verified::Wrong => {
-                let session_id = Some(caller.session_id);
-                events::record(Event::CurrentPasswordWrong, Some(caller.id), session_id, source);
+                self.record(Event::CurrentPasswordWrong, caller, account, source);
                 Err(Error::CurrentPasswordWrong)
             }
         }
@@ -123,7 +120,8 @@ impl Auth {
         let user_id = token.map(|token| token.user_id);
         let reject = || {
             self.resets.rejected.inc();
-            events::record(Event::PasswordResetFailed, user_id, None, source);
+            let entry = Entry::anonymous(Event::PasswordResetFailed, source);
+            self.events.record(&Entry { user_id, ..entry });
             Error::ResetTokenInvalid
         };
         let token = token.ok_or_else(reject)?;
@@ -141,7 +139,9 @@ impl Auth {
         }
         attempt.release();
         self.resets.reset.inc();
-        events::record(Event::PasswordReset, user_id, None, source);
+        let user = account.user;
+        let entry = Entry::of_user(Event::PasswordReset, user.id, source);
+        self.events.record(&Entry { username: Some(&user.username), ..entry });
         Ok(())
     }
 }

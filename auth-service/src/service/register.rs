@@ -11,7 +11,7 @@ use crate::{
         session::Source,
         user::{User, Username},
     },
-    events::{self, Event},
+    events::{Entry, Event},
     hashing::Verified,
     store::users,
     throttle::Registration,
@@ -33,7 +33,8 @@ impl Auth {
         reserved.iter_mut().for_each(Registration::count_user);
         match users::insert(&self.db, &username, &hash, request_id).await {
             Ok(user) => {
-                events::record(Event::Registered, Some(user.id), None, source);
+                let entry = Entry::of_user(Event::Registered, user.id, source);
+                self.events.record(&Entry { username: Some(&user.username), ..entry });
                 Ok(user)
             }
             Err(unavailable @ Error::DatabaseUnavailable(_)) => {

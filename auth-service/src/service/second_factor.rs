@@ -15,7 +15,7 @@ use crate::{
         totp::{TotpCode, TotpSecret},
         user::Account,
     },
-    events::{self, Event},
+    events::{Entry, Event},
     store::users::totp,
     throttle::Guess,
 };
@@ -106,7 +106,7 @@ impl Auth {
         let hashes = codes.each_ref().map(|code| code.hash(caller.id));
         totp::enable(&self.db, caller, version, &sealed, step, &hashes).await?;
         guess.settle_right();
-        record(Event::TotpEnabled, caller, source);
+        self.record(Event::TotpEnabled, caller, account, source);
         Ok(pb::ConfirmTotpResponse { recovery_codes: texts(&codes) })
     }
 
@@ -125,7 +125,7 @@ impl Auth {
         let (proof, guess) = self.prove(token(account), &factor, source).await?;
         totp::disable(&self.db, caller, account.password_version, &proof).await?;
         guess.settle_right();
-        record(Event::TotpDisabled, caller, source);
+        self.record(Event::TotpDisabled, caller, account, source);
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Auth {
         let version = account.password_version;
         totp::replace_recovery_codes(&self.db, caller.id, version, &proof, &hashes).await?;
         guess.settle_right();
-        record(Event::RecoveryCodesRegenerated, caller, source);
+        self.record(Event::RecoveryCodesRegenerated, caller, account, source);
         Ok(pb::RegenerateRecoveryCodesResponse { recovery_codes: texts(&codes) })
     }
 
@@ -186,7 +186,8 @@ impl Auth {
     /// Records a factor that is wrong or used.
     pub(super) fn reject(&self, user_id: UserId, field: &'static str, source: &Source) -> Error {
         self.second_factor.logins.rejected.inc();
-        events::record(Event::SecondFactorFailed, Some(user_id), None, source);
+        let entry = Entry::anonymous(Event::SecondFactorFailed, source);
+        self.events.record(&Entry { user_id: Some(user_id), ..entry });
         Error::SecondFactorWrong { field }
     }
 
@@ -215,8 +216,4 @@ fn token(account: &Account) -> AccountToken {
 
 fn texts(codes: &[RecoveryCode]) -> Vec<String> {
     codes.iter().map(RecoveryCode::text).collect()
-}
-
-fn record(event: Event, caller: &Caller, source: &Source) {
-    events::record(event, Some(caller.id), Some(caller.session_id), source);
 }

@@ -12,7 +12,8 @@ use crate::domain::{
     actor::Actor,
     refresh_token::RefreshToken,
     role::Roles,
-    session::{ActiveSession, Cursor, Session, SessionPolicy, UserAgent},
+    session::{ActiveSession, Cursor, Refreshed, Session, SessionPolicy, UserAgent},
+    user::Username,
 };
 
 mod begin;
@@ -25,16 +26,16 @@ const ATTEMPTS: usize = 3;
 /// Refreshes a session, or ends it if its token was reused.
 ///
 /// # Errors
-/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`], [`Error::RefreshTokenReused`];
-/// [`Error::Conflict`] if concurrent refreshes keep changing the session.
+/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`]; [`Error::Conflict`] if concurrent
+/// refreshes keep changing the session.
 pub(crate) async fn refresh(
     db: &WorkerPool,
     token: RefreshToken,
     policy: SessionPolicy,
-) -> Result<ActiveSession, Error> {
+) -> Result<Refreshed, Error> {
     for _ in 0..ATTEMPTS {
-        if let Some(active) = try_refresh(db, token, policy).await? {
-            return Ok(active);
+        if let Some(refreshed) = try_refresh(db, token, policy).await? {
+            return Ok(refreshed);
         }
     }
     Err(Error::Conflict("concurrent refreshes changed the session".into()))
@@ -52,7 +53,7 @@ async fn try_refresh(
     db: &WorkerPool,
     token: RefreshToken,
     policy: SessionPolicy,
-) -> Result<Option<ActiveSession>, Error> {
+) -> Result<Option<Refreshed>, Error> {
     let row = sqlx::query!(
         r#"with refreshed as (
              update auth.sessions as s
@@ -87,6 +88,7 @@ async fn try_refresh(
              s.user_id,
              s.create_time,
              s.amr,
+             u.username as "username: Username",
              refreshed.generation as "generation?",
              refreshed.expire_time as "expire_time?",
              refreshed.roles as "roles?: Roles",
@@ -109,7 +111,7 @@ async fn try_refresh(
     match row.generation.zip(row.expire_time) {
         Some((generation, expire_time)) => {
             let (user_id, session_id) = (row.user_id.into(), token.session_id);
-            Ok(Some(ActiveSession {
+            let active = ActiveSession {
                 user_id,
                 session_id,
                 roles: row.roles.unwrap_or_default(),
@@ -117,9 +119,13 @@ async fn try_refresh(
                 expire_time,
                 auth_time: row.create_time,
                 amr: row.amr,
-            }))
+            };
+            Ok(Some(Refreshed::Active(active)))
         }
-        None if row.is_reused => Err(Error::RefreshTokenReused),
+        None if row.is_reused => {
+            let (user_id, username) = (row.user_id.into(), row.username);
+            Ok(Some(Refreshed::Reused { user_id, username }))
+        }
         None if row.is_expired => Err(Error::RefreshTokenExpired),
         None if row.is_revoked => Err(Error::RefreshTokenInvalid),
         None => Ok(None),

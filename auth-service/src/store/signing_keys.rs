@@ -1,14 +1,15 @@
 //! `auth.signing_keys`: the sealed key pairs that sign access tokens. All times come from the
-//! database's clock, which the instances share.
+//! database's clock, which the instances share. Each change adds its row to the audit log.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::error::Error;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::domain::{
-    key_schedule::{KeyPolicy, Schedule, StoredKey},
+    key_schedule::{KeyPolicy, RotationReason, Schedule, StoredKey},
     signing_key::SealedSigningKey,
 };
 
@@ -48,18 +49,29 @@ pub(crate) async fn insert(
     number: i64,
     lead: Duration,
     token_lifetime: Duration,
+    reason: RotationReason,
 ) -> Result<bool, Error> {
     let inserted = sqlx::query!(
-        "insert into auth.signing_keys (
-            kid, sealed_private_key, number, create_time, activate_time, token_lifetime_seconds
+        "with inserted as (
+            insert into auth.signing_keys (
+                kid, sealed_private_key, number, create_time, activate_time, token_lifetime_seconds
+            )
+            values ($1, $2, $3, current_timestamp, current_timestamp + $4, $5)
+            on conflict do nothing
+            returning kid
          )
-         values ($1, $2, $3, current_timestamp, current_timestamp + $4, $5)
-         on conflict do nothing",
+         insert into auth.events (id, event, actor, details)
+         select
+            $6, 'signing_key_rotated', $7, jsonb_build_object('kid', kid, 'reason', $8::text)
+         from inserted",
         key.kid,
         key.private_key,
         number,
         lead as _,
         whole_seconds(token_lifetime),
+        Uuid::now_v7(),
+        reason.actor().name(),
+        reason.name(),
     )
     .execute(db)
     .await?;
@@ -68,15 +80,30 @@ pub(crate) async fn insert(
 
 /// Activates a key earlier: `lead` after its creation, but not in the past. Returns false if it
 /// would not become active earlier.
-pub(crate) async fn promote(db: &PgPool, kid: &str, lead: Duration) -> Result<bool, Error> {
+pub(crate) async fn promote(
+    db: &PgPool,
+    kid: &str,
+    lead: Duration,
+    reason: RotationReason,
+) -> Result<bool, Error> {
     let promoted = sqlx::query!(
-        "update auth.signing_keys
-         set activate_time = greatest(current_timestamp, create_time + $2)
-         where kid = $1
-             and activate_time > greatest(current_timestamp, create_time + $2)
-             and revoke_time is null",
+        "with promoted as (
+            update auth.signing_keys
+            set activate_time = greatest(current_timestamp, create_time + $2)
+            where kid = $1
+                and activate_time > greatest(current_timestamp, create_time + $2)
+                and revoke_time is null
+            returning kid
+         )
+         insert into auth.events (id, event, actor, details)
+         select
+            $3, 'signing_key_rotated', $4, jsonb_build_object('kid', kid, 'reason', $5::text)
+         from promoted",
         kid,
         lead as _,
+        Uuid::now_v7(),
+        reason.actor().name(),
+        reason.name(),
     )
     .execute(db)
     .await?;
@@ -99,10 +126,19 @@ pub(crate) async fn raise_token_lifetime(db: &PgPool, lifetime: Duration) -> Res
 /// Revokes a key and deletes its private half. Returns false if it does not exist or is revoked.
 pub(crate) async fn revoke(db: &PgPool, kid: &str) -> Result<bool, Error> {
     let revoked = sqlx::query!(
-        "update auth.signing_keys
-         set revoke_time = current_timestamp, sealed_private_key = ''
-         where kid = $1 and revoke_time is null",
+        "with revoked as (
+            update auth.signing_keys
+            set revoke_time = current_timestamp, sealed_private_key = ''
+            where kid = $1 and revoke_time is null
+            returning kid
+         )
+         insert into auth.events (id, event, actor, details)
+         select
+            $2, 'signing_key_revoked', 'command',
+            jsonb_build_object('kid', kid, 'reason', 'command')
+         from revoked",
         kid,
+        Uuid::now_v7(),
     )
     .execute(db)
     .await?;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use quick_cache::unsync::Cache;
+use shared::ids::UserId;
 use tandem_server::metrics::IntCounter;
 
 use crate::domain::throttle::Rule;
@@ -19,13 +20,15 @@ const LOG_INTERVAL: Duration = Duration::from_mins(1);
 pub(super) struct Limiter<R: Rule, K> {
     rule: R,
     refused: IntCounter,
-    entries: Mutex<Cache<K, Entry<R::Count>>>,
+    entries: Mutex<Cache<K, Tracked<R::Count>>>,
 }
 
 #[derive(Default)]
-struct Entry<C> {
+struct Tracked<C> {
     count: C,
     logged: Option<Instant>,
+    /// The user that the key is about, if an attempt has found one.
+    user_id: Option<UserId>,
 }
 
 /// An attempt above the limit.
@@ -53,7 +56,7 @@ impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
                 return Err(Excess { wait, should_log });
             }
         } else {
-            let mut entry = Entry { count: R::Count::default(), logged: None };
+            let mut entry = Tracked::<R::Count>::default();
             self.rule
                 .reserve(&mut entry.count, now)
                 .map_err(|wait| Excess { wait, should_log: true })?;
@@ -62,7 +65,11 @@ impl<R: Rule, K: Copy + Eq + Hash> Limiter<R, K> {
         Ok(Reservation { limiter: self.clone(), key, is_kept: false })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Cache<K, Entry<R::Count>>> {
+    pub(super) fn identified(&self, key: &K) -> Option<UserId> {
+        self.lock().get(key)?.user_id
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cache<K, Tracked<R::Count>>> {
         self.entries.lock().expect("no thread panics while holding the lock")
     }
 }
@@ -81,6 +88,12 @@ impl<R: Rule, K: Copy + Eq + Hash> Reservation<R, K> {
 
     pub(crate) fn release(&mut self) {
         self.is_kept = false;
+    }
+
+    pub(super) fn identify(&self, user_id: Option<UserId>) {
+        if let Some(mut entry) = self.limiter.lock().get_mut(&self.key) {
+            entry.user_id = user_id;
+        }
     }
 
     /// Forgets all attempts of this key.

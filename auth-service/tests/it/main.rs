@@ -51,6 +51,14 @@ mod keys {
     mod rotation;
 }
 
+mod audit {
+    mod account_events;
+    mod faults;
+    mod lists;
+    mod purge;
+    mod recorded;
+}
+
 mod throttling {
     mod attempts;
     mod hashing_queue;

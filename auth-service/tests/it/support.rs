@@ -12,6 +12,7 @@ use tonic::{Response, Status, transport::Channel};
 
 mod account;
 mod admin;
+mod audit;
 mod factor;
 mod login;
 mod program;

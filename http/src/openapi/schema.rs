@@ -77,6 +77,11 @@ impl Schemas {
 
     /// The schema of a field's value.
     pub(super) fn value(&mut self, field: &FieldDescriptor) -> Value {
+        if field.is_map() {
+            let Kind::Message(entry) = field.kind() else { unreachable!("a map has entries") };
+            let values = self.value(&entry.map_entry_value_field());
+            return json!({ "type": "object", "additionalProperties": values });
+        }
         let one = match field.kind() {
             Kind::Message(message) => match message.full_name() {
                 "google.protobuf.Timestamp" => json!({ "type": "string", "format": "date-time" }),

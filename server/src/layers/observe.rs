@@ -64,6 +64,7 @@ where
         request_id = id.to_str().expect("it is ASCII"),
         user_id = Empty,
         reason = Empty,
+        fields = Empty,
         token_fault = Empty,
         protocol = Empty,
         trace_id = Empty

@@ -72,6 +72,12 @@ impl FieldViolations {
         value.filter(|_| self.is_empty()).ok_or(self)
     }
 
+    /// The names of the first fields, separated by commas: for the log.
+    pub(super) fn names(&self) -> String {
+        let names = self.0.iter().take(MAX_REPORTED).map(|violation| violation.field.as_str());
+        names.collect::<Vec<_>>().join(",")
+    }
+
     /// The violations for `google.rpc.BadRequest`: the first ones, and the number of the rest.
     pub(super) fn into_details(mut self) -> Vec<FieldViolation> {
         let unreported = self.0.len().saturating_sub(MAX_REPORTED);

@@ -48,6 +48,8 @@ impl Error {
             Self::DatabaseUnavailable(_) | Self::DatabaseReadOnly(_) => {
                 ErrorReason::DatabaseUnavailable
             }
+            Self::ServiceSecretInvalid => ErrorReason::ServiceSecretInvalid,
+            Self::AccountEventsOff => ErrorReason::AccountEventsOff,
             Self::MethodNotFound => ErrorReason::MethodNotFound,
             Self::Internal(_) => ErrorReason::Internal,
             Self::InBatch { error, .. } => error.reason(),

@@ -11,7 +11,7 @@ use proto::{
     auth::v1::{self as auth_pb, auth_service_client::AuthServiceClient},
     task::v1::{self as task_pb, task_service_client::TaskServiceClient},
 };
-use test_support::TestDatabase;
+use test_support::{TestDatabase, eventually};
 use tonic::{Request, transport::Channel};
 
 use crate::support::{Program, command, directory, with_token};
@@ -24,6 +24,7 @@ const DATABASE_PASSWORD: &str = "canary-database-password";
 const NO_TOKEN: &str = "canary.no.token";
 /// "canary" and more, 32 bytes in base64.
 const ROOT_KEY: &str = "Y2FuYXJ5LXJvb3Qta2V5LWNhbmFyeS1yb290LWtleS4=";
+const EVENTS_SECRET: &str = "canary-account-events-secret-of-32";
 
 type Auth = AuthServiceClient<Channel>;
 type Tasks = TaskServiceClient<Channel>;
@@ -61,6 +62,7 @@ async fn call_all(auth: &mut Auth, tasks: &mut Tasks, token: &str) -> usize {
     [
         auth.get_current_user(with(token)).await.is_ok(),
         auth.list_sessions(with(token)).await.is_ok(),
+        auth.list_events(with(token)).await.is_ok(),
         auth.revoke_session(with_token(token, session)).await.is_ok(),
         auth.revoke_other_sessions(with(token)).await.is_ok(),
         tasks.create_task(with_token(token, create)).await.is_ok(),
@@ -155,11 +157,17 @@ async fn no_secret_is_logged_by_any_call_or_failure() {
         (dir.path().join("log"), [("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]);
     let mut command = command(dir.path());
     command.envs(variables).env("DATABASE_URL", &url).env("AUTH_ROOT_KEY", ROOT_KEY);
+    command.env("ACCOUNT_EVENTS_SECRET", EVENTS_SECRET);
+    command.env("TASK_ACCOUNT_EVENTS_INTERVAL_SECONDS", "1");
     let mut program = Program::run(command.stderr(File::create(&log).unwrap()));
     let (mut auth, mut tasks) = (program.auth().await, program.tasks().await);
     for address in &program.addresses {
         send_over_http1(address, NO_TOKEN);
     }
+    // task-service presents its secret, with every log level on.
+    let look = "AccountEventsService/ListAccountEvents\"";
+    let is_logged = async || fs::read_to_string(&log).unwrap().contains(look);
+    eventually("task-service has looked for account events", is_logged).await;
     let made = use_all_secrets(&mut auth, &mut tasks, &database).await;
     program.end(Signal::SIGTERM).await;
 

@@ -9,5 +9,6 @@ mod keys;
 mod life;
 mod pooler;
 mod process;
+mod purged_users;
 mod roles;
 mod support;

@@ -2,7 +2,7 @@
 //! tasks. The statements that change tasks update it; they are in `tasks/`.
 
 use shared::{error::Error, ids::UserId};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::domain::task::OVERHEAD_BYTES;
 
@@ -72,4 +72,17 @@ pub(crate) async fn count_bytes(db: &mut PgConnection, owner: UserId) -> Result<
         }
     }
     Err(Error::Conflict("the user's tasks change while their bytes are counted".into()))
+}
+
+/// Deletes the row of an owner without tasks.
+pub(crate) async fn purge_owner(db: &PgPool, owner: UserId) -> Result<(), Error> {
+    let purged = sqlx::query!(
+        "delete from task.feeds
+         where owner_id = $1
+            and task_count = 0
+            and not exists (select from task.tasks where owner_id = $1)",
+        owner.0,
+    );
+    purged.execute(db).await?;
+    Ok(())
 }

@@ -66,3 +66,20 @@ pub(crate) async fn purge(db: &PgPool, retention: Duration, limit: i64) -> Resul
     );
     Ok(purged.execute(db).await?.rows_affected())
 }
+
+/// Deletes at most `limit` requests of the owner, and returns how many.
+pub(crate) async fn purge_owner(db: &PgPool, owner: UserId, limit: i64) -> Result<u64, Error> {
+    let purged = sqlx::query!(
+        "delete from task.requests
+         where ctid = any(array(
+            select ctid
+            from task.requests
+            where owner_id = $1
+            limit $2
+            for update skip locked
+         ))",
+        owner.0,
+        limit,
+    );
+    Ok(purged.execute(db).await?.rows_affected())
+}

@@ -17,6 +17,7 @@ mod first_pages;
 mod get;
 mod list;
 mod purge;
+mod purge_owner;
 mod row;
 mod update;
 
@@ -26,6 +27,7 @@ pub(crate) use first_pages::{FirstPage, FirstPageRequest, Version, first_pages};
 pub(crate) use get::{Get, get};
 pub(crate) use list::{Listed, list};
 pub(crate) use purge::purge;
+pub(crate) use purge_owner::purge_owner;
 pub(crate) use update::{Update, update};
 
 /// The results of a call. If all are tasks that together exceed the limit of an answer, the

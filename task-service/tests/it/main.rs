@@ -6,6 +6,7 @@ mod coalesce;
 mod cost;
 mod every_field;
 mod faults;
+mod follow_tls;
 mod http;
 mod issuer;
 mod issuer_away;

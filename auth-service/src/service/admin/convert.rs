@@ -1,6 +1,7 @@
 //! Conversions between the wire types of AdminService and domain types.
 
 use chrono::{DateTime, Utc};
+use clap::ValueEnum as _;
 use proto::auth::v1::{self as pb, get_user_request::User as Key};
 use shared::{
     error::{FieldViolations, Invalid},
@@ -9,11 +10,18 @@ use shared::{
     page::PageSize,
 };
 
-use crate::domain::{
-    role::Roles,
-    user::{Change, Target, Username},
-    user_list::{Filter, Order, UserList},
+use crate::{
+    domain::{
+        event::EventFilter,
+        role::Roles,
+        user::{Change, Target, Username},
+        user_list::{Filter, Order, UserList},
+    },
+    events::Event,
 };
+
+/// The most names in a filter of events.
+const MAX_EVENT_NAMES: usize = 50;
 
 /// What identifies a user.
 pub(super) enum UserKey {
@@ -73,6 +81,42 @@ pub(super) fn user_list(
     let order = bad.check("order_by", Order::parse(&request.order_by));
     let show_deleted = request.show_deleted;
     let all = || Some((page_size?, UserList { filter: filter?, order: order?, show_deleted }));
+    bad.or(all())
+}
+
+/// The page size and the filter of a list of events.
+pub(in crate::service) fn event_list(
+    request: pb::AdminServiceListEventsRequest,
+) -> Result<(PageSize, EventFilter), FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let page_size = bad.check("page_size", PageSize::parse(request.page_size));
+    let filter = event_filter(request.filter.unwrap_or_default());
+    let filter = bad.check_message("filter", filter);
+    bad.or(page_size.zip(filter))
+}
+
+fn event_filter(filter: pb::EventFilter) -> Result<EventFilter, FieldViolations> {
+    let mut bad = FieldViolations::new();
+    let user_id = match &*filter.user_id {
+        "" => Some(None),
+        id => bad.check("user_id", ids::parse(id)).map(|id| Some(UserId(id))),
+    };
+    if filter.events.len() > MAX_EVENT_NAMES {
+        bad.check::<()>("events", Err("must have at most 50 names".into()));
+    } else {
+        for (i, name) in filter.events.iter().enumerate() {
+            let known = Event::from_str(name, false).map(drop);
+            let known = known.map_err(|_| "must be the name of an event".into());
+            bad.check(&format!("events[{i}]"), known);
+        }
+    }
+    let mut time = |field, time: Option<prost_types::Timestamp>| {
+        bad.check(field, time.map(parse_time).transpose())
+    };
+    let from = time("create_time_after", filter.create_time_after);
+    let until = time("create_time_before", filter.create_time_before);
+    let events = filter.events;
+    let all = || Some(EventFilter { user_id: user_id?, events, from: from?, until: until? });
     bad.or(all())
 }
 

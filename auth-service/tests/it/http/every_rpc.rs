@@ -58,6 +58,9 @@ impl Session {
         assert_eq!(self.call("RevokeUserSessions", id.clone()).await, json!({}));
         let deleted = self.call("DeleteUser", id.clone()).await;
         assert!(deleted["user"]["purgeTime"].is_string(), "{:?}", self.via);
+        let filter = json!({ "filter": { "events": ["login_succeeded", "registered"] } });
+        let events = self.call("AdminService.ListEvents", filter).await;
+        assert!(events.get("events").is_none_or(Value::is_array), "{events}");
         let restored = self.call("UndeleteUser", id).await;
         assert_eq!(restored["user"]["roles"], json!(["editor"]), "{:?}", self.via);
     }
@@ -128,6 +131,8 @@ impl Session {
         let change =
             json!({ "currentPassword": PASSWORD, "newPassword": "other-otter-sails-south" });
         assert_eq!(self.call("ChangePassword", change).await, json!({}));
+        let events = self.call("ListEvents", json!({ "pageSize": 1 })).await;
+        assert!(events.get("nextPageToken").is_none_or(Value::is_string), "{events}");
         let keys = self.call("GetJsonWebKeySet", json!({})).await;
         assert_eq!(keys["keys"][0]["kty"], "EC");
         let delete = json!({ "currentPassword": "other-otter-sails-south" });

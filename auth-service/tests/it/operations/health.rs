@@ -11,7 +11,12 @@ use tonic::Code;
 
 use crate::support::App;
 
-const NAMES: [&str; 3] = ["", "tandem.auth.v1.AdminService", "tandem.auth.v1.AuthService"];
+const NAMES: [&str; 4] = [
+    "",
+    "tandem.auth.v1.AccountEventsService",
+    "tandem.auth.v1.AdminService",
+    "tandem.auth.v1.AuthService",
+];
 
 #[tokio::test]
 async fn a_ready_program_is_serving_under_the_names_of_its_services_and_the_empty_name() {

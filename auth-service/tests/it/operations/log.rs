@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use proto::auth::v1::{
-    self as pb, GetCurrentUserRequest, admin_service_client::AdminServiceClient,
+    self as pb, GetCurrentUserRequest, RegisterRequest, admin_service_client::AdminServiceClient,
     auth_service_client::AuthServiceClient, complete_login_request::Factor,
 };
 use serde_json::Value;
@@ -191,6 +191,22 @@ async fn each_call_ends_with_one_line_about_the_call_and_its_result() {
     assert!(rejected["span"]["user_id"].is_null(), "{rejected}");
     // The other lines of a call carry its request id as well.
     assert_eq!(line_with(&log, "\"registered\"")["span"]["request_id"], generated);
+}
+
+#[tokio::test]
+async fn the_line_of_an_invalid_request_names_its_fields_and_no_value() {
+    let database = database().await;
+    let mut program = serve(&database, &[JSON]).await;
+    let mut client = AuthServiceClient::new(program.channel().await);
+    let request_id = "no-uuid".to_owned();
+    let bad = RegisterRequest { request_id, ..registration("no such!", "123") };
+    client.register(bad).await.unwrap_err();
+    program.terminate().await;
+    let log = program.log();
+    let [line] = &calls(&log)[..] else { panic!("{log}") };
+    assert_eq!(line["span"]["reason"], "INVALID_FIELD");
+    assert_eq!(line["span"]["fields"], "username,password,request_id");
+    assert!(!log.contains("no such!") && !log.contains("no-uuid"), "{log}");
 }
 
 #[tokio::test]

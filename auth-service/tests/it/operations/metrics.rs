@@ -57,6 +57,7 @@ async fn every_method_and_code_is_exported_before_the_first_call() {
         "RevokeOtherSessions",
         "GetCurrentUser",
         "GetJsonWebKeySet",
+        "ListEvents",
     ] {
         let labels = format!(
             "{{grpc_method=\"{method}\",grpc_service=\"{SERVICE}\",grpc_type=\"unary\"}} 0\n"

@@ -80,6 +80,8 @@ fn errors() -> Vec<Error> {
         Error::DeadlineExceeded(source()),
         Error::DatabaseUnavailable(source()),
         TokenError::KeysUnavailable.into(),
+        Error::ServiceSecretInvalid,
+        Error::AccountEventsOff,
         Error::MethodNotFound,
         Error::Internal(source()),
     ]

@@ -8,7 +8,8 @@ use super::{check, code, page, table};
 const INTRODUCTION: &str = "\
 auth-service logs security events at level INFO with the target `tandem::security`. The field
 `event` is the stable name of the event. `source` is the address of the client. No event contains a
-password, a token or a key. If `RUST_LOG` hides the target, events are lost.";
+password, a token or a key. If `RUST_LOG` hides the target, they are missing there. Each event is also
+a row of the [audit log](../operations/audit-log.md), with its actor and user agent.";
 
 #[test]
 fn the_page_of_events_is_up_to_date() {
