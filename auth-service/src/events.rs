@@ -60,8 +60,8 @@ pub enum Event {
     TotpReset,
     /// A user replaced the recovery codes. Fields: `user_id`, `session_id`, `source`
     RecoveryCodesRegenerated,
-    /// An attempt with a password or a code was throttled. Logged at most once a minute per username
-    /// and source. Fields: `user_id` if the caller is authenticated, `source`
+    /// An attempt with a password or a code was throttled. Logged at most once a minute per
+    /// username and source. Fields: `user_id` if the caller is authenticated, `source`
     LoginThrottled,
     /// A registration was throttled. Logged at most once a minute per source. Fields: `source`
     RegisterThrottled,
