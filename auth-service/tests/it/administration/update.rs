@@ -82,10 +82,10 @@ async fn a_change_of_roles_or_disabling_ends_all_sessions_and_a_rename_ends_none
 
 #[tokio::test]
 async fn a_disabled_or_deleted_user_gets_the_answer_of_a_wrong_password() {
-    // Three attempts, so that the fourth shows whether each of them has counted.
-    let app = App::with(&["--login-attempts-per-name", "3"]).await;
-    let admin = app.new_admin("ada").await;
     for (username, deletes) in [("bob", false), ("eve", true)] {
+        // Three attempts, so that the fourth shows whether each of them has counted.
+        let app = App::with(&["--login-attempts-per-source", "3"]).await;
+        let admin = app.new_admin("ada").await;
         let user = admin.create(new_user(username, &[])).await.unwrap();
         let slow = bcrypt::non_truncating_hash(PASSWORD, 11).unwrap();
         let store =
