@@ -19,12 +19,14 @@ mod change;
 mod create;
 mod list;
 pub(crate) mod reset;
+mod revoke;
 mod row;
 pub(crate) mod totp;
 
 pub(crate) use change::change;
 pub(crate) use create::{create, find_by_request_ids, find_taken};
 pub(crate) use list::list;
+pub(crate) use revoke::revoke_sessions;
 use row::AccountRow;
 
 /// Inserts a user with the id of the request that registers them, and returns the user.

@@ -77,7 +77,7 @@ pub(crate) async fn change(
                      when (extract(epoch from update_time) * 1000000)::bigint <> $7
                          then 'etag mismatch'
                      when is_admin
-                         and not ('admin' = any (new_roles) and not new_disabled and not new_deleted)
+                         and ('admin' <> all (new_roles) or new_disabled or new_deleted)
                          and not exists (select from locked as other where other.id <> wanted.id)
                          then 'last administrator'
                  end as refusal

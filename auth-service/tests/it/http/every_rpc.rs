@@ -99,7 +99,8 @@ impl Session {
 
     async fn log_in(&mut self, credentials: &Value) {
         let login = self.call("Login", credentials.clone()).await;
-        self.token = login["tokens"]["accessToken"].as_str().expect("it is text").to_owned();
+        let token = login["tokens"]["accessToken"].as_str();
+        token.expect("it is text").clone_into(&mut self.token);
     }
 
     async fn run(mut self, number: usize) {

@@ -63,14 +63,16 @@ async fn second_factor_secrets(
 ) -> Vec<String> {
     let mut client = AuthServiceClient::new(channel.clone());
     let current_password = PASSWORD.to_owned();
-    let begin = pb::BeginTotpEnrollmentRequest { current_password };
-    let begun = client.begin_totp_enrollment(with_token(token, begin)).await.unwrap().into_inner();
+    let request = pb::BeginTotpEnrollmentRequest { current_password };
+    let begun = client.begin_totp_enrollment(with_token(token, request)).await;
+    let begun = begun.expect("the enrolment begins").into_inner();
     let authenticator = Authenticator::new(&begun.secret);
     let step = shared::time::now().timestamp() / 30;
     let confirm = pb::ConfirmTotpRequest { code: authenticator.code(step) };
-    let confirmed = client.confirm_totp(with_token(token, confirm)).await.unwrap().into_inner();
-    let answer = client.login(credentials("ada", PASSWORD)).await.unwrap().into_inner();
-    let challenge = answer.challenge().unwrap().challenge;
+    let confirmed = client.confirm_totp(with_token(token, confirm)).await;
+    let confirmed = confirmed.expect("the code is right").into_inner();
+    let answer = client.login(credentials("ada", PASSWORD)).await.expect("the password is right");
+    let challenge = answer.into_inner().challenge().expect("a factor is missing").challenge;
     let [used, wrong, ..] = &confirmed.recovery_codes[..] else { panic!("there are ten") };
     for (challenge, code) in [(&challenge, used), (&challenge, used), (&begun.secret, wrong)] {
         let factor = Some(Factor::RecoveryCode(code.clone()));
@@ -81,15 +83,17 @@ async fn second_factor_secrets(
     database.execute(sql).await;
     let factor = Some(Factor::RecoveryCode(wrong.clone()));
     let request = pb::CompleteLoginRequest { challenge: challenge.clone(), factor };
-    let login = client.complete_login(request).await.unwrap().into_inner();
-    let admin = login.tokens.unwrap().access_token;
-    let create = pb::CreatePasswordResetTokenRequest { user_id: login.user.unwrap().id };
+    let login = client.complete_login(request).await.expect("the code is unused").into_inner();
+    let admin = login.tokens.expect("tokens are returned").access_token;
+    let user_id = login.user.expect("a user is returned").id;
+    let create = pb::CreatePasswordResetTokenRequest { user_id };
     let mut admins = AdminServiceClient::new(channel.clone());
-    let created = admins.create_password_reset_token(with_token(&admin, create)).await.unwrap();
-    let (reset_token, new_password) = (created.into_inner().reset_token, PASSWORD.to_owned());
+    let created = admins.create_password_reset_token(with_token(&admin, create)).await;
+    let reset_token = created.expect("the token is created").into_inner().reset_token;
+    let new_password = PASSWORD.to_owned();
     let request = pb::ResetPasswordRequest { reset_token: reset_token.clone(), new_password };
-    client.reset_password(request.clone()).await.unwrap();
-    client.reset_password(request).await.unwrap_err();
+    client.reset_password(request.clone()).await.expect("the token is unused");
+    client.reset_password(request).await.expect_err("the token is used");
     let recovery_codes = [used, wrong].map(|code| code.replace('-', ""));
     let shown = [used.clone(), wrong.clone(), begun.secret, challenge, reset_token];
     shown.into_iter().chain(recovery_codes).collect()
