@@ -106,7 +106,8 @@ pub struct ListenConfig {
     pub max_request_bytes: u32,
 
     /// Maximum size of the request message of a batch method, in bytes. Larger requests fail with
-    /// RESOURCE_EXHAUSTED. 1 MiB holds a batch of 1,000 users with a hash, an id and some roles each.
+    /// RESOURCE_EXHAUSTED. 1 MiB holds a batch of 1,000 users with a hash, an id and some roles
+    /// each.
     #[arg(
         long = "max-batch-request-bytes",
         env = "AUTH_MAX_BATCH_REQUEST_BYTES",

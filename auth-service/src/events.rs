@@ -62,9 +62,11 @@ pub enum Event {
     LoginThrottled,
     /// A registration was throttled. Recorded at most once a minute per source. Fields: `source`
     RegisterThrottled,
-    /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
     UserCreated,
-    /// An administrator or a command renamed a user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    /// An administrator or a command renamed a user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
     UserUpdated,
     /// An administrator or a command changed the roles of a user, which ended all sessions of the
     /// user. Fields: `user_id`, `actor`, `actor_id`, `source`
@@ -72,14 +74,14 @@ pub enum Event {
     /// An administrator or a command disabled a user, which ended all sessions of the user. Fields:
     /// `user_id`, `actor`, `actor_id`, `source`
     UserDisabled,
-    /// An administrator or a command enabled a disabled user. Fields: `user_id`, `actor`, `actor_id`,
-    /// `source`
+    /// An administrator or a command enabled a disabled user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
     UserEnabled,
     /// An administrator or a command deleted a user, which ended all sessions of the user. Fields:
     /// `user_id`, `actor`, `actor_id`, `source`
     UserDeleted,
-    /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`, `actor_id`,
-    /// `source`
+    /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`,
+    /// `actor_id`, `source`
     UserUndeleted,
     /// An administrator or a command ended all sessions of a user. Fields: `user_id`, `actor`,
     /// `actor_id`, `source`

@@ -78,9 +78,10 @@ fn operation(
     let needs_token = !text.contains("Requires no");
     let service = method.parent_service();
     // Two services can have methods of the same name.
-    let id = match service == first {
-        true => method.name().to_owned(),
-        false => format!("{}_{}", service.name(), method.name()),
+    let id = if service == first {
+        method.name().to_owned()
+    } else {
+        format!("{}_{}", service.name(), method.name())
     };
     let mut operation = json!({
         "operationId": id,

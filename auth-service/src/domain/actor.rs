@@ -1,4 +1,4 @@
-//! Who changes an account: the audit log names the actor of each change.
+//! The actor of a change of an account, which the audit log names.
 
 use serde::Serialize;
 use shared::ids::UserId;
@@ -39,7 +39,7 @@ impl Actor {
         }
     }
 
-    /// The user who acts; a command has none.
+    /// The acting user; a command has none.
     pub(crate) fn user_id(&self) -> Option<UserId> {
         match self {
             Self::Administrator { caller, .. } => Some(caller.id),

@@ -20,9 +20,9 @@ impl Roles {
     /// # Errors
     /// The index of each invalid role, `None` for the set, and the rule that it breaks.
     pub(crate) fn parse(texts: Vec<String>) -> Result<Self, Vec<(Option<usize>, Invalid)>> {
-        let rules = texts.iter().enumerate().map(|(i, text)| (i, check(text)));
-        let invalid: Vec<_> =
-            rules.filter_map(|(i, rule)| Some((Some(i), rule.err()?))).take(MAX_ROLES).collect();
+        let checked = texts.iter().enumerate().map(|(i, text)| (i, check(text)));
+        let invalid = checked.filter_map(|(i, rule)| Some((Some(i), rule.err()?)));
+        let invalid: Vec<_> = invalid.take(MAX_ROLES).collect();
         let mut roles = texts;
         roles.sort();
         roles.dedup();

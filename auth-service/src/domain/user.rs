@@ -102,8 +102,8 @@ pub(crate) struct Account {
     pub(crate) user: User,
     /// A bcrypt hash, not validated yet.
     pub(crate) password_hash: String,
-    /// Increases with everything that ends the user's sessions: a new password, not a new hash of the
-    /// same one; disabling, deletion, a change of roles.
+    /// Increases with everything that ends the user's sessions: a new password, not a new hash of
+    /// the same one; disabling, deletion, a change of roles.
     pub(crate) password_version: i32,
 }
 

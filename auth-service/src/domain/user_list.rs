@@ -79,9 +79,8 @@ impl Order {
     pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let words: Vec<_> = text.split_ascii_whitespace().collect();
         let (field, is_descending) = match words[..] {
-            [] => (Field::CreateTime, true),
+            [] | ["create_time", "desc"] => (Field::CreateTime, true),
             ["create_time"] => (Field::CreateTime, false),
-            ["create_time", "desc"] => (Field::CreateTime, true),
             ["username"] => (Field::Username, false),
             ["username", "desc"] => (Field::Username, true),
             _ => return Err("must be create_time or username, optionally with \" desc\"".into()),

@@ -49,7 +49,7 @@ impl Auth {
         if account.user.roles.has_admin() { Ok(caller) } else { Err(Error::AdminRequired) }
     }
 
-    /// The administrator who makes a change.
+    /// The administrator as the actor of a change.
     async fn actor<T>(&self, request: &Request<T>) -> Result<Actor, Error> {
         let caller = self.administrator(request).await?;
         Ok(Actor::Administrator { caller, source: self.source(request) })
@@ -75,13 +75,13 @@ impl AdminService for Auth {
         let caller = self.administrator(&request).await?;
         let mut req = request.into_inner();
         let token = std::mem::take(&mut req.page_token);
-        let (page_size, list) = convert::user_list(req)?;
-        let name = format!("{USERS} {}", serde_json::to_string(&list).expect("it is plain data"));
+        let (page_size, wanted) = convert::user_list(req)?;
+        let name = format!("{USERS} {}", serde_json::to_string(&wanted).expect("it is plain data"));
         let cursor = self.page_tokens.open(caller.id, &name, &token)?;
         let limit = page_size.get() + 1;
-        let users = users::list(&self.db, &list, cursor.as_ref(), limit).await?;
+        let users = users::list(&self.db, &wanted, cursor.as_ref(), limit).await?;
         let (users, has_more) = page::cut(users, page_size, User::bytes);
-        let last = users.last().filter(|_| has_more).map(|user| list.order.cursor(user));
+        let last = users.last().filter(|_| has_more).map(|user| wanted.order.cursor(user));
         let next = last.map(|cursor| self.page_tokens.seal(caller.id, &name, &cursor));
         Ok(Response::new(pb::ListUsersResponse {
             users: users.into_iter().map(Into::into).collect(),

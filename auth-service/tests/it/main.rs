@@ -22,6 +22,7 @@ mod sessions {
 
 mod administration {
     mod access;
+    mod concurrency;
     mod create;
     mod last_administrator;
     mod list;

@@ -151,7 +151,7 @@ impl Auth {
     }
 
     /// The users that the same request has created before; `None` if it has created none. Another
-    /// request with this id is told apart by the fields that are not secret.
+    /// request with this id differs in a field that is not secret.
     ///
     /// # Errors
     /// [`Error::RequestIdReused`]

@@ -27,12 +27,13 @@ pub(crate) struct Changed {
 /// who is deleted can be purged after `retention`.
 ///
 /// A change that can demote first locks the target and all enabled administrators, in the order of
-/// their ids. A statement that waits for such a lock reads the rows again afterwards, so of two that
-/// demote the last two administrators, the second sees only one.
+/// their ids. A statement that waits for such a lock reads the rows again afterwards, so of two
+/// that demote the last two administrators, the second sees only one.
 ///
 /// # Errors
 /// [`Error::UserNotFound`], [`Error::UserDeleted`], [`Error::UserNotDeleted`],
 /// [`Error::EtagMismatch`], [`Error::LastAdministrator`], [`Error::UsernameTaken`].
+#[expect(clippy::too_many_lines, reason = "it is one statement")]
 pub(crate) async fn change(
     db: &WorkerPool,
     actor: &Actor,
@@ -75,7 +76,7 @@ pub(crate) async fn change(
                      when (extract(epoch from update_time) * 1000000)::bigint <> $7
                          then 'etag mismatch'
                      when is_admin
-                         and not ('admin' = any (new_roles) and not new_disabled and not new_deleted)
+                         and ('admin' <> all (new_roles) or new_disabled or new_deleted)
                          and not exists (select from locked as other where other.id <> wanted.id)
                          then 'last administrator'
                  end as refusal

@@ -97,7 +97,8 @@ pub(crate) async fn create(
     Ok(created.collect())
 }
 
-/// Finds the users that these request ids created, each with its request id, in no particular order.
+/// Finds the users that these request ids created, each with its request id, in no particular
+/// order.
 pub(crate) async fn find_by_request_ids(
     db: &WorkerPool,
     request_ids: &[Uuid],
@@ -134,8 +135,8 @@ pub(crate) async fn find_by_request_ids(
     Ok(found.collect())
 }
 
-/// Finds the first of these users whose username or id another user has, by its position, and why it
-/// cannot be created. `None` if there is none any more.
+/// Finds the first of these users whose username or id another user has, by its position, and why
+/// it cannot be created. `None` if there is none any more.
 pub(crate) async fn find_taken(
     db: &WorkerPool,
     users: &[NewUser],

@@ -8,7 +8,7 @@ use crate::domain::{
     user::{Account, User, Username},
 };
 
-/// A user with what proves who they are.
+/// A user with their stored credentials.
 pub(super) struct AccountRow {
     pub(super) id: UserId,
     pub(super) username: Username,

@@ -1,7 +1,6 @@
 //! The last enabled administrator stays one, also when calls race.
 
-use sqlx::{Connection as _, PgConnection, raw_sql};
-use test_support::{Refusal, eventually, refusal};
+use test_support::{Refusal, refusal};
 use tonic::{Code, Status};
 
 use crate::support::{Admin, App, new_user};
@@ -34,7 +33,7 @@ const ENABLED: &str = "select count(*)::text from auth.users
 async fn the_last_enabled_administrator_cannot_be_demoted_disabled_or_deleted() {
     let app = App::start().await;
     let ada = app.new_admin("ada").await;
-    // Administrators who are disabled or deleted do not count.
+    // Disabled and deleted administrators do not count.
     let [bob, eve] = [
         ada.create(new_user("bob", &["admin"])).await.unwrap(),
         ada.create(new_user("eve", &["admin"])).await.unwrap(),
@@ -57,19 +56,12 @@ async fn of_two_concurrent_demotions_of_the_last_two_administrators_one_fails() 
     for how in ALL.into_iter().cycle().take(9) {
         app.database.execute("delete from auth.users").await;
         let [ada, bob] = [app.new_admin("ada").await, app.new_admin("bob").await];
-        let mut blocker = PgConnection::connect(app.database.url()).await.unwrap();
-        let lock = raw_sql("begin; select from auth.users for update");
-        lock.execute(&mut blocker).await.unwrap();
+        let mut locks = app.lock_each_user().await;
         let demotions = [ada, bob]
             .map(|admin| tokio::spawn(async move { demote(&admin, &admin.id, how).await }));
-        // Both statements have their snapshots now, in which both users are administrators.
-        eventually("both statements wait", async || {
-            let waiting = "select count(*)::text from pg_stat_activity
-                where datname = current_database() and wait_event_type = 'Lock'";
-            app.query(waiting).await == "2"
-        })
-        .await;
-        raw_sql("commit").execute(&mut blocker).await.unwrap();
+        // Both statements have their snapshots then, in which both users are administrators.
+        locks.eventually_block(2).await;
+        locks.release().await;
         let [first, second] = demotions;
         let answers = [first.await.unwrap(), second.await.unwrap()];
         let refused: Vec<_> = answers.into_iter().filter(Result::is_err).map(refusal).collect();
@@ -79,7 +71,7 @@ async fn of_two_concurrent_demotions_of_the_last_two_administrators_one_fails() 
 }
 
 #[tokio::test]
-async fn administrators_who_demote_each_other_at_random_leave_one() {
+async fn demotions_at_random_leave_an_administrator() {
     let app = App::start().await;
     for round in 0..5 {
         app.database.execute("delete from auth.users").await;

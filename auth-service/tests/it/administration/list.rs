@@ -7,7 +7,7 @@ use tonic::Code;
 use crate::support::{Admin, App, imported_user, new_user};
 
 async fn names(admin: &Admin, request: pb::ListUsersRequest) -> Vec<String> {
-    let users = admin.list(request).await.unwrap().users;
+    let users = admin.list(request).await.expect("the list is valid").users;
     users.into_iter().map(|user| user.username).collect()
 }
 
@@ -98,9 +98,10 @@ async fn pages_in_each_order_show_every_user_once() {
             request.page_token = page.next_page_token;
         }
         let time = |user: &pb::User| user.create_time.map(|time| (time.seconds, time.nanos));
-        expected.sort_by_key(|user| match order_by.contains("username") {
-            true => (None, user.username.clone()),
-            false => (time(user), user.id.clone()),
+        expected.sort_by_key(|user| {
+            let by_name = order_by.contains("username");
+            let text = if by_name { &user.username } else { &user.id };
+            (if by_name { None } else { time(user) }, text.clone())
         });
         if order_by.is_empty() || order_by.ends_with("desc") {
             expected.reverse();

@@ -9,7 +9,9 @@ use crate::support::App;
 async fn every_operation_answers_as_it_is_described() {
     let app = App::start().await;
     let wire = wire(&app);
-    let token = app.new_admin("ada").await.login.tokens.access_token;
     let description = Description::fetch(&wire).await;
-    assert_eq!(description.drive(&wire, &token).await, wire.methods().len());
+    let admin = app.new_admin("ada").await.login.tokens.access_token;
+    for token in [app.new_token("bob").await, admin] {
+        assert_eq!(description.drive(&wire, &token).await, wire.methods().len());
+    }
 }

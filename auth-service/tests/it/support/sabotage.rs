@@ -31,6 +31,15 @@ impl App {
         UsersLock(connection)
     }
 
+    /// Locks each row of `auth.users` against changes by other connections.
+    pub(crate) async fn lock_each_user(&self) -> RowLocks {
+        let url = self.database.url();
+        let mut connection = PgConnection::connect(url).await.expect("the database is up");
+        let lock = raw_sql("begin; select from auth.users for update");
+        lock.execute(&mut connection).await.expect("the rows are locked");
+        RowLocks(connection)
+    }
+
     /// Kills every database connection of the service.
     pub(crate) async fn kill_backends(&self) {
         let kill = "select pg_terminate_backend(pid) from pg_stat_activity
@@ -57,5 +66,25 @@ impl UsersLock {
 
     pub(crate) async fn release(self) {
         self.0.close().await.expect("the connection closes");
+    }
+}
+
+/// Locks of the rows of `auth.users`.
+pub(crate) struct RowLocks(PgConnection);
+
+impl RowLocks {
+    /// Waits until this many statements, whose snapshots are taken by then, wait for a row.
+    pub(crate) async fn eventually_block(&mut self, statements: i64) {
+        let blocked = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        eventually("statements wait for a row", async || {
+            let count = sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut self.0).await;
+            count.expect("the activity can be read") == statements
+        })
+        .await;
+    }
+
+    pub(crate) async fn release(mut self) {
+        raw_sql("commit").execute(&mut self.0).await.expect("the transaction ends");
     }
 }
