@@ -78,6 +78,9 @@ impl RowLocks {
         let blocked = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
         eventually("statements wait for a row", async || {
+            // PostgreSQL keeps the first answer until the transaction ends.
+            let clear = raw_sql("select pg_stat_clear_snapshot()").execute(&mut self.0).await;
+            clear.expect("the snapshot is cleared");
             let count = sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut self.0).await;
             count.expect("the activity can be read") == statements
         })
