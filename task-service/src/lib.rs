@@ -101,9 +101,8 @@ pub async fn run(
             let purging = purge::purge_forever(&background, config.task.purge_interval);
             let refolding = refold::refold_forever(&background, config.task.purge_interval);
             let following = async {
-                match &follower {
-                    Some(follower) => drop(follower.follow_forever().await),
-                    None => {}
+                if let Some(follower) = &follower {
+                    follower.follow_forever().await;
                 }
             };
             tokio::join!(issuer.refresh_forever(), purging, refolding, following);

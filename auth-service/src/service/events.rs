@@ -65,8 +65,8 @@ impl Auth {
         let cursor = self.page_tokens.open(caller, list, token)?.unwrap_or(EventCursor::START);
         let events = events::list(&self.db, filter, cursor, size.get() + 1).await?;
         let (events, has_more) = page::cut(events, size, StoredEvent::bytes);
-        let last = events.last().filter(|_| has_more).map(StoredEvent::cursor);
-        let next = last.map(|cursor| self.page_tokens.seal(caller, list, &cursor));
+        let end = events.last().filter(|_| has_more).map(StoredEvent::cursor);
+        let next = end.map(|cursor| self.page_tokens.seal(caller, list, &cursor));
         Ok(Page {
             events: events.into_iter().map(pb::Event::from).collect(),
             next_page_token: next.unwrap_or_default(),

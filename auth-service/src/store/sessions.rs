@@ -24,8 +24,8 @@ const ATTEMPTS: usize = 3;
 /// Refreshes a session, or ends it if its token was reused.
 ///
 /// # Errors
-/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`]; [`Error::Conflict`] if concurrent
-/// refreshes keep changing the session.
+/// [`Error::RefreshTokenInvalid`], [`Error::RefreshTokenExpired`]; [`Error::Conflict`] if
+/// concurrent refreshes keep changing the session.
 pub(crate) async fn refresh(
     db: &WorkerPool,
     token: RefreshToken,

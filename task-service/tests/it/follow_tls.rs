@@ -35,8 +35,8 @@ impl AccountEventsService for OneEvent {
         &self,
         request: Request<pb::ListAccountEventsRequest>,
     ) -> Result<Response<pb::ListAccountEventsResponse>, Status> {
-        let entry = request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned();
-        *self.0.lock().unwrap() = Some(entry);
+        let entry = request.metadata().get("authorization").and_then(|entry| entry.to_str().ok());
+        *self.0.lock().expect("no holder of the lock panics") = entry.map(str::to_owned);
         let event = pb::AccountEvent {
             sequence: 7,
             kind: Kind::UserPurged.into(),

@@ -83,6 +83,9 @@ impl RowLocks {
                            and database = (select oid from pg_database
                                            where datname = current_database()))";
         eventually("statements wait for a row", async || {
+            // PostgreSQL keeps the first answer until the transaction ends.
+            let clear = raw_sql("select pg_stat_clear_snapshot()").execute(&mut self.0).await;
+            clear.expect("the snapshot is cleared");
             let count = sqlx::query_scalar::<_, i64>(blocked).fetch_one(&mut self.0).await;
             count.expect("the activity can be read") == statements
         })
