@@ -3,6 +3,7 @@
 use axum::{extract::Request as HttpRequest, middleware::Next, response::Response as HttpResponse};
 use proto::auth::v1::{self as pb, admin_service_server::AdminService};
 use shared::{
+    auth,
     error::{Error, RpcResult},
     ids::UserId,
     page,
@@ -33,15 +34,16 @@ impl Auth {
     /// token of a session that has not ended has the roles of its user.
     pub(crate) async fn require_admin_token(
         &self,
-        request: HttpRequest,
+        mut request: HttpRequest,
         next: Next,
     ) -> HttpResponse {
         let caller = self.authenticate(request.headers()).await;
-        let caller = caller.and_then(|caller| {
-            if caller.roles.contains(role::ADMIN) { Ok(()) } else { Err(Error::AdminRequired) }
-        });
-        match caller {
-            Ok(()) => next.run(request).await,
+        let is_admin = |caller: &auth::Caller| caller.roles.contains(role::ADMIN);
+        match caller.and_then(|caller| Some(caller).filter(is_admin).ok_or(Error::AdminRequired)) {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
             Err(error) => Status::from(error).into_http(),
         }
     }
