@@ -1,5 +1,6 @@
-//! Rate limits on logins, second factors, password changes and registrations, in the memory of this process. An
-//! attempt is reserved before its work begins, so concurrent calls cannot exceed a limit.
+//! Rate limits on logins, second factors, password changes and registrations, in the memory of this
+//! process. An attempt is reserved before its work begins, so concurrent calls cannot exceed a
+//! limit.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -82,9 +83,10 @@ impl Throttles {
         })
     }
 
-    /// Reserves a guess at the second factor of this user. It counts for the user, wherever it comes
-    /// from: only a holder of the password or of a session can guess, so no stranger can lock the
-    /// user out. A right password does not clear it, so a stolen password gains no more guesses.
+    /// Reserves a guess at the second factor of this user. It counts for the user, wherever it
+    /// comes from: only a holder of the password or of a session can guess, so no stranger can lock
+    /// the user out. A right password does not clear it, so a stolen password gains no more
+    /// guesses.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`]

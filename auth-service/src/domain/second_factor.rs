@@ -87,7 +87,8 @@ impl fmt::Debug for RecoveryCode {
     }
 }
 
-/// A factor that was right when it was checked. The statement that uses it checks that it is unused.
+/// A factor that was right when it was checked. The statement that uses it up checks that it is
+/// unused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The time step of a code.

@@ -117,8 +117,8 @@ impl Auth {
         }
     }
 
-    /// Begins a session for a user whose password was verified, and issues its first tokens. Returns
-    /// the number of recovery codes that are left, too.
+    /// Begins a session for a user whose password was verified, and issues its first tokens.
+    /// Returns the number of recovery codes that are left, too.
     async fn begin_session(
         &self,
         account: &Account,

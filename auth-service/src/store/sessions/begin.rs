@@ -18,8 +18,8 @@ const FIRST_GENERATION: i64 = 1;
 /// recovery codes that are left.
 ///
 /// # Errors
-/// [`Error::CredentialsInvalid`] if the password, the roles or the second factor have changed since,
-/// if the user was disabled or deleted, if the proof has been used, or if it is missing.
+/// [`Error::CredentialsInvalid`] if the password, the roles or the second factor have changed
+/// since, if the user was disabled or deleted, if the proof has been used, or if it is missing.
 pub(crate) async fn insert(
     db: &WorkerPool,
     session: &NewSession,
