@@ -29,8 +29,8 @@ const ATTEMPTS_PER_LINE: u32 = 10;
 /// The time-out of [`is_ready`].
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The status of a program in the health service (`grpc.health.v1`), under the names of its services
-/// and under "". The log names the first.
+/// The status of a program in the health service (`grpc.health.v1`), under the names of its
+/// services and under "". The log names the first.
 #[derive(Clone)]
 pub struct Readiness {
     status: watch::Sender<Option<ServingStatus>>,

@@ -6,7 +6,8 @@ use quick_cache::sync::Cache;
 
 use crate::{Caller, KeySet};
 
-/// The capacity, in tokens of about 100 bytes each, without roles. At the limit, the least used are evicted.
+/// The capacity, in tokens of about 100 bytes each, and the texts of their roles. At the limit, the
+/// least used are evicted.
 const MAX_TOKENS: usize = 100_000;
 
 /// A token's SHA-256: the cache holds nothing that can be presented as a token.

@@ -186,7 +186,7 @@ impl AdminService for Auth {
     ) -> RpcResult<pb::RevokeUserSessionsResponse> {
         let actor = self.actor(&request).await?;
         let user_id = convert::user_id(&request.get_ref().user_id)?;
-        let revoked = sessions::revoke_all(&self.db, &actor, user_id).await?;
+        let revoked = users::revoke_sessions(&self.db, &actor, user_id).await?;
         events::log_change(&Event::UserSessionsRevoked.name(), user_id, &actor);
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeUserSessionsResponse { revoked_count }))

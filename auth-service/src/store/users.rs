@@ -18,11 +18,13 @@ use crate::domain::{
 mod change;
 mod create;
 mod list;
+mod revoke;
 mod row;
 
 pub(crate) use change::change;
 pub(crate) use create::{create, find_by_request_ids, find_taken};
 pub(crate) use list::list;
+pub(crate) use revoke::revoke_sessions;
 use row::AccountRow;
 
 /// Inserts a user with the id of the request that registers them, and returns the user.

@@ -75,8 +75,13 @@ pub(crate) struct RowLocks(PgConnection);
 impl RowLocks {
     /// Waits until this many statements, whose snapshots are taken by then, wait for a row.
     pub(crate) async fn eventually_block(&mut self, statements: i64) {
-        let blocked = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
+        // The first waits for our transaction, the others for their turn at the row.
+        let blocked = "select count(*) from pg_locks
+                       where not granted
+                       and (transactionid = pg_current_xact_id()::xid
+                           or locktype = 'tuple' and relation = 'auth.users'::regclass
+                           and database = (select oid from pg_database
+                                           where datname = current_database()))";
         eventually("statements wait for a row", async || {
             // PostgreSQL keeps the first answer until the transaction ends.
             let clear = raw_sql("select pg_stat_clear_snapshot()").execute(&mut self.0).await;
