@@ -3,7 +3,6 @@
 use axum::{extract::Request as HttpRequest, middleware::Next, response::Response as HttpResponse};
 use proto::auth::v1::{self as pb, admin_service_server::AdminService};
 use shared::{
-    auth,
     error::{Error, RpcResult},
     ids::UserId,
     page,
