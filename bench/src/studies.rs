@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod footprint;
+mod instructions;
 mod interference;
 mod latency;
 mod neighbours;
@@ -20,6 +21,7 @@ mod scale;
 mod statements;
 mod verification;
 
+pub(crate) use instructions::of_get as instructions_of_get;
 pub(crate) use statements::of_single_calls as transactions_of_single_calls;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(crate) enum Study {
     Footprint,
     Verification,
     Statements,
+    Instructions,
     Scale,
 }
 
@@ -52,7 +55,7 @@ impl Finding {
 }
 
 impl Study {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Noise,
         Self::Saturation,
         Self::Latency,
@@ -61,6 +64,7 @@ impl Study {
         Self::Footprint,
         Self::Verification,
         Self::Statements,
+        Self::Instructions,
         Self::Scale,
     ];
 
@@ -74,6 +78,7 @@ impl Study {
             Self::Footprint => "footprint",
             Self::Verification => "verification",
             Self::Statements => "statements",
+            Self::Instructions => "instructions",
             Self::Scale => "scale",
         }
     }
@@ -93,6 +98,7 @@ impl Study {
             Self::Footprint => "memory, and time until ready",
             Self::Verification => "CPU time of verifying an access token",
             Self::Statements => "transactions for each call",
+            Self::Instructions => "instructions for each call; needs valgrind",
             Self::Scale => "ten million tasks beside ten thousand; needs 20 GB, only if named",
         }
     }
@@ -111,6 +117,7 @@ impl Study {
             Self::Footprint => footprint::measure(environment),
             Self::Verification => verification::measure(),
             Self::Statements => statements::measure(environment),
+            Self::Instructions => instructions::measure(environment),
             Self::Scale => scale::measure(environment, options),
         }
     }

@@ -9,13 +9,16 @@ use std::{
 };
 
 use shared::{db::WorkerPool, error::Error, ids::UserId};
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolConnection};
 use tandem_server::metrics::{IntCounter, Metrics};
 use tokio::time::{sleep, timeout};
 
 use queue::{Queue, Slot};
 
 mod queue;
+
+/// How long an abandoned statement may take to end before its connection is closed.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long after the end of its connection PostgreSQL still runs a statement, at most: two of the
 /// intervals that the session sets as `client_connection_check_interval`.
@@ -105,11 +108,17 @@ impl DerefMut for Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let Some((connection, slot)) = self.running.take() else { return };
-        // In the pool, the connection would wait for its statement. Closed, it ends the statement.
-        drop(connection.detach());
+        let Some((mut connection, slot)) = self.running.take() else { return };
         tokio::spawn(async move {
-            sleep(END_OF_ABANDONED).await;
+            // Most statements end soon. To close every connection would cost PostgreSQL more than
+            // they do: a process, and every plan prepared again.
+            if let Ok(Ok(())) = timeout(PATIENCE, connection.ping()).await {
+                drop(connection);
+            } else {
+                // In the pool, the connection would wait for its statement. Closed, it ends it.
+                drop(connection.detach());
+                sleep(END_OF_ABANDONED).await;
+            }
             drop(slot);
         });
     }

@@ -33,6 +33,8 @@ pub(crate) struct Process {
 pub(crate) struct Settings {
     subcommand: &'static str,
     variables: Vec<(&'static str, String)>,
+    /// The program that runs the system, with its arguments; empty if none does.
+    runner: Vec<String>,
 }
 
 impl Settings {
@@ -55,11 +57,18 @@ impl Settings {
 
     /// Settings of the system that this program is with `subcommand`.
     pub(crate) fn new(subcommand: &'static str, database_url: &str) -> Self {
-        Self { subcommand, variables: vec![("DATABASE_URL", database_url.to_owned())] }
+        let variables = vec![("DATABASE_URL", database_url.to_owned())];
+        Self { subcommand, variables, runner: Vec::new() }
     }
 
     pub(crate) fn with(mut self, variable: &'static str, value: &str) -> Self {
         self.variables.push((variable, value.to_owned()));
+        self
+    }
+
+    /// Runs the system under another program, a profiler for example.
+    pub(crate) fn under(mut self, runner: &[&str]) -> Self {
+        self.runner = runner.iter().map(|&arg| arg.to_owned()).collect();
         self
     }
 }
@@ -82,8 +91,16 @@ impl Process {
 
     /// Starts this program as one of the systems.
     pub(crate) fn start(settings: Settings, dir: &Path) -> anyhow::Result<Self> {
-        let Settings { subcommand, variables } = settings;
-        let mut command = Command::new(std::env::current_exe()?);
+        let Settings { subcommand, variables, runner } = settings;
+        let program = std::env::current_exe()?;
+        let mut command = match runner.split_first() {
+            Some((runner, args)) => {
+                let mut command = Command::new(runner);
+                command.args(args).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command.arg(subcommand).env_clear().envs(variables).stdout(Stdio::piped());
         let (mut child, log) = spawn(&mut command, dir, subcommand)?;
         let mut line = String::new();

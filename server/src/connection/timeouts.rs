@@ -1,5 +1,6 @@
-//! A connection's stream with the time-outs that hyper lacks: for the first bytes, and for a peer
-//! that reads nothing of what is written.
+//! A connection's stream with the time-outs that hyper lacks: for the first bytes, for a peer that
+//! reads nothing of what is written, and for one that reads an HTTP/1 response slowly. An HTTP/2
+//! response has a time-out of its own, in [`response_stream`](crate::response_stream).
 
 use std::{
     io,
@@ -14,15 +15,19 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// The length of the HTTP/2 preface. A shorter HTTP/1 request is answered, but not kept alive.
-const PREFACE_BYTES: usize = 24;
+/// With it, an HTTP/2 connection begins (RFC 9113, section 3.4). A shorter HTTP/1 request is
+/// answered, but not kept alive.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(super) struct TimeoutStream<S> {
     stream: S,
-    missing_bytes: usize,
+    /// What is missing of the first bytes, as many as the preface has.
+    missing: &'static [u8],
+    is_http2: bool,
     begun_tx: Option<oneshot::Sender<()>>,
     write_timeout: Duration,
-    /// Runs while the peer reads nothing.
+    /// HTTP/2: runs while the peer reads nothing. HTTP/1: runs from a write that had to wait until
+    /// everything is written, which is at the end of a response at the latest.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -31,18 +36,36 @@ impl<S> TimeoutStream<S> {
     /// receiver that completes when the first bytes have arrived or the stream is dropped.
     pub(super) fn new(stream: S, write_timeout: Duration) -> (Self, oneshot::Receiver<()>) {
         let (tx, rx) = oneshot::channel();
-        let (missing_bytes, begun_tx) = (PREFACE_BYTES, Some(tx));
-        (Self { stream, missing_bytes, begun_tx, write_timeout, stalled: None }, rx)
+        let (missing, begun_tx) = (PREFACE, Some(tx));
+        let stream =
+            Self { stream, missing, is_http2: true, begun_tx, write_timeout, stalled: None };
+        (stream, rx)
     }
 
-    /// The result of a write; an error if it has been pending for too long.
+    /// Notes the first bytes of the connection.
+    fn begin(&mut self, bytes: &[u8]) {
+        let begun = &bytes[..bytes.len().min(self.missing.len())];
+        self.is_http2 &= self.missing.starts_with(begun);
+        self.missing = &self.missing[begun.len()..];
+        if self.missing.is_empty()
+            && let Some(tx) = self.begun_tx.take()
+        {
+            let _ = tx.send(());
+        }
+    }
+
+    /// The result of a write; an error if it has been pending for too long. `is_flush`: with it,
+    /// everything is written.
     fn check_write<T>(
         &mut self,
         cx: &mut Context<'_>,
         poll: Poll<io::Result<T>>,
+        is_flush: bool,
     ) -> Poll<io::Result<T>> {
         if poll.is_ready() {
-            self.stalled = None;
+            if self.is_http2 || is_flush {
+                self.stalled = None;
+            }
             return poll;
         }
         let write_timeout = self.write_timeout;
@@ -60,11 +83,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.missing_bytes = self.missing_bytes.saturating_sub(buf.filled().len() - before);
-        if self.missing_bytes == 0
-            && let Some(tx) = self.begun_tx.take()
-        {
-            let _ = tx.send(());
+        if !self.missing.is_empty() {
+            self.begin(&buf.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
@@ -79,12 +99,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimeoutStream<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.check_write(cx, poll)
+        self.check_write(cx, poll, false)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.check_write(cx, poll)
+        self.check_write(cx, poll, true)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

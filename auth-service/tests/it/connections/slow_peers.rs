@@ -7,8 +7,8 @@ use proto::grpc::health::v1::{HealthCheckRequest, health_client::HealthClient};
 use test_support::eventually;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
+    net::{TcpSocket, TcpStream},
+    time::{sleep, timeout},
 };
 
 use crate::support::App;
@@ -162,4 +162,30 @@ async fn http_1_headers_have_the_limit_of_http_2_headers() {
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, format!("HTTP/1.1 {status}").as_bytes(), "{bytes}");
     }
+}
+
+#[tokio::test]
+async fn an_http_1_connection_whose_client_reads_a_response_slowly_is_closed() {
+    let app = App::with(&["--server-keepalive-timeout-seconds", "1"]).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address = app.service.address();
+    let mut stream = socket.connect(address).await.unwrap();
+    // More than the buffers of both ends hold.
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    let mut read = 0;
+    let mut bytes = [0; 2048];
+    let reading = async {
+        while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+            read += count;
+            if begun.elapsed() < SLOW / 2 {
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    timeout(SLOW, reading).await.expect("the connection is closed");
+    let whole = 100 * include_str!("../../../../docs/reference/openapi-auth.json").len();
+    assert!(read < whole, "all {read} bytes were sent");
 }
