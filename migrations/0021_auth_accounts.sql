@@ -10,10 +10,10 @@ alter table auth.users
     add constraint users_delete_time_check
         check ((delete_time is null) = (purge_time is null)) not valid;
 
--- `password_version` counts everything that ends all sessions of a user: from now on also a change of
--- roles, disabling, deletion and a revocation by an administrator.
+-- `password_version` counts everything that ends all sessions of a user: from now on also a change
+-- of roles, disabling, deletion and a revocation by an administrator.
 
--- The enabled administrators, of whom one must remain.
+-- The enabled administrators. One must remain.
 create index users_admin_idx on auth.users (id)
     where 'admin' = any (roles) and not disabled and delete_time is null;
 -- The deleted users in the order of their purge.

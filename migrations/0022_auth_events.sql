@@ -9,7 +9,8 @@ create table auth.events (
     -- The user that the event is about. No foreign key: the log outlives the user.
     user_id uuid,
     username text,
-    -- Who acted: `user`, `administrator`, `command` or `service`; and which user, for the first two.
+    -- The kind of actor: `user`, `administrator`, `command` or `service`; and the user, for the first
+    -- two.
     actor text not null,
     actor_id uuid,
     session_id uuid,

@@ -78,7 +78,7 @@ pub struct Create {
     /// Name of the new user
     #[arg(value_parser = username)]
     username: Username,
-    /// A role of the new user; may be repeated. The role admin can call the AdminService
+    /// A role of the new user. Repeat the option for more. The role admin can call the AdminService
     #[arg(long = "role", value_name = "ROLE", value_parser = args::role)]
     roles: Vec<String>,
     #[command(flatten)]

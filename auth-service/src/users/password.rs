@@ -21,8 +21,8 @@ const GENERATED_BYTES: usize = 15;
 /// The place of the new password.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PasswordSource {
-    /// File or pipe that holds the password. Without it, the command asks for the password, or reads
-    /// it from standard input if that is no terminal
+    /// File or pipe that holds the password. Without it, the command prompts for the password, or
+    /// reads it from standard input if that is no terminal
     #[arg(long, value_name = "PATH")]
     password_file: Option<String>,
 }
@@ -48,7 +48,7 @@ pub(super) fn hash(text: String, username: &Username, cost: u32) -> Result<Passw
     rated.map_err(|rule| rejected(format!("the password {}", rule.0)))
 }
 
-/// A password that no one guesses.
+/// A password too random to guess.
 pub(super) fn generate() -> String {
     let mut bytes = [0; GENERATED_BYTES];
     rand::fill(&mut bytes).expect("the system provides randomness");
