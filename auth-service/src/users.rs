@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use clap::Args;
 use shared::{
-    config::{DatabaseConfig, MigrateConfig, TelemetryConfig},
+    config::DatabaseConfig,
     db::{self, WorkerPool},
     error::Error,
     ids::UserId,
 };
 
 use crate::{
-    config::{AccountConfig, LoginConfig},
+    config::LoginConfig,
     domain::{
         actor::Actor,
         password::PasswordHash,
@@ -25,156 +24,19 @@ use crate::{
 };
 
 mod args;
+mod command;
 mod output;
 mod password;
 
-use args::{UserKey, username, username_prefix};
+use args::UserKey;
+pub use command::UserCommand;
+use command::{Common, Create, List};
 use password::PasswordSource;
 
 /// The clocks of the command and the database may differ: the command compares no times.
 const ANY_CLOCK: Duration = Duration::from_secs(u32::MAX as u64);
 /// The users that `list` reads at once.
 const PAGE: usize = 500;
-
-/// A command on users.
-#[derive(Clone, Debug, clap::Subcommand)]
-
-pub enum UserCommand {
-    /// Create a user, for example the first administrator
-    Create(Box<Create>),
-    /// List users
-    List(Box<List>),
-    /// Show a user
-    Show(Box<One>),
-    /// Replace the roles of a user, which ends all sessions of the user
-    SetRoles(Box<SetRoles>),
-    /// Disable a user, which ends all sessions of the user
-    Disable(Box<One>),
-    /// Enable a disabled user
-    Enable(Box<One>),
-    /// Delete a user, which ends all sessions of the user; until the purge it can be undone
-    Delete(Box<Delete>),
-    /// Restore a deleted user
-    Undelete(Box<One>),
-    /// Set a new password for a user, which ends all sessions of the user
-    ResetPassword(Box<ResetPassword>),
-    /// Disable the second factor of a user, which ends all sessions of the user
-    ResetTotp(Box<One>),
-}
-
-/// What every command takes.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Common {
-    /// Print JSON, in the form of the API
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    config: MigrateConfig,
-}
-
-/// The arguments of `create`.
-#[derive(Clone, Debug, Args)]
-pub struct Create {
-    /// Name of the new user
-    #[arg(value_parser = username)]
-    username: Username,
-    /// A role of the new user. Repeat the option for more. The role admin can call the AdminService
-    #[arg(long = "role", value_name = "ROLE", value_parser = args::role)]
-    roles: Vec<String>,
-    #[command(flatten)]
-    password: PasswordSource,
-    #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    login: LoginConfig,
-}
-
-/// The arguments of `list`.
-#[derive(Clone, Debug, Args)]
-pub struct List {
-    /// Only users whose name begins with this text
-    #[arg(long, value_name = "TEXT", value_parser = username_prefix, default_value = "")]
-    username_prefix: String,
-    /// Only users with this role
-    #[arg(long, value_parser = args::role)]
-    role: Option<String>,
-    /// Only disabled users
-    #[arg(long)]
-    disabled: bool,
-    /// Deleted users too
-    #[arg(long)]
-    show_deleted: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// The arguments of a command on one user.
-#[derive(Clone, Debug, Args)]
-pub struct One {
-    /// Name or id of the user
-    user: UserKey,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// The arguments of `set-roles`.
-#[derive(Clone, Debug, Args)]
-pub struct SetRoles {
-    /// Name or id of the user
-    user: UserKey,
-    /// All roles that the user has from now on; none removes every role
-    #[arg(value_name = "ROLE", value_parser = args::role)]
-    roles: Vec<String>,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// The arguments of `delete`.
-#[derive(Clone, Debug, Args)]
-pub struct Delete {
-    /// Name or id of the user
-    user: UserKey,
-    #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    accounts: AccountConfig,
-}
-
-/// The arguments of `reset-password`.
-#[derive(Clone, Debug, Args)]
-pub struct ResetPassword {
-    /// Name or id of the user
-    user: UserKey,
-    #[command(flatten)]
-    password: PasswordSource,
-    #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    login: LoginConfig,
-}
-
-impl UserCommand {
-    /// The settings of the log.
-    #[must_use]
-    pub fn telemetry(&self) -> &TelemetryConfig {
-        &self.common().config.telemetry
-    }
-
-    fn common(&self) -> &Common {
-        match self {
-            Self::Create(args) => &args.common,
-            Self::List(args) => &args.common,
-            Self::SetRoles(args) => &args.common,
-            Self::Delete(args) => &args.common,
-            Self::ResetPassword(args) => &args.common,
-            Self::Show(args)
-            | Self::Disable(args)
-            | Self::Enable(args)
-            | Self::Undelete(args)
-            | Self::ResetTotp(args) => &args.common,
-        }
-    }
-}
 
 /// Runs a command. Returns the text to print.
 ///

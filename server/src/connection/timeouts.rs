@@ -43,7 +43,7 @@ impl<S> TimeoutStream<S> {
     }
 
     /// Notes the first bytes of the connection.
-    fn begin(&mut self, bytes: &[u8]) {
+    fn note(&mut self, bytes: &[u8]) {
         let begun = &bytes[..bytes.len().min(self.missing.len())];
         self.is_http2 &= self.missing.starts_with(begun);
         self.missing = &self.missing[begun.len()..];
@@ -84,7 +84,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimeoutStream<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if !self.missing.is_empty() {
-            self.begin(&buf.filled()[before..]);
+            self.note(&buf.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
