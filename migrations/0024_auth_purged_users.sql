@@ -8,3 +8,6 @@ create table auth.purged_users (
     purge_time timestamptz not null default current_timestamp,
     constraint purged_users_pkey primary key (sequence)
 );
+
+-- The id of a purged user is never used again.
+create index purged_users_user_id_idx on auth.purged_users (user_id);

@@ -70,7 +70,7 @@ pub enum Event {
     /// `source`
     PasswordReset,
     /// A password reset failed: the reset token was malformed, expired, used or void. Fields:
-    /// `user_id` if the token is genuine, `source`
+    /// `user_id` if the token is genuine and has not expired, `source`
     PasswordResetFailed,
     /// An administrator created a token that resets a password. Fields: `user_id`, `actor`,
     /// `actor_id`, `source`

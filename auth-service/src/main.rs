@@ -1,6 +1,9 @@
 //! The auth-service program: `serve`, `migrate`, `healthcheck`, `keys` or `users`.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use auth_service::{Config, KeyCommand, UserCommand};
 use shared::{
@@ -65,11 +68,13 @@ async fn print(
 ) -> ExitCode {
     let work = async {
         let text = command.await?;
-        #[expect(clippy::print_stdout, reason = "the output of a command")]
-        {
-            println!("{text}");
+        match writeln!(io::stdout(), "{text}") {
+            // The reader has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|error| {
+                Error::Internal(format!("the output cannot be written: {error}").into())
+            }),
         }
-        Ok::<(), Error>(())
     };
     program::run("auth-service", telemetry, work).await
 }

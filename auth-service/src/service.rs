@@ -256,8 +256,10 @@ impl AuthService for Auth {
     ) -> RpcResult<pb::RevokeOtherSessionsResponse> {
         let (caller, _) = self.account(&request).await?;
         let revoked = sessions::delete_others(&self.db, caller.id, caller.session_id).await?;
-        let source = self.source(&request);
-        self.events.record(&Entry::of_user(Event::OtherSessionsRevoked, caller.id, &source));
+        if revoked > 0 {
+            let source = self.source(&request);
+            self.events.record(&Entry::of_user(Event::OtherSessionsRevoked, caller.id, &source));
+        }
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }

@@ -81,7 +81,7 @@ pub async fn run(command: UserCommand) -> Result<String, Error> {
 /// Makes sure that an administrator with this name exists. Returns the password of a new one.
 ///
 /// # Errors
-/// The database is unavailable, or no user can have this name.
+/// The database is unavailable, no user can have this name, or the user is disabled or deleted.
 pub async fn ensure_admin(
     database: &DatabaseConfig,
     login: &LoginConfig,
@@ -91,6 +91,10 @@ pub async fn ensure_admin(
     let username = args::username(username).map_err(|rule| rejected(format!("--admin: {rule}")))?;
     let admin = args::roles(vec![role::ADMIN.to_owned()])?;
     match users::find_by_username(&users.db, &username).await? {
+        Some(Account { user, .. }) if !user.is_enabled() => Err(rejected(format!(
+            "--admin: the user {username} is disabled or deleted; enable or undelete it by \
+             `auth-service users`"
+        ))),
         Some(Account { user, .. }) if user.roles.has_admin() => Ok(None),
         Some(_) => {
             let name = UserKey::Username(username);

@@ -57,7 +57,7 @@ pub(crate) fn admin(auth: SocketAddr, username: &str, password: Option<&str>) ->
     let Some(password) = password else {
         return format!(
             "
-{username} is an administrator. The password is unchanged."
+{username} has the role admin. The password is unchanged."
         );
     };
     format!(

@@ -124,7 +124,10 @@ impl PasswordHash {
     /// Parses a hash that another system has made.
     pub(crate) fn import(text: &str) -> Result<Self, Invalid> {
         let is_known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix));
-        let hash = Self::stored(text.to_owned()).filter(|_| is_known && text.len() == 60);
+        // Its parser takes a sign, too.
+        let has_cost = matches!(text.as_bytes(), [_, _, _, _, b'0'..=b'9', b'0'..=b'9', b'$', ..]);
+        let hash = Self::stored(text.to_owned());
+        let hash = hash.filter(|_| is_known && has_cost && text.len() == 60);
         hash.ok_or_else(|| {
             "must be a bcrypt hash with the prefix $2a$, $2b$ or $2y$ and a cost of 4 to 15".into()
         })
@@ -255,6 +258,7 @@ mod tests {
             String::new(),
             "hunter2".to_owned(),
             format!("$2x$12${rest}"),
+            format!("$2b$+4${rest}"),
             format!("$2$12${rest}"),
             format!("$2b$16${rest}"),
             format!("$2b$03${rest}"),

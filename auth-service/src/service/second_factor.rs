@@ -8,7 +8,7 @@ use super::{Auth, convert};
 use crate::{
     config::{Config, SecondFactorConfig},
     domain::{
-        account_token::{AccountToken, AccountTokens, Rejected},
+        account_token::{AccountToken, AccountTokens},
         root_key::RootKey,
         second_factor::{Enrolled, Factor, Proof, RecoveryCode},
         session::{Caller, Source},
@@ -191,7 +191,7 @@ impl Auth {
         Error::SecondFactorWrong { field }
     }
 
-    /// Opens a token; `None` if it is not valid. Forged ones count for their source.
+    /// Opens a token; `None` if it is not valid. Forged and expired ones count for their source.
     pub(super) fn open(
         &self,
         tokens: &AccountTokens,
@@ -199,14 +199,11 @@ impl Auth {
         source: &Source,
     ) -> Result<Option<AccountToken>, Error> {
         let mut attempt = self.throttles.token(source)?;
-        Ok(match tokens.open(text, time::now()) {
-            Ok(token) => Some(token),
-            Err(Rejected::Expired) => None,
-            Err(Rejected::Forged) => {
-                attempt.keep();
-                None
-            }
-        })
+        let opened = tokens.open(text, time::now());
+        if opened.is_err() {
+            attempt.keep();
+        }
+        Ok(opened.ok())
     }
 }
 

@@ -14,9 +14,12 @@ use crate::domain::{
 
 /// Creates all of these users or none, and writes one event each. Returns them in this order.
 ///
+/// An administrator must still be one when the statement runs: hashing the passwords took its time.
+///
 /// # Errors
-/// [`Error::UsernameTaken`], [`Error::UserIdTaken`], or [`Error::RequestIdReused`] if one of their
-/// request ids has created a user; if several apply, any.
+/// [`Error::AdminRequired`]; [`Error::UsernameTaken`], [`Error::UserIdTaken`], also if the id is
+/// that of a purged user, or [`Error::RequestIdReused`] if one of their request ids has created a
+/// user; if several apply, any.
 pub(crate) async fn create(
     db: &WorkerPool,
     actor: &Actor,
@@ -30,12 +33,33 @@ pub(crate) async fn create(
     let roles: Vec<_> = users.iter().map(|user| user.roles.as_slice().join(" ")).collect();
     let disabled: Vec<_> = users.iter().map(|user| user.disabled).collect();
     let request_ids: Vec<_> = users.iter().map(|user| user.request_id).collect();
-    let create_time = sqlx::query_scalar!(
+    let row = sqlx::query!(
         r#"with item as (
              select *
              from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[],
                      $7::uuid[])
                  as item (event_id, id, username, password_hash, roles, disabled, request_id)
+         ),
+         by as (
+             select *
+             from jsonb_to_record($8::text::jsonb) as actor (
+                 actor text, actor_id uuid, session_id uuid, ip_address text, user_agent text
+             )
+             where actor = 'command' or exists (
+                 select
+                 from auth.sessions as s
+                 join auth.users as u
+                     on u.id = s.user_id and u.password_version = s.password_version
+                 where s.id = actor.session_id
+                     and u.id = actor.actor_id
+                     and 'admin' = any (u.roles)
+                     and not u.disabled
+                     and u.delete_time is null
+             )
+         ),
+         reused as (
+             select from item
+             where exists (select from auth.purged_users where user_id = item.id)
          ),
          created as (
              insert into auth.users (
@@ -46,6 +70,8 @@ pub(crate) async fn create(
                  id, username, password_hash, string_to_array(roles, ' '), disabled,
                  current_timestamp, current_timestamp, request_id
              from item
+             where exists (select from by) and not exists (select from reused)
+             returning id
          ),
          logged as (
              insert into auth.events (
@@ -53,15 +79,17 @@ pub(crate) async fn create(
                  details
              )
              select
-                 item.event_id, 'user_created', item.id, item.username, actor.actor,
-                 actor.actor_id, actor.session_id, actor.ip_address, actor.user_agent,
+                 item.event_id, 'user_created', item.id, item.username, by.actor, by.actor_id,
+                 by.session_id, by.ip_address, by.user_agent,
                  jsonb_build_object('roles', item.roles)
              from item
-             cross join jsonb_to_record($8::text::jsonb) as actor (
-                 actor text, actor_id uuid, session_id uuid, ip_address text, user_agent text
-             )
+             join created on created.id = item.id
+             cross join by
          )
-         select current_timestamp as "now!""#,
+         select
+             current_timestamp as "now!",
+             exists (select from by) as "is_allowed!",
+             exists (select from reused) as "is_reused!""#,
         &event_ids,
         &ids,
         &usernames,
@@ -84,6 +112,13 @@ pub(crate) async fn create(
             error.into()
         }
     })?;
+    if !row.is_allowed {
+        return Err(Error::AdminRequired);
+    }
+    if row.is_reused {
+        return Err(Error::UserIdTaken);
+    }
+    let create_time = row.now;
     let created = users.iter().map(|user| User {
         id: user.id,
         username: user.username.clone(),
@@ -152,6 +187,7 @@ pub(crate) async fn find_taken(
             exists (select from auth.users where username = item.username) as "is_username!"
          from unnest($1::uuid[], $2::text[]) with ordinality as item (id, username, number)
          where exists (select from auth.users where id = item.id or username = item.username)
+             or exists (select from auth.purged_users where user_id = item.id)
          order by number
          limit 1"#,
         &ids,

@@ -1,7 +1,10 @@
 //! CreateUser and BatchCreateUsers.
 
+use std::time::Duration;
+
 use proto::auth::v1::{self as pb, create_user_request::Credential};
 use test_support::{Refusal, refusal};
+use tokio::time::sleep;
 use tonic::Code;
 use uuid::Uuid;
 
@@ -85,6 +88,35 @@ async fn a_username_or_an_id_of_another_user_is_taken_even_if_that_user_is_delet
     assert_eq!(refusal(admin.create(new_user("bob", &[])).await), taken("USERNAME_TAKEN"));
     let request = pb::CreateUserRequest { user_id: bob.id, ..new_user("eve", &[]) };
     assert_eq!(refusal(admin.create(request).await), taken("USER_ID_TAKEN"));
+}
+
+#[tokio::test]
+async fn the_id_of_a_purged_user_is_never_used_again() {
+    let app = App::start().await;
+    let admin = app.new_admin("ada").await;
+    let id = Uuid::now_v7().to_string();
+    app.database.execute(format!("insert into auth.purged_users (user_id) values ('{id}')")).await;
+    let request = pb::CreateUserRequest { user_id: id, ..new_user("eve", &[]) };
+    assert_eq!(refusal(admin.create(request.clone()).await), taken("USER_ID_TAKEN"));
+    let expected = taken("USER_ID_TAKEN").with("field", "requests[1]");
+    let batch = vec![new_user("bob", &[]), request];
+    assert_eq!(refusal(admin.create_batch(batch, "").await), expected);
+    assert_eq!(app.users().await, "1");
+}
+
+#[tokio::test]
+async fn an_administrator_who_is_disabled_while_passwords_are_hashed_creates_no_user() {
+    let app = App::with(&["--bcrypt-cost", "11"]).await;
+    let admin = app.new_admin("ada").await;
+    let requests: Vec<_> = (0..8).map(|i| new_user(&format!("user-{i}"), &["admin"])).collect();
+    let disabling = async {
+        sleep(Duration::from_millis(100)).await;
+        app.database.execute("update auth.users set disabled = true where username = 'ada'").await;
+    };
+    let (created, ()) = tokio::join!(admin.create_batch(requests, ""), disabling);
+    let expected = Refusal::new(Code::PermissionDenied, "ADMIN_REQUIRED");
+    assert_eq!(refusal(created), expected);
+    assert_eq!(app.users().await, "1");
 }
 
 #[tokio::test]

@@ -57,6 +57,23 @@ async fn a_user_reads_the_events_of_the_own_account_newest_first() {
 }
 
 #[tokio::test]
+async fn a_user_does_not_read_where_an_administrator_calls_from() {
+    let app = App::start().await;
+    let admin = app.new_admin("ada").await;
+    let bob = app.new_login("bob").await;
+    let id = bob.user().await.unwrap().id;
+    admin.reset_token(&id).await.unwrap();
+    let events = own(&bob, 0, "").await.unwrap().events;
+    let event = events.iter().find(|event| event.actor == "administrator").unwrap();
+    assert_eq!((&*event.event, &event.actor_id), ("password_reset_token_created", &admin.id));
+    let client = [&event.session_id, &event.ip_address, &event.user_agent];
+    assert_eq!(client, [""; 3]);
+    let filter = pb::EventFilter { user_id: id, ..pb::EventFilter::default() };
+    let events = all(&app, &admin.login, "", filter).await.unwrap().events;
+    assert_eq!(events[0].ip_address, "127.0.0.1");
+}
+
+#[tokio::test]
 async fn pages_hold_each_event_once_even_if_their_times_are_equal() {
     let app = App::start().await;
     let ada = app.new_login("ada").await;

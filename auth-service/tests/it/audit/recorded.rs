@@ -33,9 +33,10 @@ async fn each_event_of_a_call_is_a_row_with_its_user_actor_session_and_client() 
     drop(stale.refresh().await.unwrap_err());
     drop(refreshed.refresh().await.unwrap_err());
     first.revoke(&third.session_id()).await.unwrap();
+    assert_eq!(first.revoke_others().await.unwrap(), 1);
+    assert_eq!(first.revoke_others().await.unwrap(), 0, "without a row");
     first.change_password("wrong-password", NEW_PASSWORD).await.unwrap_err();
     first.change_password(PASSWORD, NEW_PASSWORD).await.unwrap();
-    first.revoke_others().await.unwrap();
     first.log_out().await.unwrap();
 
     let rows = app.eventually_audit_rows(12).await;
@@ -57,9 +58,9 @@ async fn each_event_of_a_call_is_a_row_with_its_user_actor_session_and_client() 
         by_user("login_succeeded", &name, session(&fourth)),
         by_anyone("refresh_token_reused", session(&second)),
         by_user("session_revoked", &null, session(&third)),
+        by_user("other_sessions_revoked", &null, null.clone()),
         by_user("password_change_failed", &name, session(&first)),
         by_user("password_changed", &name, session(&first)),
-        by_user("other_sessions_revoked", &null, null.clone()),
         by_user("logged_out", &null, session(&first)),
     ];
     for (row, expected) in rows.iter().zip(expected) {
