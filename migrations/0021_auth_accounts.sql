@@ -12,11 +12,3 @@ alter table auth.users
 
 -- `password_version` counts everything that ends all sessions of a user: from now on also a change
 -- of roles, disabling, deletion and a revocation by an administrator.
-
--- The enabled administrators. One must remain.
-create index users_admin_idx on auth.users (id)
-    where 'admin' = any (roles) and not disabled and delete_time is null;
--- The deleted users in the order of their purge.
-create index users_purge_time_idx on auth.users (purge_time) where purge_time is not null;
--- Lists of all users by creation.
-create index users_create_time_idx on auth.users (create_time, id);

@@ -151,6 +151,22 @@ pub struct OpsConfig {
     pub address: SocketAddr,
 }
 
+/// The cost of a password hash.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Login")]
+pub struct BcryptConfig {
+    /// bcrypt cost of new password hashes, 4 to 15. Each step doubles the time.
+    #[arg(
+        id = "bcrypt_cost",
+        long = "bcrypt-cost",
+        env = "AUTH_BCRYPT_COST",
+        default_value = "12",
+        value_name = "COST",
+        value_parser = count::<u32>(4..=15)
+    )]
+    pub cost: u32,
+}
+
 /// Password hashing and access tokens.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Login")]
@@ -165,15 +181,9 @@ pub struct LoginConfig {
     )]
     pub access_token_lifetime: Duration,
 
-    /// bcrypt cost of new password hashes, 4 to 15. Each step doubles the time.
-    #[arg(
-        long = "bcrypt-cost",
-        env = "AUTH_BCRYPT_COST",
-        default_value = "12",
-        value_name = "COST",
-        value_parser = count::<u32>(4..=15)
-    )]
-    pub bcrypt_cost: u32,
+    /// The cost of a password hash.
+    #[command(flatten)]
+    pub bcrypt: BcryptConfig,
 
     /// Number of threads that hash passwords, at the lowest priority. Defaults to the number of
     /// cores minus 1, at least 1.

@@ -66,8 +66,8 @@ pub enum Event {
     /// A call that requires the current password had a wrong one. Fields: `user_id`, `session_id`,
     /// `source`
     CurrentPasswordWrong,
-    /// A password was replaced with a reset token; all sessions were ended. Fields: `user_id`,
-    /// `source`
+    /// A password was replaced with a reset token or by a command, which ended all sessions of the
+    /// user. Fields: `user_id`, `username` and `source`, or `actor`
     PasswordReset,
     /// A password reset failed: the reset token was malformed, expired, used or void. Fields:
     /// `user_id` if the token is genuine and has not expired, `source`
@@ -79,8 +79,8 @@ pub enum Event {
     TotpEnabled,
     /// A user disabled the second factor. Fields: `user_id`, `session_id`, `source`
     TotpDisabled,
-    /// An administrator disabled the second factor of a user, which ended all sessions of the user.
-    /// Fields: `user_id`, `actor`, `actor_id`, `source`
+    /// An administrator or a command disabled the second factor of a user, which ended all sessions
+    /// of the user. Fields: `user_id`, `actor`, `actor_id`, `source`
     TotpReset,
     /// A user replaced the recovery codes. Fields: `user_id`, `session_id`, `source`
     RecoveryCodesRegenerated,
@@ -93,9 +93,8 @@ pub enum Event {
     /// An administrator or a command created a user. Fields: `user_id`, `actor`, `actor_id`,
     /// `source`
     UserCreated,
-    /// A user, an administrator or a command renamed a user. Fields: `user_id`, `actor`,
-    /// `actor_id`, `source`
-    UserUpdated,
+    /// A user or an administrator renamed a user. Fields: `user_id`, `actor`, `actor_id`, `source`
+    UserRenamed,
     /// An administrator or a command changed the roles of a user, which ended all sessions of the
     /// user. Fields: `user_id`, `actor`, `actor_id`, `source`
     UserRolesChanged,
@@ -111,8 +110,8 @@ pub enum Event {
     /// An administrator or a command restored a deleted user. Fields: `user_id`, `actor`,
     /// `actor_id`, `source`
     UserUndeleted,
-    /// An administrator or a command ended all sessions of a user. Fields: `user_id`, `actor`,
-    /// `actor_id`, `source`
+    /// An administrator ended all sessions of a user. Fields: `user_id`, `actor`, `actor_id`,
+    /// `source`
     UserSessionsRevoked,
     /// A signing key was created, or became active before its scheduled time. Logged by the
     /// instance or command that made the change, which also stores the row. Fields: `kid`, `reason`

@@ -66,8 +66,8 @@ impl Hashing {
             queue,
             rejected: Rejected { queue_full, waited_too_long },
             wait: config.hashing_wait,
-            cost: config.bcrypt_cost,
-            dummy: PasswordHash::unmatched(config.bcrypt_cost),
+            cost: config.bcrypt.cost,
+            dummy: PasswordHash::unmatched(config.bcrypt.cost),
         }
     }
 

@@ -11,7 +11,7 @@ use shared::{
 };
 
 use crate::{
-    config::LoginConfig,
+    config::BcryptConfig,
     domain::{
         actor::Actor,
         password::PasswordHash,
@@ -51,8 +51,8 @@ pub async fn run(command: UserCommand) -> Result<String, Error> {
             return Ok(if json { output::json(&listed) } else { output::table(&listed) });
         }
         UserCommand::Create(args) => {
-            let Create { username, roles, password, login, .. } = *args;
-            let hash = password.read(&username, login.bcrypt_cost)?;
+            let Create { username, roles, password, bcrypt, .. } = *args;
+            let hash = password.read(&username, bcrypt.cost)?;
             users.create(username, args::roles(roles)?, hash).await
         }
         UserCommand::Show(args) => users.find(&args.user).await.map(|account| account.user),
@@ -70,7 +70,7 @@ pub async fn run(command: UserCommand) -> Result<String, Error> {
             users.change(&args.user, Change { deleted: Some(false), ..Change::default() }).await
         }
         UserCommand::ResetPassword(args) => {
-            users.reset_password(&args.user, &args.password, &args.login).await
+            users.reset_password(&args.user, &args.password, args.bcrypt).await
         }
         UserCommand::ResetTotp(args) => users.reset_totp(&args.user).await,
     };
@@ -84,27 +84,29 @@ pub async fn run(command: UserCommand) -> Result<String, Error> {
 /// The database is unavailable, no user can have this name, or the user is disabled or deleted.
 pub async fn ensure_admin(
     database: &DatabaseConfig,
-    login: &LoginConfig,
+    bcrypt: BcryptConfig,
     username: &str,
 ) -> Result<Option<String>, Error> {
     let users = Users::connect(database).await?;
     let username = args::username(username).map_err(|rule| rejected(format!("--admin: {rule}")))?;
-    let admin = args::roles(vec![role::ADMIN.to_owned()])?;
     match users::find_by_username(&users.db, &username).await? {
         Some(Account { user, .. }) if !user.is_enabled() => Err(rejected(format!(
             "--admin: the user {username} is disabled or deleted; enable or undelete it by \
              `auth-service users`"
         ))),
         Some(Account { user, .. }) if user.roles.has_admin() => Ok(None),
-        Some(_) => {
+        Some(Account { user, .. }) => {
+            let mut roles: Vec<String> = user.roles.into();
+            roles.push(role::ADMIN.to_owned());
+            let change = Change { roles: Some(args::roles(roles)?), ..Change::default() };
             let name = UserKey::Username(username);
-            let change = Change { roles: Some(admin), ..Change::default() };
-            users.change(&name, change).await.map(|_| None)
+            users.change(&name, change).await.map_err(explained).map(|_| None)
         }
         None => {
             let text = password::generate();
-            let hash = password::hash(text.clone(), &username, login.bcrypt_cost)?;
-            users.create(username, admin, hash).await.map(|_| Some(text))
+            let hash = password::hash(text.clone(), &username, bcrypt.cost)?;
+            let admin = args::roles(vec![role::ADMIN.to_owned()])?;
+            users.create(username, admin, hash).await.map_err(explained).map(|_| Some(text))
         }
     }
 }
@@ -192,10 +194,13 @@ impl Users {
         &self,
         key: &UserKey,
         password: &PasswordSource,
-        login: &LoginConfig,
+        bcrypt: BcryptConfig,
     ) -> Result<User, Error> {
         let user = self.find(key).await?.user;
-        let hash = password.read(&user.username, login.bcrypt_cost)?;
+        if user.delete_time.is_some() {
+            return Err(Error::UserDeleted);
+        }
+        let hash = password.read(&user.username, bcrypt.cost)?;
         reset::set_password(&self.db, &Actor::Command, user.id, &hash).await?;
         events::log_change(&Event::PasswordReset.name(), user.id, &Actor::Command);
         Ok(self.find(key).await?.user)

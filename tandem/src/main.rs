@@ -64,7 +64,9 @@ async fn run(config: &Config, services: Services) -> anyhow::Result<()> {
     }
     say(&format!("Starting PostgreSQL in {} ...", data_dir.display()));
     let Some(postgres) = postgres::start(&data_dir, &shutdown).await? else { return Ok(()) };
-    let database = postgres.url("postgres").parse().map_err(anyhow::Error::msg)?;
+    let url = postgres.url("postgres");
+    say(&format!("DATABASE_URL for other programs: {url}"));
+    let database = url.parse().map_err(anyhow::Error::msg)?;
     let stop = CancellationToken::new();
     let keeping = tokio::spawn(postgres::keep_running(postgres, stop.clone()));
     let served = serve(database).await;
@@ -121,7 +123,7 @@ async fn serve(
     task_config.issuer.url = format!("http://{auth_address}/.well-known/jwks.json").parse()?;
     task_config.follow.url = None;
 
-    let (database, login) = (auth_config.database.clone(), auth_config.login.clone());
+    let (database, bcrypt) = (auth_config.database.clone(), auth_config.login.bcrypt);
     let admin = admin.map(ToOwned::to_owned);
     let auth = tokio::spawn(auth_service::run(auth_config, auth, shutdown.clone()));
     let task = tokio::spawn(async move {
@@ -132,7 +134,7 @@ async fn serve(
     let mut welcoming = tokio::spawn(async move {
         ready(task_address).await;
         if let Some(name) = admin {
-            let password = auth_service::ensure_admin(&database, &login, &name).await;
+            let password = auth_service::ensure_admin(&database, bcrypt, &name).await;
             let password = password.map_err(|error| anyhow::anyhow!(error.causes()))?;
             say(&session::admin(auth_address, &name, password.as_deref()));
         }

@@ -11,7 +11,7 @@ use shared::{
     config::{ServiceSecret, read_pem},
     error::Error,
     ids::{self, UserId},
-    time::jitter,
+    time::{self, jitter},
 };
 use sqlx::PgPool;
 use tandem_server::metrics::{IntCounter, IntGauge, Metrics};
@@ -21,6 +21,7 @@ use tonic::{
     metadata::AsciiMetadataValue,
     transport::{ClientTlsConfig, Endpoint, Identity},
 };
+use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::{
@@ -81,6 +82,8 @@ impl Follower {
             client_files: config.issuer.client_files(),
             secret: secret.clone(),
         };
+        // Until the first success: a task-service that never succeeds must raise the alert, too.
+        metrics.caught_up_at(Some(time::now()));
         Some(Self { db, id: Uuid::now_v7(), server, interval: config.follow.interval, metrics })
     }
 
@@ -185,7 +188,7 @@ impl Follower {
 }
 
 impl Server {
-    /// A page of the events after `sequence`, over a connection of its own: looks are rare, so
+    /// A page of the events after `sequence`, over a connection of its own: polls are rare, so
     /// they spread over all instances, and renewed certificates are used.
     async fn list(&self, sequence: i64) -> Result<pb::ListAccountEventsResponse, Error> {
         let failed = |error: tonic::transport::Error| Error::Internal(error.into());
@@ -221,16 +224,16 @@ impl Server {
 
 impl FollowMetrics {
     fn new(metrics: &Metrics) -> Self {
-        let looks = ("tandem_task_account_events_looks_total", "Looks for new account events.");
-        let [succeeded, failed] = metrics.counters(looks, "result", ["succeeded", "failed"]);
+        let polls = ("tandem_task_account_events_polls_total", "Polls for new account events.");
+        let [succeeded, failed] = metrics.counters(polls, "result", ["succeeded", "failed"]);
         let pending = metrics.gauge((
             "tandem_task_account_events_pending",
-            "Highest sequence of the account events minus the last one applied, at the last look.",
+            "Highest sequence of the account events minus the last one applied, at the last poll.",
         ));
         let caught_up = metrics.gauge((
             "tandem_task_account_events_caught_up_timestamp_seconds",
             "Time when all account events were last applied, by any instance, in seconds since \
-             1970; 0 before the first.",
+             1970; before the first, when the instance started; 0 without a secret.",
         ));
         Self { succeeded, failed, pending, caught_up }
     }
@@ -243,7 +246,8 @@ impl FollowMetrics {
 }
 
 fn refused(status: &Status) -> Error {
-    internal(format!("auth-service answers {:?}: {}", status.code(), status.message()))
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    internal(format!("auth-service answers {:?} {reason}: {}", status.code(), status.message()))
 }
 
 fn lease_lost() -> Error {

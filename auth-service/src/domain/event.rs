@@ -106,6 +106,7 @@ impl EventCursor {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct EventFilter {
     pub(crate) user_id: Option<UserId>,
+    pub(crate) actor_id: Option<UserId>,
     /// Any of these names; empty allows all.
     pub(crate) events: Vec<String>,
     /// At or after.

@@ -78,6 +78,7 @@ async fn list_of_user(
              and create_time >= coalesce($4, timestamptz '-infinity')
              and create_time < coalesce($5, timestamptz 'infinity')
              and (cardinality($6::text[]) = 0 or event = any($6))
+             and ($8::uuid is null or actor_id = $8)
          order by create_time desc, id desc
          limit $7"#,
         user_id.0,
@@ -87,6 +88,7 @@ async fn list_of_user(
         filter.until,
         &filter.events,
         i64::try_from(limit).expect("a page is small"),
+        filter.actor_id.map(|id| id.0),
     );
     let rows = rows.fetch_all(&mut *db.acquire().await?).await?;
     Ok(rows.into_iter().map(StoredEvent::from).collect())
@@ -109,6 +111,7 @@ async fn list_of_all(
              and create_time >= coalesce($3, timestamptz '-infinity')
              and create_time < coalesce($4, timestamptz 'infinity')
              and (cardinality($5::text[]) = 0 or event = any($5))
+             and ($7::uuid is null or actor_id = $7)
          order by create_time desc, id desc
          limit $6"#,
         cursor.create_time,
@@ -117,6 +120,7 @@ async fn list_of_all(
         filter.until,
         &filter.events,
         i64::try_from(limit).expect("a page is small"),
+        filter.actor_id.map(|id| id.0),
     );
     let rows = rows.fetch_all(&mut *db.acquire().await?).await?;
     Ok(rows.into_iter().map(StoredEvent::from).collect())
@@ -178,13 +182,7 @@ impl From<EventRow> for StoredEvent {
     }
 }
 
-/// The details as texts. A value that is no text, such as a list of roles, stays JSON.
+/// The details; every value is a text.
 fn details(json: &str) -> BTreeMap<String, String> {
-    let details: BTreeMap<String, serde_json::Value> =
-        serde_json::from_str(json).unwrap_or_default();
-    let text = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    details.into_iter().map(|(name, value)| (name, text(value))).collect()
+    serde_json::from_str(json).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use super::{
     password::PasswordSource,
 };
 use crate::{
-    config::{AccountConfig, LoginConfig},
+    config::{AccountConfig, BcryptConfig},
     domain::user::Username,
 };
 
@@ -62,7 +62,7 @@ pub struct Create {
     #[command(flatten)]
     pub(super) common: Common,
     #[command(flatten)]
-    pub(super) login: LoginConfig,
+    pub(super) bcrypt: BcryptConfig,
 }
 
 /// The arguments of `list`.
@@ -126,7 +126,7 @@ pub struct ResetPassword {
     #[command(flatten)]
     pub(super) common: Common,
     #[command(flatten)]
-    pub(super) login: LoginConfig,
+    pub(super) bcrypt: BcryptConfig,
 }
 
 impl UserCommand {

@@ -173,7 +173,7 @@ async fn task_service_goes_on_without_auth_service_and_follows_when_it_is_back()
     let known = std::mem::replace(&mut world.auth, other);
     let address = known.address();
     known.stop().await.unwrap();
-    let failed = "tandem_task_account_events_looks_total{result=\"failed\"}";
+    let failed = "tandem_task_account_events_polls_total{result=\"failed\"}";
     eventually("a look fails", async || tasks.count(failed).await > 0).await;
     assert!(tasks.is_ready().await);
     world.purge(&ada).await;
@@ -189,7 +189,7 @@ async fn with_a_wrong_secret_tasks_stay_until_it_is_right() {
     let ada = world.new_owner(&tasks, "ada", 2).await;
     world.purge(&ada).await;
     let before = world.rows_of(&ada).await;
-    let failed = "tandem_task_account_events_looks_total{result=\"failed\"}";
+    let failed = "tandem_task_account_events_polls_total{result=\"failed\"}";
     eventually("two looks fail", async || tasks.count(failed).await > 1).await;
     assert_eq!(world.rows_of(&ada).await, before);
     let _right = world.start_tasks(SECRET, "1").await;
@@ -211,7 +211,7 @@ async fn replicas_of_task_service_apply_all_events_and_one_at_a_time_follows() {
     for owner in &owners {
         world.eventually_gone(owner).await;
     }
-    let failed = "tandem_task_account_events_looks_total{result=\"failed\"}";
+    let failed = "tandem_task_account_events_polls_total{result=\"failed\"}";
     assert_eq!(first.count(failed).await, 0);
 
     // While an instance has the lease, no other one looks.
@@ -220,9 +220,9 @@ async fn replicas_of_task_service_apply_all_events_and_one_at_a_time_follows() {
                  set holder = gen_random_uuid(), lease_expire_time = now() + interval '1 hour'";
     world.task_database.execute(lease).await;
     world.purge(&ada).await;
-    let looks = "tandem_task_account_events_looks_total{result=\"succeeded\"}";
-    let before = first.count(looks).await;
-    eventually("two looks are skipped", async || first.count(looks).await > before + 1).await;
+    let polls = "tandem_task_account_events_polls_total{result=\"succeeded\"}";
+    let before = first.count(polls).await;
+    eventually("two looks are skipped", async || first.count(polls).await > before + 1).await;
     assert!(world.rows_of(&ada).await > 0);
     world.task_database.execute("update task.followed set lease_expire_time = now()").await;
     world.eventually_gone(&ada).await;

@@ -24,7 +24,7 @@ pub struct FollowConfig {
     )]
     pub url: Option<Url>,
 
-    /// Interval between two looks for new account events, in seconds, with ±10 % jitter.
+    /// Interval between two polls for new account events, in seconds, with ±10 % jitter.
     #[arg(
         id = "account_events_interval_seconds",
         long = "account-events-interval-seconds",

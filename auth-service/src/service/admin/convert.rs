@@ -97,10 +97,12 @@ pub(in crate::service) fn event_list(
 
 fn event_filter(filter: pb::EventFilter) -> Result<EventFilter, FieldViolations> {
     let mut bad = FieldViolations::new();
-    let user_id = match &*filter.user_id {
+    let mut id = |field, text: &str| match text {
         "" => Some(None),
-        id => bad.check("user_id", ids::parse(id)).map(|id| Some(UserId(id))),
+        text => bad.check(field, ids::parse(text)).map(|id| Some(UserId(id))),
     };
+    let user_id = id("user_id", &filter.user_id);
+    let actor_id = id("actor_id", &filter.actor_id);
     if filter.events.len() > MAX_EVENT_NAMES {
         bad.check::<()>("events", Err("must have at most 50 names".into()));
     } else {
@@ -116,7 +118,10 @@ fn event_filter(filter: pb::EventFilter) -> Result<EventFilter, FieldViolations>
     let from = time("create_time_after", filter.create_time_after);
     let until = time("create_time_before", filter.create_time_before);
     let events = filter.events;
-    let all = || Some(EventFilter { user_id: user_id?, events, from: from?, until: until? });
+    let all = || {
+        let (user_id, actor_id) = (user_id?, actor_id?);
+        Some(EventFilter { user_id, actor_id, events, from: from?, until: until? })
+    };
     bad.or(all())
 }
 

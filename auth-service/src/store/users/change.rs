@@ -128,7 +128,7 @@ pub(crate) async fn change(
              cross join lateral (
                  values
                      (
-                         $10::uuid, 'user_updated', renames,
+                         $10::uuid, 'user_renamed', renames,
                          jsonb_build_object('previous_username', decided.username)
                      ),
                      (

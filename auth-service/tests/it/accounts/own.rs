@@ -137,6 +137,6 @@ async fn what_a_user_does_to_the_own_account_is_in_the_audit_log() {
     ada.delete_account(PASSWORD).await.unwrap();
     let events = "select string_agg(event || ' ' || actor || ' ' || (actor_id = user_id), ', '
                       order by id)
-                  from auth.events where event in ('user_updated', 'user_deleted')";
-    assert_eq!(app.query(events).await, "user_updated user true, user_deleted user true");
+                  from auth.events where event in ('user_renamed', 'user_deleted')";
+    assert_eq!(app.query(events).await, "user_renamed user true, user_deleted user true");
 }

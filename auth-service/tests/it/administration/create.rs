@@ -105,7 +105,7 @@ async fn the_id_of_a_purged_user_is_never_used_again() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_is_disabled_while_passwords_are_hashed_creates_no_user() {
+async fn an_administrator_disabled_while_passwords_are_hashed_creates_no_user() {
     let app = App::with(&["--bcrypt-cost", "11"]).await;
     let admin = app.new_admin("ada").await;
     let requests: Vec<_> = (0..8).map(|i| new_user(&format!("user-{i}"), &["admin"])).collect();

@@ -84,7 +84,7 @@ async fn every_change_writes_its_row_of_the_audit_log() {
     );
     let expected = [
         r#"user_created bob {"roles": "editor"}"#,
-        r#"user_updated robert {"previous_username": "bob"}"#,
+        r#"user_renamed robert {"previous_username": "bob"}"#,
         r#"user_roles_changed robert {"roles": ""}"#,
         "user_disabled robert {}",
         "user_enabled robert {}",

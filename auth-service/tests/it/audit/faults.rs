@@ -10,7 +10,10 @@ use crate::support::{App, PASSWORD, database, registration, serve, too_many_atte
 
 #[tokio::test]
 async fn while_rows_cannot_be_written_calls_succeed_and_rows_above_the_queue_are_counted() {
-    let app = App::with(&["--audit-queue", "3"]).await;
+    // The writer's first statement waits until the test ends, however slow the machine is.
+    let timeouts =
+        ["--database-lock-timeout-ms", "60000", "--database-statement-timeout-ms", "60000"];
+    let app = App::with(&[&["--audit-queue", "3"], &timeouts[..]].concat()).await;
     app.eventually_audit_rows(0).await;
     let lock = app.lock_events().await;
     app.register("ada").await;

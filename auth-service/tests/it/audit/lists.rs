@@ -68,9 +68,11 @@ async fn a_user_does_not_read_where_an_administrator_calls_from() {
     assert_eq!((&*event.event, &event.actor_id), ("password_reset_token_created", &admin.id));
     let client = [&event.session_id, &event.ip_address, &event.user_agent];
     assert_eq!(client, [""; 3]);
-    let filter = pb::EventFilter { user_id: id, ..pb::EventFilter::default() };
+    let filter = pb::EventFilter { actor_id: admin.id.clone(), ..pb::EventFilter::default() };
     let events = all(&app, &admin.login, "", filter).await.unwrap().events;
-    assert_eq!(events[0].ip_address, "127.0.0.1");
+    let event = events.iter().find(|event| event.user_id == id).unwrap();
+    assert_eq!(event.ip_address, "127.0.0.1");
+    assert!(events.iter().all(|event| event.actor_id == admin.id), "{events:?}");
 }
 
 #[tokio::test]
@@ -184,12 +186,13 @@ async fn all_events_are_for_administrators_only_and_bad_filters_are_named_at_onc
     let rejected = all(&app, &bob, "", pb::EventFilter::default()).await;
     assert_eq!(refusal(rejected), Refusal::new(Code::PermissionDenied, "ADMIN_REQUIRED"));
     let bad = pb::EventFilter {
+        actor_id: "x".to_owned(),
         user_id: "no id".into(),
         events: vec!["registered".into(), "made_up".into()],
         create_time_after: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
         create_time_before: Some(prost_types::Timestamp { seconds: 0, nanos: -1 }),
     };
-    let fields = ["user_id", "events[1]", "create_time_after", "create_time_before"];
+    let fields = ["user_id", "actor_id", "events[1]", "create_time_after", "create_time_before"];
     let fields = fields.map(|field| format!("filter.{field}"));
     let fields: Vec<_> = fields.iter().map(|field| &**field).collect();
     assert_eq!(refusal(all(&app, &ada, "", bad).await), Refusal::invalid(&fields));

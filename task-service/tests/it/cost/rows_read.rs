@@ -6,8 +6,9 @@ use test_support::{TestDatabase, eventually};
 
 use crate::support::{App, ONE_CONNECTION, User, call_each_about, titled};
 
-/// More rows than any statement here needs, and a small part of any table.
-const FEW: i64 = 500;
+/// More rows than any statement here needs, with those that the wait for a purge reads, and a small
+/// part of any table.
+const FEW: i64 = 1_000;
 const MANY: usize = 5_000;
 
 /// How many rows were read so far, in tables and indexes. The service must have stopped: PostgreSQL
