@@ -101,17 +101,7 @@ pub(crate) async fn create(
     )
     .fetch_one(&mut *db.acquire().await?)
     .await
-    .map_err(|error| {
-        if db::violates(&error, "users_username_key") {
-            Error::UsernameTaken
-        } else if db::violates(&error, "users_pkey") {
-            Error::UserIdTaken
-        } else if db::violates(&error, "users_register_request_id_key") {
-            Error::RequestIdReused
-        } else {
-            error.into()
-        }
-    })?;
+    .map_err(taken)?;
     if !row.is_allowed {
         return Err(Error::AdminRequired);
     }
@@ -131,6 +121,19 @@ pub(crate) async fn create(
         totp_enabled: false,
     });
     Ok(created.collect())
+}
+
+/// What a violated constraint means.
+fn taken(error: sqlx::Error) -> Error {
+    if db::violates(&error, "users_username_key") {
+        Error::UsernameTaken
+    } else if db::violates(&error, "users_pkey") {
+        Error::UserIdTaken
+    } else if db::violates(&error, "users_register_request_id_key") {
+        Error::RequestIdReused
+    } else {
+        error.into()
+    }
 }
 
 /// Finds the users that these request ids created, each with its request id, in no particular
