@@ -1,5 +1,4 @@
--- no-transaction
 -- Owner: auth-service. The deleted users in the order of their purge.
 
-create index concurrently if not exists users_purge_time_idx on auth.users (purge_time)
+create index users_purge_time_idx on auth.users (purge_time)
     where purge_time is not null;

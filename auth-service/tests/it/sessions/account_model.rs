@@ -4,7 +4,10 @@
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use test_support::refusal;
 
-use crate::support::{Admin, App, Login, PASSWORD, credentials_invalid, new_user, unauthenticated};
+use crate::support::{
+    Admin, App, Login, PASSWORD, credentials_invalid, new_user, reset_token_invalid,
+    unauthenticated,
+};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -18,6 +21,8 @@ enum Step {
     Delete,
     Undelete,
     RevokeSessions,
+    /// An administrator creates a reset token, and the user sets another password with it.
+    Reset,
 }
 
 /// The account and its sessions, in the simplest form.
@@ -26,6 +31,7 @@ struct Model {
     is_disabled: bool,
     is_editor: bool,
     is_deleted: bool,
+    resets: usize,
     sessions: Vec<Session>,
 }
 
@@ -35,6 +41,10 @@ struct Session {
 }
 
 impl Model {
+    fn password(&self) -> &'static str {
+        [PASSWORD, "brisk-lantern-over-harbour"][self.resets % 2]
+    }
+
     fn end_all(&mut self) {
         self.sessions.iter_mut().for_each(|session| session.is_alive = false);
     }
@@ -70,13 +80,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Delete),
         2 => Just(Step::Undelete),
         1 => Just(Step::RevokeSessions),
+        2 => Just(Step::Reset),
     ];
     prop::collection::vec(step, 1..24)
 }
 
 #[tokio::test]
 async fn the_sessions_of_a_changing_account_match_the_model() {
-    let app = App::start().await;
+    // Resets of disabled users are rejected, and count for the address.
+    let app = App::with(&["--login-attempts-per-source", "1000"]).await;
     let admin = app.new_admin("ada").await;
     let mut runner = TestRunner::default();
     for run in 0..30 {
@@ -88,6 +100,7 @@ async fn the_sessions_of_a_changing_account_match_the_model() {
             match step {
                 Step::Login => log_in(&app, &mut model, &username, &steps).await,
                 Step::Use { age } => use_session(&app, &mut model, *age, &steps).await,
+                Step::Reset => reset(&app, &admin, &mut model, &id, &steps).await,
                 step => administer(&admin, &mut model, &id, *step, &steps).await,
             }
         }
@@ -95,7 +108,7 @@ async fn the_sessions_of_a_changing_account_match_the_model() {
 }
 
 async fn log_in(app: &App, model: &mut Model, username: &str, steps: &[Step]) {
-    let answer = app.try_log_in(username, PASSWORD).await;
+    let answer = app.try_log_in(username, model.password()).await;
     if model.is_disabled || model.is_deleted {
         assert_eq!(refusal(answer), credentials_invalid(), "{steps:?}");
         return;
@@ -123,6 +136,24 @@ async fn use_session(app: &App, model: &mut Model, age: usize, steps: &[Step]) {
     assert_eq!(user.roles.contains(&"editor".to_owned()), is_editor, "{steps:?}");
 }
 
+async fn reset(app: &App, admin: &Admin, model: &mut Model, id: &str, steps: &[Step]) {
+    let created = admin.reset_token(id).await;
+    if model.is_deleted {
+        assert_eq!(refusal(created).reason, "USER_DELETED", "{steps:?}");
+        return;
+    }
+    let token = created.unwrap_or_else(|status| panic!("{status} in {steps:?}")).reset_token;
+    model.resets += 1;
+    let answer = app.reset_password(&token, model.password()).await;
+    if model.is_disabled {
+        assert_eq!(refusal(answer), reset_token_invalid(), "{steps:?}");
+        model.resets -= 1;
+        return;
+    }
+    answer.unwrap_or_else(|status| panic!("{status} in {steps:?}"));
+    model.end_all();
+}
+
 async fn administer(admin: &Admin, model: &mut Model, id: &str, step: Step, steps: &[Step]) {
     let (answer, expected) = match step {
         Step::SetDisabled(disabled) => (
@@ -136,7 +167,7 @@ async fn administer(admin: &Admin, model: &mut Model, id: &str, step: Step, step
         }
         Step::Delete => (admin.delete(id, "").await.map(drop), model.delete(true)),
         Step::Undelete => (admin.undelete(id).await.map(drop), model.delete(false)),
-        Step::RevokeSessions | Step::Login | Step::Use { .. } => {
+        Step::RevokeSessions | Step::Login | Step::Use { .. } | Step::Reset => {
             let alive = model.sessions.iter().filter(|session| session.is_alive).count();
             let revoked = admin.revoke_sessions(id).await;
             let count = revoked.as_ref().ok().and_then(|count| usize::try_from(*count).ok());
