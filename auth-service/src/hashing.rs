@@ -71,7 +71,7 @@ impl Hashing {
         }
     }
 
-    /// The hash of a user who has no password yet: no password matches it.
+    /// The hash of a user without a password: no password matches it.
     pub(crate) fn without_password(&self) -> PasswordHash {
         self.dummy.clone()
     }

@@ -107,8 +107,8 @@ pub(crate) struct PasswordHash {
 }
 
 impl PasswordHash {
-    /// The stored hash of an account; `None` if it is malformed or its cost is out of range. For a
-    /// user who is disabled or deleted, a hash that no password matches, in the same time.
+    /// The stored hash of an account; `None` if it is malformed or its cost is out of range. For
+    /// a disabled or deleted user, a hash that no password matches, in the same time.
     pub(crate) fn of(account: &Account) -> Option<Self> {
         let stored = Self::stored(account.password_hash.clone())?;
         let is_enabled = account.user.is_enabled();

@@ -14,7 +14,6 @@ use crate::{
 
 /// A command on users.
 #[derive(Clone, Debug, clap::Subcommand)]
-
 pub enum UserCommand {
     /// Create a user, for example the first administrator
     Create(Box<Create>),

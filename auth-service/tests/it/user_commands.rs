@@ -151,7 +151,7 @@ async fn what_prevents_a_command_is_said() {
     for command in [&["set-roles", "ada"], &["disable", "ada"], &["delete", "ada"]] {
         failed(&app.command(command).await, 1, "the last enabled administrator");
     }
-    failed(&app.command(&["show", "nobody"]).await, 1, "no such user");
+    failed(&app.command(&["show", "unknown"]).await, 1, "no such user");
     failed(&app.command(&["undelete", "ada"]).await, 1, "the user is not deleted");
     failed(&app.command(&["reset-totp", "ada"]).await, 1, "the second factor is not enabled");
     failed(&app.command(&["set-roles", "ada", "Admin"]).await, 2, "must begin with a letter");

@@ -23,8 +23,8 @@ pub(crate) struct Changed {
 }
 
 /// Changes a user and writes one event for each field that changes. A change of the roles, of
-/// `disabled` or of the deletion ends all sessions, also those that begin at the same time. A user
-/// who is deleted can be purged after `retention`.
+/// `disabled` or of the deletion ends all sessions, also those that begin at the same time. A
+/// deleted user can be purged after `retention`.
 ///
 /// A change that can demote first locks the target and all enabled administrators, in the order of
 /// their ids. A statement that waits for such a lock reads the rows again afterwards, so of two

@@ -1,4 +1,4 @@
-//! Access to AdminService: only with a live session of a user who is an administrator now.
+//! Access to AdminService: only with a live session of a current administrator.
 
 use proto::auth::v1::{self as pb, admin_service_client::AdminServiceClient};
 use test_support::{Refusal, refusal, with_token};

@@ -175,8 +175,8 @@ async fn an_administrator_reads_all_events_by_user_name_and_time() {
     let range = pb::EventFilter { create_time_after, create_time_before, ..Default::default() };
     assert_eq!(names(&walk(range).await), ["registered", "login_succeeded"]);
     let stranger = UserId::generate().to_string();
-    let nobody = pb::EventFilter { user_id: stranger, ..Default::default() };
-    assert!(walk(nobody).await.is_empty());
+    let unknown = pb::EventFilter { user_id: stranger, ..Default::default() };
+    assert!(walk(unknown).await.is_empty());
 }
 
 #[tokio::test]

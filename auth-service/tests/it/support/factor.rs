@@ -12,7 +12,7 @@ use super::{App, Login, PASSWORD};
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticator(Vec<u8>);
 
-/// A user who has enrolled.
+/// An enrolled user.
 pub(crate) struct Enrolled {
     /// The session that enrolled.
     pub(crate) login: Login,
